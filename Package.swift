@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Library targets: Swift 6 language mode, strict memory safety, no warning survives.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+/// Executables and tests: the same, without the memory-safety audit of every expression.
+let plain: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+]
+
+let cSettings: [CSetting] = [
+    .unsafeFlags(["-O3", "-fno-math-errno", "-Wall", "-Wextra", "-Werror"])
+]
+
+func system(_ name: String, pkgConfig: String? = nil, apt package: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: plain)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: plain)
+}
+
+let package = Package(
+    name: "KyroDB",
+    targets: [
+        system("CNGHTTP2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
+        system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+        system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+        system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        system("CStemmer", apt: "libstemmer-dev"),
+        system("CRoaring", apt: "libroaring-dev"),
+
+        .target(name: "CLinux"),
+        .target(name: "CKernels", cSettings: cSettings),
+
+        library("KyroBytes", ["CKernels"]),
+        library("KyroPlatform", ["KyroBytes", "CLinux"]),
+        library("KyroModel", ["KyroBytes"]),
+        library("KyroWire", ["KyroModel", "KyroBytes"]),
+        library("KyroHTTP2", ["KyroBytes", "CNGHTTP2", "CZlib"]),
+        library("KyroTLS", ["KyroPlatform", "KyroBytes", "COpenSSL"]),
+        library("KyroIndex", ["KyroModel", "KyroBytes", "CKernels", "CRoaring", "CStemmer"]),
+        library("KyroStore", ["KyroPlatform", "KyroModel", "KyroBytes", "CZstd"]),
+        library("KyroEngine", ["KyroIndex", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
+        library(
+            "KyroServer",
+            [
+                "KyroHTTP2", "KyroTLS", "KyroWire", "KyroEngine", "KyroModel", "KyroPlatform",
+                "KyroBytes",
+            ]),
+        library(
+            "KyroClient",
+            ["KyroHTTP2", "KyroTLS", "KyroWire", "KyroModel", "KyroPlatform", "KyroBytes"]),
+
+        executable("kyrodb", ["KyroServer", "KyroEngine", "KyroModel", "KyroPlatform"]),
+        executable("kyroctl", ["KyroClient", "KyroModel", "KyroPlatform"]),
+        executable("kyrobench", ["KyroClient", "KyroModel", "KyroPlatform"]),
+
+        tests("KyroBytesTests", ["KyroBytes"]),
+        tests("KyroPlatformTests", ["KyroPlatform"]),
+        tests("KyroModelTests", ["KyroModel"]),
+        tests("KyroWireTests", ["KyroWire", "KyroModel", "KyroBytes"]),
+        tests("KyroHTTP2Tests", ["KyroHTTP2", "KyroBytes"]),
+        tests("KyroIndexTests", ["KyroIndex", "KyroModel", "KyroBytes", "CKernels"]),
+        tests("KyroStoreTests", ["KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
+        tests(
+            "KyroEngineTests",
+            ["KyroEngine", "KyroIndex", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
+        tests(
+            "EndToEndTests",
+            ["KyroClient", "KyroModel", "KyroPlatform", "KyroWire", "KyroBytes"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

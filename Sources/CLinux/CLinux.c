@@ -1,0 +1,1 @@
+static int kyro_clinux_unit __attribute__((unused));

@@ -1,0 +1,45 @@
+// What the Glibc module of Swift does not export: Linux calls hidden behind feature macros, and
+// calls that C declares variadic. Header-only.
+#ifndef KYRO_CLINUX_H
+#define KYRO_CLINUX_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static inline int kyro_accept4(int fd, int flags) { return accept4(fd, NULL, NULL, flags); }
+
+static inline int kyro_open(const char *path, int flags, mode_t mode) {
+    return open(path, flags, mode);
+}
+
+static inline int kyro_fallocate(int fd, int mode, off_t offset, off_t length) {
+    return fallocate(fd, mode, offset, length);
+}
+
+static inline int kyro_set_thread_name(const char *name) {
+    return pthread_setname_np(pthread_self(), name);
+}
+
+static inline int kyro_fcntl_int(int fd, int command, int argument) {
+    return fcntl(fd, command, argument);
+}
+
+#endif

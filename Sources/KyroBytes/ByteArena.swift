@@ -1,0 +1,50 @@
+// Byte strings that are written once, found by their offset, and never moved.
+
+/// Append-only bytes: one writer, many readers, under the rules of `Column`.
+///
+/// `@unchecked Sendable`: strings are written before their offset is published.
+@safe public final class ByteArena: @unchecked Sendable {
+    private let directory: ChunkDirectory
+    /// Bytes given out, gaps at the ends of chunks included. Writer only.
+    public private(set) var count = 0
+
+    /// - Parameter baseShift: log2 of the first chunk's bytes.
+    public init(baseShift: Int = 12) {
+        directory = ChunkDirectory(rowBytes: 1, baseShift: baseShift)
+    }
+
+    /// Copies `bytes` in and returns where they are. A string lies in one chunk; what does not fit
+    /// into the rest of a chunk begins the next. Writer only.
+    public func append(_ bytes: [UInt8]) -> Int {
+        while !bytes.isEmpty, directory.contiguousRows(from: count) < bytes.count {
+            count += directory.contiguousRows(from: count)
+        }
+        let offset = count
+        guard !bytes.isEmpty else { return offset }
+        directory.reserve(row: offset)
+        unsafe bytes.withUnsafeBytes { source in
+            guard let base = source.baseAddress else { return }
+            unsafe directory.address(offset).copyMemory(from: base, byteCount: bytes.count)
+        }
+        count += bytes.count
+        return offset
+    }
+
+    public func bytes(at offset: Int, count: Int) -> [UInt8] {
+        guard count > 0 else { return [] }
+        precondition(count <= directory.contiguousRows(from: offset))
+        let start = unsafe directory.address(offset)
+        return unsafe Array(UnsafeRawBufferPointer(start: start, count: count))
+    }
+
+    /// Whether the string at `offset` is `bytes`.
+    public func equals(_ bytes: [UInt8], at offset: Int, count: Int) -> Bool {
+        guard count == bytes.count else { return false }
+        guard count > 0 else { return true }
+        precondition(count <= directory.contiguousRows(from: offset))
+        let start = unsafe UnsafeRawBufferPointer(start: directory.address(offset), count: count)
+        return unsafe start.elementsEqual(bytes)
+    }
+
+    public var residentBytes: Int { directory.reservedBytes(rowCount: count) }
+}

@@ -1,0 +1,39 @@
+// Bounds on what a caller may send, each with the sum or the reason behind it.
+
+public enum Limits {
+    /// UTF-8 bytes of a document id: room for a URL, small enough to stay beside its row.
+    public static let idBytesMax = 512
+    /// UTF-8 bytes of a tenant, namespace, field name or producer id.
+    public static let nameBytesMax = 128
+    public static let dimensionMax = 16_384
+    public static let sparseEntriesMax = 65_536
+    /// UTF-8 bytes of one text field.
+    public static let textBytesMax = 1 << 20
+    /// UTF-8 bytes of one metadata string.
+    public static let metadataStringBytesMax = 65_536
+    public static let metadataListMax = 4_096
+    /// Of each kind, in a document and in a schema.
+    public static let fieldsMax = 256
+    /// Encoded bytes of one stored document.
+    public static let documentBytesMax = 4 << 20
+
+    public static let batchMutationsMax = 10_000
+    public static let lookupIDsMax = 10_000
+    /// offset + limit, and candidates of a leg.
+    public static let hitsMax = 10_000
+    public static let candidatesDefault = 100
+    public static let efSearchMax = 10_000
+    /// Distinct terms of a text query.
+    public static let queryTermsMax = 1_024
+    public static let filterDepthMax = 32
+    public static let filterNodesMax = 4_096
+    /// Largest gRPC message taken: 10,000 vectors of 384 floats are 15 MiB.
+    public static let messageBytesMax = 32 << 20
+    public static let pageSizeDefault = 100
+    public static let pageSizeMax = 1_000
+    /// Bytes an ingest stream may have unacknowledged: memory of a client that ignores its credits
+    /// stays under 32 MiB.
+    public static let streamCreditBytes = 8 << 20
+    public static let rrfKDefault = 60
+    public static let rrfKMax = 1_000_000
+}

@@ -1,0 +1,123 @@
+// Requests about collections and about the server itself, and their answers.
+
+public struct CreateCollectionRequest: Equatable, Sendable {
+    public var scope: Scope
+    public var schema: Schema
+
+    public init(scope: Scope, schema: Schema = Schema()) {
+        self.scope = scope
+        self.schema = schema
+    }
+}
+
+public struct DescribeCollectionRequest: Equatable, Sendable {
+    public var scope: Scope
+
+    public init(scope: Scope) { self.scope = scope }
+}
+
+public struct ListCollectionsRequest: Equatable, Sendable {
+    public var tenant: String
+    /// Zero for the default.
+    public var pageSize: UInt32
+    public var pageToken: String
+
+    public init(tenant: String = Scope.defaultTenant, pageSize: UInt32 = 0, pageToken: String = "")
+    {
+        self.tenant = tenant.isEmpty ? Scope.defaultTenant : tenant
+        self.pageSize = pageSize
+        self.pageToken = pageToken
+    }
+}
+
+public struct ListCollectionsResponse: Equatable, Sendable {
+    /// Ordered by namespace.
+    public var collections: [CollectionDescription]
+    /// Empty at the end.
+    public var nextPageToken: String
+
+    public init(collections: [CollectionDescription], nextPageToken: String) {
+        self.collections = collections
+        self.nextPageToken = nextPageToken
+    }
+}
+
+public struct DropCollectionRequest: Equatable, Sendable {
+    public var scope: Scope
+
+    public init(scope: Scope) { self.scope = scope }
+}
+
+public struct DropCollectionResponse: Equatable, Sendable {
+    public var documentsDropped: UInt64
+
+    public init(documentsDropped: UInt64) { self.documentsDropped = documentsDropped }
+}
+
+/// The raw values are those of `kyrodb.v2.ServerState`.
+public enum ServerState: UInt8, Sendable {
+    case starting = 0
+    case serving = 1
+    case draining = 2
+}
+
+/// The raw values are those of `kyrodb.v2.ShardState`.
+public enum ShardState: UInt8, Sendable {
+    case recovering = 0
+    case serving = 1
+    case readOnly = 2
+    case stopped = 3
+}
+
+public struct ShardStatus: Equatable, Sendable {
+    public var shard: UInt32
+    public var state: ShardState = .serving
+    public var problem = ""
+    public var documents: UInt64 = 0
+    public var seq: Sequence = .zero
+    public var logLSN: UInt64 = 0
+    public var syncedLSN: UInt64 = 0
+    public var snapshotSeq: Sequence = .zero
+    public var residentBytes: UInt64 = 0
+    public var diskBytes: UInt64 = 0
+    public var queueDepth: UInt64 = 0
+    public var graphRows: UInt64 = 0
+    public var tailRows: UInt64 = 0
+    public var replayedRecords: UInt64 = 0
+    public var graphRowsInserted: UInt64 = 0
+    public var deadRows: UInt64 = 0
+
+    public init(shard: UInt32) { self.shard = shard }
+}
+
+public struct StatusResponse: Equatable, Sendable {
+    public var version = ""
+    public var state: ServerState = .starting
+    public var uptimeMillis: UInt64 = 0
+    public var seq: Sequence = .zero
+    public var collectionCount: UInt32 = 0
+    public var shards: [ShardStatus] = []
+    public var residentBytes: UInt64 = 0
+    public var connections: UInt32 = 0
+    public var kernels = ""
+
+    public init() {}
+}
+
+public struct SnapshotResponse: Equatable, Sendable {
+    public var seq: Sequence
+    public var bytes: UInt64
+    public var micros: UInt64
+
+    public init(seq: Sequence, bytes: UInt64, micros: UInt64) {
+        self.seq = seq
+        self.bytes = bytes
+        self.micros = micros
+    }
+}
+
+public struct FlushResponse: Equatable, Sendable {
+    public var durable: Sequence
+
+    public init(durable: Sequence) { self.durable = durable }
+}

@@ -1,0 +1,194 @@
+// Requests that read.
+
+/// Which names of one kind to return.
+public struct Selection: Equatable, Sendable {
+    public var isAll: Bool
+    public var names: [String]
+
+    public init(isAll: Bool = false, names: [String] = []) {
+        self.isAll = isAll
+        self.names = names
+    }
+
+    public static let all = Selection(isAll: true)
+    public static let none = Selection()
+    public var isNone: Bool { !isAll && names.isEmpty }
+
+    public func contains(_ name: String) -> Bool { isAll || names.contains(name) }
+}
+
+/// The raw values are those of `kyrodb.v2.VectorEncoding`.
+public enum VectorEncoding: UInt8, Sendable {
+    case floats = 0
+    case packedF32 = 1
+}
+
+/// Which parts of a document an answer carries; id, event time and expiry always come with it.
+public struct Projection: Equatable, Sendable {
+    public var metadata: Selection
+    public var texts: Selection
+    public var vectors: Selection
+    public var sparseVectors: Selection
+    public var vectorEncoding: VectorEncoding
+
+    public init(
+        metadata: Selection = .none, texts: Selection = .none, vectors: Selection = .none,
+        sparseVectors: Selection = .none, vectorEncoding: VectorEncoding = .floats
+    ) {
+        self.metadata = metadata
+        self.texts = texts
+        self.vectors = vectors
+        self.sparseVectors = sparseVectors
+        self.vectorEncoding = vectorEncoding
+    }
+
+    public static let everything = Projection(
+        metadata: .all, texts: .all, vectors: .all, sparseVectors: .all)
+}
+
+public struct VectorQuery: Equatable, Sendable {
+    /// Empty for the collection's only vector field.
+    public var field: String
+    public var vector: [Float]
+    /// Zero for the default.
+    public var efSearch: UInt32
+
+    public init(field: String = "", vector: [Float], efSearch: UInt32 = 0) {
+        self.field = field
+        self.vector = vector
+        self.efSearch = efSearch
+    }
+}
+
+public struct SparseQuery: Equatable, Sendable {
+    /// Empty for the collection's only sparse field.
+    public var field: String
+    public var vector: SparseVector
+
+    public init(field: String = "", vector: SparseVector) {
+        self.field = field
+        self.vector = vector
+    }
+}
+
+public struct TextQuery: Equatable, Sendable {
+    public var query: String
+    /// Empty for every text field; a document's score is the sum over its fields.
+    public var fields: [String]
+
+    public init(query: String, fields: [String] = []) {
+        self.query = query
+        self.fields = fields
+    }
+}
+
+/// score × 2^(−age / half-life), age = max(0, origin − event time); documents without an event time
+/// keep their score.
+public struct TimeDecay: Equatable, Sendable {
+    public var halfLifeMillis: Int64
+    /// Absent for now.
+    public var originMillis: Int64?
+
+    public init(halfLifeMillis: Int64, originMillis: Int64? = nil) {
+        self.halfLifeMillis = halfLifeMillis
+        self.originMillis = originMillis
+    }
+}
+
+/// The raw values are those of `kyrodb.v2.FusionMethod`.
+public enum FusionMethod: UInt8, Sendable {
+    /// Weighted sum of min-max normalised scores.
+    case weighted = 0
+    /// Reciprocal rank fusion (Cormack, Clarke & Büttcher 2009): sum of weight / (k + rank).
+    case rrf = 1
+}
+
+public struct LegWeights: Equatable, Sendable {
+    public var vector: Double
+    public var sparse: Double
+    public var text: Double
+
+    public init(vector: Double = 1, sparse: Double = 1, text: Double = 1) {
+        self.vector = vector
+        self.sparse = sparse
+        self.text = text
+    }
+}
+
+public struct Fusion: Equatable, Sendable {
+    public var method: FusionMethod
+    /// Zero for the default of 60.
+    public var rrfK: UInt32
+    /// Absent for one of each.
+    public var weights: LegWeights?
+
+    public init(method: FusionMethod = .weighted, rrfK: UInt32 = 0, weights: LegWeights? = nil) {
+        self.method = method
+        self.rrfK = rrfK
+        self.weights = weights
+    }
+}
+
+public struct SearchRequest: Equatable, Sendable {
+    public var scope: Scope
+    public var vector: VectorQuery?
+    public var sparse: SparseQuery?
+    public var text: TextQuery?
+    public var filter: Filter?
+    public var timeRange: TimeRange?
+    public var timeDecay: TimeDecay?
+    public var fusion: Fusion?
+    public var limit: UInt32 = 10
+    public var offset: UInt32 = 0
+    /// Of each leg; zero for the default.
+    public var candidates: UInt32 = 0
+    /// Absent for ids and scores alone.
+    public var projection: Projection?
+    public var minSeq: Sequence = .zero
+    public var exact = false
+    public var explain = false
+
+    public init(scope: Scope) { self.scope = scope }
+}
+
+public struct LookupRequest: Equatable, Sendable {
+    public var scope: Scope
+    public var ids: [DocumentID]
+    /// Absent for everything.
+    public var projection: Projection?
+    public var minSeq: Sequence
+
+    public init(
+        scope: Scope, ids: [DocumentID], projection: Projection? = nil, minSeq: Sequence = .zero
+    ) {
+        self.scope = scope
+        self.ids = ids
+        self.projection = projection
+        self.minSeq = minSeq
+    }
+}
+
+public struct ScanRequest: Equatable, Sendable {
+    public var scope: Scope
+    public var filter: Filter?
+    public var timeRange: TimeRange?
+    /// Absent for everything.
+    public var projection: Projection?
+    /// Zero for no limit.
+    public var limit: UInt64 = 0
+    public var resumeToken: [UInt8] = []
+    public var minSeq: Sequence = .zero
+
+    public init(scope: Scope) { self.scope = scope }
+}
+
+/// One question of a `SearchMany` stream; the tag comes back with the answer.
+public struct SearchManyRequest: Equatable, Sendable {
+    public var tag: UInt64
+    public var search: SearchRequest
+
+    public init(tag: UInt64, search: SearchRequest) {
+        self.tag = tag
+        self.search = search
+    }
+}

@@ -1,0 +1,13 @@
+// How an index writes itself into a snapshot and reads itself back without knowing files.
+
+/// Takes bytes in order. Calls are coarse: batch up to a megabyte.
+public protocol SnapshotSink: AnyObject {
+    func write(_ bytes: [UInt8]) throws(KyroError)
+}
+
+/// Gives the bytes back in the same order. A snapshot whose checksums hold but whose content does
+/// not make sense is an error too: a reader checks every count and offset that it takes from here.
+public protocol SnapshotSource: AnyObject {
+    /// Exactly `count` bytes, or an error.
+    func read(count: Int) throws(KyroError) -> [UInt8]
+}
