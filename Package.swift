@@ -43,11 +43,12 @@ let package = Package(
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         system("CStemmer", apt: "libstemmer-dev"),
         system("CRoaring", apt: "libroaring-dev"),
+        system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
 
         .target(name: "CLinux"),
         .target(name: "CKernels", cSettings: cSettings),
 
-        library("KyroBytes", ["CKernels"]),
+        library("KyroBytes", ["CKernels", "CXXHash"]),
         library("KyroPlatform", ["KyroBytes", "CLinux"]),
         library("KyroModel", ["KyroBytes"]),
         library("KyroWire", ["KyroModel", "KyroBytes"]),
