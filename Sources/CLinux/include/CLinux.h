@@ -6,10 +6,12 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -22,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 static inline int kyro_accept4(int fd, int flags) { return accept4(fd, NULL, NULL, flags); }
@@ -41,5 +44,20 @@ static inline int kyro_set_thread_name(const char *name) {
 static inline int kyro_fcntl_int(int fd, int command, int argument) {
     return fcntl(fd, command, argument);
 }
+
+// The kernel keeps 15 bytes of a thread's name and refuses longer ones.
+static inline int kyro_set_thread_name_cut(const char *name) {
+    char cut[16];
+    strncpy(cut, name, sizeof cut - 1);
+    cut[sizeof cut - 1] = 0;
+    return kyro_set_thread_name(cut);
+}
+
+// GNU's strerror_r: gives a pointer that may or may not be `buffer`.
+static inline const char *kyro_strerror(int code, char *buffer, size_t length) {
+    return strerror_r(code, buffer, length);
+}
+
+static inline const char *kyro_entry_name(const struct dirent *entry) { return entry->d_name; }
 
 #endif
