@@ -31,7 +31,7 @@ extension Engine {
             }
             if let query = request.sparse {
                 let index = query.field.isEmpty ? root.sparse.values.first : root.sparse[query.field]
-                cost += (index?.estimatedPostings(query.vector) ?? 0) / 16
+                cost += (index?.estimatedPostings(query: query.vector) ?? 0) / 16
             }
         }
         return cost
@@ -127,7 +127,7 @@ extension Engine {
     ) throws(KyroError) -> ScanCursor {
         let collection = try collection(of: request.scope)
         if let filter = request.filter {
-            try FilterValidation.check(filter, schema: collection.schema)
+            try FilterValidation.check(filter, collection.schema)
         }
         _ = try CheckedQuery.check(request.timeRange)
         // One sequence for all shards, and none that was acknowledged lies above it.

@@ -23,6 +23,9 @@ public final class Engine: Sendable {
     let snapshotInProgress = Atomic<Bool>(false)
     let maintenance = Cancellation()
 
+    /// Told what an operator should know and nobody asked for.
+    let notice: @Sendable (String) -> Void
+    private let whenServing: @Sendable () -> Void
     private let startedNanos: UInt64
     private let threads: Mutex<[KyroThread]>
     private let recovering: Atomic<Int>
@@ -34,16 +37,21 @@ public final class Engine: Sendable {
     /// format, with another number of shards, or with a damaged catalog.
     public init(
         _ configuration: EngineConfiguration, files: any FileSystem = PosixFileSystem(),
-        time: any Clock = SystemClock(), hashSeed: UInt64
+        time: any Clock = SystemClock(), hashSeed: UInt64,
+        notice: @escaping @Sendable (String) -> Void = { _ in },
+        whenServing: @escaping @Sendable () -> Void = {}
     ) throws(KyroError) {
         self.configuration = configuration
         self.files = files
         self.time = time
         self.hashSeed = hashSeed
+        self.notice = notice
+        self.whenServing = whenServing
         startedNanos = time.monotonicNanos()
         do throws(StoreError) {
             directory = try DataDirectory.open(
-                configuration.path, fileSystem: files, shardCount: configuration.shardCount)
+                configuration.path, fileSystem: files, shardCount: configuration.shardCount,
+                shardCountIfNew: configuration.shardCountIfNew)
         } catch {
             throw error.kyroError
         }
@@ -53,8 +61,7 @@ public final class Engine: Sendable {
         shards = (0..<shardCount).map {
             Shard(index: $0, queueBytesMax: configuration.queueBytesMax)
         }
-        catalog = try Catalog(
-            directory: directory, files: files, shardCount: shardCount, hashSeed: hashSeed)
+        catalog = try Catalog(directory: directory, hashSeed: hashSeed)
         recovering = Atomic(shardCount)
         threads = Mutex([])
         startThreads()
@@ -75,15 +82,21 @@ public final class Engine: Sendable {
     private func runWriter(of shard: Shard) {
         do throws(KyroError) {
             let writer = try ShardRecovery(engine: self, shard: shard).run()
-            if shard.state == .recovering { shard.setState(.serving) }
-            recovering.subtract(1, ordering: .sequentiallyConsistent)
+            shard.setState(.serving)
+            recoveryEnded()
             shard.foldGate.open()
             writer.run()
         } catch {
             shard.setState(.stopped, problem: error.message)
-            recovering.subtract(1, ordering: .sequentiallyConsistent)
+            notice("shard \(shard.index) is stopped: \(error.message)")
+            recoveryEnded()
             refuseAll(shard)
         }
+    }
+
+    private func recoveryEnded() {
+        let open = recovering.subtract(1, ordering: .sequentiallyConsistent).newValue
+        if open == 0 { whenServing() }
     }
 
     /// A shard that did not recover answers every write with the reason, so that nobody waits.
@@ -96,8 +109,7 @@ public final class Engine: Sendable {
                     write.ticket.complete(write.items.map { ($0.position, .failed(refusal)) })
                 case .flush(let completion): completion(.failure(refusal))
                 case .producerSequence(_, let completion): completion(0)
-                case .mark(let body):
-                    body(SnapshotMark(seq: .zero, lsn: LSN(0), collections: [], producers: [:]))
+                case .mark(let body): body(.failure(refusal))
                 case .drop, .releaseLog: continue
                 }
             }
@@ -119,7 +131,6 @@ public final class Engine: Sendable {
             shard.foldGate.open()
         }
         for thread in threads.withLock({ $0 }) { thread.join() }
-        directory.close()
     }
 
     // MARK: Shared by reads and writes

@@ -5,8 +5,9 @@ import KyroStore
 public struct EngineConfiguration: Sendable {
     /// The data directory.
     public var path: String
-    /// Fixed when the data directory is created; nil takes what it has, or the number of cores.
+    /// Fixed when the data directory is created; nil takes what it has, or `shardCountIfNew`.
     public var shardCount: Int?
+    public var shardCountIfNew = 1
     public var fsync: FsyncPolicy = .always
     public var logSegmentBytes: Int?
     /// A snapshot is taken when a shard's log has grown by this much since the last.

@@ -149,15 +149,15 @@ struct SearchExecution {
         }
         var perShard: [[Candidate]] = []
         for (index, view) in views.enumerated() {
-            var legs: [TextSearch.Leg] = []
+            var legs: [TextLeg] = []
             for (position, field) in leg.fields.enumerated() {
                 guard let texts = view.root.texts[field] else { continue }
                 legs.append(
-                    TextSearch.Leg(
+                    TextLeg(
                         index: texts, terms: terms[position], statistics: statistics[position]))
             }
             let found = try TextSearch.run(
-                legs, k: query.candidates, visibility: view.visibility, mask: masks[index],
+                legs: legs, k: query.candidates, visibility: view.visibility, mask: masks[index],
                 order: view.shard.rows, scratch: &scratch, counters: &counters[index],
                 cancellation: cancellation)
             perShard.append(Self.candidates(found, shard: index))

@@ -78,27 +78,15 @@ final class CollectionShard: Sendable {
         var idCount = 0
     }
 
-    init(collection: Collection, shard: Int, hashSeed: UInt64) {
-        self.collection = collection
-        self.shard = shard
-        self.hashSeed = hashSeed
-        metadata = MetadataIndex()
-        root = Mutex(IndexRoot(ids: IDTable(capacity: 256)))
-        writer = Mutex(WriterState())
-    }
-
-    /// Takes over what a snapshot held; the id table is filled from the rows.
     init(
-        collection: Collection, shard: Int, hashSeed: UInt64, metadata: MetadataIndex,
-        vectors: [String: VectorIndex], sparse: [String: SparseIndex], texts: [String: TextIndex]
+        collection: Collection, shard: Int, hashSeed: UInt64,
+        metadata: MetadataIndex = MetadataIndex()
     ) {
         self.collection = collection
         self.shard = shard
         self.hashSeed = hashSeed
         self.metadata = metadata
-        root = Mutex(
-            IndexRoot(
-                ids: IDTable(capacity: 256), vectors: vectors, sparse: sparse, texts: texts))
+        root = Mutex(IndexRoot(ids: IDTable(capacity: 256)))
         writer = Mutex(WriterState())
     }
 
@@ -234,9 +222,12 @@ final class CollectionShard: Sendable {
         }
     }
 
-    /// After a snapshot has filled the columns: counts, and the id table from the newest versions.
-    /// Versions of one id lie in ascending slots, so the last one set stays.
-    func adoptRows(slotCount: Int) {
+    /// After a snapshot has filled the columns: the indexes it held, counts, and the id table from
+    /// the newest versions. Versions of one id lie in ascending slots, so the last one set stays.
+    func adopt(
+        slotCount: Int, vectors: [String: VectorIndex], sparse: [String: SparseIndex],
+        texts: [String: TextIndex]
+    ) {
         var capacity = 256
         while capacity < 2 * (slotCount + 1) { capacity *= 2 }
         let ids = IDTable(capacity: capacity)
@@ -246,8 +237,9 @@ final class CollectionShard: Sendable {
             if ids.set(key(rows.ids[slot]), slot: slot, in: rows.ids) { idCount += 1 }
             if rows.died.load(slot) == 0 { liveCount += 1 }
         }
-        _ = replaceRoot { IndexRoot(
-            ids: ids, vectors: $0.vectors, sparse: $0.sparse, texts: $0.texts) }
+        _ = replaceRoot { _ in
+            IndexRoot(ids: ids, vectors: vectors, sparse: sparse, texts: texts)
+        }
         live.store(liveCount, ordering: .relaxed)
         writer.withLock { $0 = WriterState(slotCount: slotCount, idCount: idCount) }
         publish()

@@ -44,7 +44,7 @@ enum ShardCommand: Sendable {
     /// Makes everything written durable.
     case flush(@Sendable (Result<Void, KyroError>) -> Void)
     /// Calls back between two groups.
-    case mark(@Sendable (SnapshotMark) -> Void)
+    case mark(@Sendable (Result<SnapshotMark, KyroError>) -> Void)
     /// The log below is no longer needed.
     case releaseLog(before: LSN)
     /// The highest client sequence that this shard has applied for a producer.

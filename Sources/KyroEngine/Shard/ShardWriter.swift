@@ -82,7 +82,13 @@ final class ShardWriter {
                 completion(.failure(error))
             }
         case .mark(let body):
-            body(mark())
+            // What the manifest names must be durable first.
+            do throws(KyroError) {
+                try sync()
+                body(.success(mark()))
+            } catch {
+                body(.failure(error))
+            }
         case .releaseLog(let lsn):
             do {
                 try log.truncate(before: lsn)
@@ -238,6 +244,8 @@ final class ShardWriter {
                 isDirty = false
             }
         } catch {
+            // Nothing of this group was written: the log stays whole, and room may come back.
+            if case .outOfSpace = error { throw error.kyroError }
             throw becomeReadOnly(error)
         }
         reportLog()

@@ -65,7 +65,7 @@ struct CheckedQuery {
         if let query = request.sparse { sparse = try Self.check(query, schema: schema) }
         if let query = request.text { text = try Self.check(query, schema: schema) }
         if let filter = request.filter {
-            try FilterValidation.check(filter, schema: schema)
+            try FilterValidation.check(filter, schema)
             self.filter = filter
         }
         timeRange = try Self.check(request.timeRange)
