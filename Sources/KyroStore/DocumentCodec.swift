@@ -87,6 +87,12 @@ public enum DocumentCodec {
         }
     }
 
+    /// The counterpart of `encode(_:into:)` of an id alone.
+    public static func decodeID(_ bytes: [UInt8]) throws(StoreError) -> DocumentID {
+        var reader = RecordReader(bytes, range: 0..<bytes.count, subject: "document id")
+        return try decodeID(from: &reader)
+    }
+
     static func decodeID(from reader: inout RecordReader) throws(StoreError) -> DocumentID {
         switch try reader.byte() {
         case 0: return .number(try reader.fixed64())

@@ -38,21 +38,28 @@ struct ScanToken: Equatable {
             .tokenInvalid,
             "resume_token is not one that a scan of this server returned; start without it",
             field: "resume_token")
-        guard bytes.count >= 14 else { throw invalid }
+        guard let token = Self.parse(bytes) else { throw invalid }
+        self = token
+    }
+
+    private static func parse(_ bytes: [UInt8]) -> ScanToken? {
+        guard bytes.count >= 14 else { return nil }
         let content = 0..<(bytes.count - 4)
         do throws(ByteError) {
             var tail = ByteReader(bytes, range: content.upperBound..<bytes.count)
-            guard try tail.readFixed32() == crc32c(bytes, range: content) else { throw invalid }
+            guard try tail.readFixed32() == crc32c(bytes, range: content) else { return nil }
             var reader = ByteReader(bytes, range: content)
-            guard try reader.readByte() == Self.version else { throw invalid }
-            seq = Sequence(try reader.readFixed64())
+            guard try reader.readByte() == Self.version else { return nil }
+            let seq = Sequence(try reader.readFixed64())
             switch try reader.readByte() {
-            case 0: after = .number(try reader.readFixed64())
-            case 1: after = .text(try reader.readString(count: reader.remaining))
-            default: throw invalid
+            case 0: return ScanToken(seq: seq, after: .number(try reader.readFixed64()))
+            case 1:
+                let text = try reader.readString(count: reader.remaining)
+                return ScanToken(seq: seq, after: .text(text))
+            default: return nil
             }
         } catch {
-            throw invalid
+            return nil
         }
     }
 }

@@ -40,37 +40,37 @@ struct SearchExecution {
     /// Rows of the page, best first.
     mutating func run(scratch: inout SearchScratch) throws(KyroError) -> [RankedHit] {
         try evaluateFilters()
-        var legs: [Fusion.Leg] = []
+        var legs: [Ranking.Leg] = []
         if let leg = query.vector {
             legs.append(
-                Fusion.Leg(kind: .vector, candidates: try vectorLeg(leg, scratch: &scratch.vector)))
+                Ranking.Leg(kind: .vector, candidates: try vectorLeg(leg, scratch: &scratch.vector)))
         }
         if let leg = query.sparse {
             legs.append(
-                Fusion.Leg(kind: .sparse, candidates: try sparseLeg(leg, scratch: &scratch.sparse)))
+                Ranking.Leg(kind: .sparse, candidates: try sparseLeg(leg, scratch: &scratch.sparse)))
         }
         if let leg = query.text {
             legs.append(
-                Fusion.Leg(kind: .text, candidates: try textLeg(leg, scratch: &scratch.text)))
+                Ranking.Leg(kind: .text, candidates: try textLeg(leg, scratch: &scratch.text)))
         }
         for index in views.indices {
             explains[index].rowsScored = UInt64(counters[index].rowsScored)
             explains[index].postingsScored = UInt64(counters[index].postingsScored)
         }
         let keepsRawScore = query.legCount == 1 && query.fusion == nil && query.decay == nil
-        var hits = Fusion.fuse(legs, fusion: query.fusion, keepsRawScore: keepsRawScore)
+        var hits = Ranking.fuse(legs, fusion: query.fusion, keepsRawScore: keepsRawScore)
         if let decay = query.decay {
             let origin = decay.originMillis ?? nowMillis
             for index in hits.indices {
                 let hit = hits[index]
-                let time = views[hit.shard].shard.metadata.eventTime(of: Slot(index: hit.slot))
-                hits[index].score *= Fusion.decayFactor(
+                let time = views[hit.shard].shard.metadata.eventTime(of: hit.slot)
+                hits[index].score *= Ranking.decayFactor(
                     eventTimeMillis: time, originMillis: origin,
                     halfLifeMillis: decay.halfLifeMillis)
             }
         }
         return Array(
-            Fusion.page(&hits, offset: query.offset, limit: query.limit, precedes: precedes))
+            Ranking.page(&hits, offset: query.offset, limit: query.limit, precedes: precedes))
     }
 
     private mutating func evaluateFilters() throws(KyroError) {
@@ -106,7 +106,7 @@ struct SearchExecution {
                 cancellation: cancellation)
             perShard.append(Self.candidates(found, shard: index))
         }
-        return Fusion.merge(perShard, count: query.candidates, precedes: precedes)
+        return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
     }
 
     private mutating func sparseLeg(
@@ -121,7 +121,7 @@ struct SearchExecution {
                 counters: &counters[index], cancellation: cancellation)
             perShard.append(Self.candidates(found, shard: index))
         }
-        return Fusion.merge(perShard, count: query.candidates, precedes: precedes)
+        return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
     }
 
     private mutating func textLeg(
@@ -162,7 +162,7 @@ struct SearchExecution {
                 cancellation: cancellation)
             perShard.append(Self.candidates(found, shard: index))
         }
-        return Fusion.merge(perShard, count: query.candidates, precedes: precedes)
+        return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
     }
 
     private static func candidates(_ found: [ScoredSlot], shard: Int) -> [Candidate] {

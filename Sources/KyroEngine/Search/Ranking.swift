@@ -28,7 +28,7 @@ struct RankedHit: Equatable, Sendable {
 /// Which of two rows has the smaller document id; they may lie in different shards.
 typealias RowPrecedes = (_ a: (shard: Int, slot: Int), _ b: (shard: Int, slot: Int)) -> Bool
 
-enum Fusion {
+enum Ranking {
     /// A leg's global top `count`: the shards' candidates, best first, equal scores by id.
     static func merge(
         _ perShard: [[Candidate]], count: Int, precedes: RowPrecedes
@@ -54,7 +54,7 @@ enum Fusion {
     /// Weighted: the sum of weight × (score − min) / (max − min) over the legs, min and max being
     /// those of the leg's candidates; where they are equal each candidate counts as 1. RRF: the sum
     /// of weight / (k + rank). A row that is missing from a leg gets 0 from it.
-    static func fuse(_ legs: [Leg], fusion: KyroModel.Fusion?, keepsRawScore: Bool) -> [RankedHit] {
+    static func fuse(_ legs: [Leg], fusion: Fusion?, keepsRawScore: Bool) -> [RankedHit] {
         var hits: [RankedHit] = []
         var positions: [UInt64: Int] = [:]
         positions.reserveCapacity(legs.reduce(0) { $0 + $1.candidates.count })
