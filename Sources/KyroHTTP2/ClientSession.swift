@@ -60,6 +60,8 @@ public final class ClientSession {
     public var queuedBytes: Int { core.queuedBytes }
     /// Requests and messages received and not yet reported by `nextEvent`.
     public var pendingCount: Int { core.pendingCount }
+    /// `nextEvent` may have something to say.
+    public var hasEvents: Bool { !core.events.isEmpty }
 
     // MARK: calls
 

@@ -34,7 +34,7 @@ public final class ServerSession {
 
     // MARK: bytes
 
-    /// After a throw: write what `produce` still gives, then close.
+    /// After a throw the connection is of no more use: call `connectionLost` and close.
     public func receive(_ bytes: [UInt8], count: Int? = nil) throws(HTTP2Error) {
         try core.receive(bytes, count: count ?? bytes.count)
     }
@@ -53,6 +53,8 @@ public final class ServerSession {
     public var queuedBytes: Int { core.queuedBytes }
     /// Requests and messages received and not yet reported by `nextEvent`.
     public var pendingCount: Int { core.pendingCount }
+    /// `nextEvent` may have something to say.
+    public var hasEvents: Bool { !core.events.isEmpty }
 
     // MARK: events
 

@@ -19,10 +19,8 @@ final class Connection: LoopChannel {
     /// The socket took less than was offered: the loop tells when it takes more.
     private var isWriteBlocked = false
     private var isReadStopped = false
-    /// The peer sends nothing more, or broke the protocol: write what is left, then close.
-    private var isEnding = false
 
-    private var openedNanos: UInt64
+    private let openedNanos: UInt64
     private var lastReceivedNanos: UInt64
     private var lastActiveNanos: UInt64
     private var hasSeenRequest = false
@@ -73,7 +71,7 @@ final class Connection: LoopChannel {
             case .bytes(let count):
                 lastReceivedNanos = loop.nowNanos
                 receive(count)
-                if isClosed || isEnding || count < loop.scratch.count { return }
+                if isClosed || count < loop.scratch.count { return }
             case .wouldBlock:
                 return
             case .endOfStream, .failed:
@@ -87,7 +85,7 @@ final class Connection: LoopChannel {
             try session.receive(loop.scratch, count: count)
         } catch {
             Log.debug("a client broke the protocol", ["error": error])
-            isEnding = true
+            return close()
         }
         processEvents()
     }
@@ -113,7 +111,7 @@ final class Connection: LoopChannel {
                 return close()
             }
             guard session.outputOffset < session.output.count else {
-                if session.pendingCount > 0 { continue }
+                if session.hasEvents { continue }
                 break
             }
             switch Socket.write(fd, session.output, from: session.outputOffset) {
@@ -126,7 +124,7 @@ final class Connection: LoopChannel {
                 return close()
             }
         } while true
-        if session.isFinished || (isEnding && !isWriteBlocked) { return close() }
+        if session.isFinished { return close() }
         updateInterest()
     }
 
@@ -134,7 +132,7 @@ final class Connection: LoopChannel {
 
     private func updateInterest() {
         isReadStopped = isWriteBlocked && session.queuedBytes > configuration.queuedBytesMax
-        let wanted = (readable: !isReadStopped && !isEnding, writable: isWriteBlocked)
+        let wanted = (readable: !isReadStopped, writable: isWriteBlocked)
         guard let registration, wanted != interest else { return }
         interest = wanted
         loop.update(registration, readable: wanted.readable, writable: wanted.writable)
