@@ -12,7 +12,7 @@ struct CollectionsService: Sendable {
         do throws(KyroError) {
             let request = try CreateCollectionRequest.decode(wire: message)
             context.engine.createCollection(request) { result in
-                reply.complete(result.map { CreateCollectionResponse($0).encodeWire() })
+                reply.complete(result.map { $0.encodeWire() })
             }
         } catch {
             reply.fail(error)
@@ -22,8 +22,7 @@ struct CollectionsService: Sendable {
     @Sendable func describe(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
             let request = try DescribeCollectionRequest.decode(wire: message)
-            let description = try context.engine.describeCollection(request)
-            reply.succeed(DescribeCollectionResponse(description).encodeWire())
+            reply.succeed(try context.engine.describeCollection(request).encodeWire())
         } catch {
             reply.fail(error)
         }

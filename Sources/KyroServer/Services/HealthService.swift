@@ -12,7 +12,7 @@ final class HealthBoard: Sendable {
     private struct State {
         var isServing = false
         var isDraining = false
-        var watchers: [Int: @Sendable (HealthStatus) -> Void] = [:]
+        var watchers: [Int: @Sendable (HealthCheckResponse.ServingStatus) -> Void] = [:]
         var nextWatcher = 0
     }
 
@@ -25,7 +25,7 @@ final class HealthBoard: Sendable {
 
     var isDraining: Bool { state.withLock { $0.isDraining } }
 
-    func status(of service: String) -> HealthStatus {
+    func status(of service: String) -> HealthCheckResponse.ServingStatus {
         guard Self.services.contains(service) else { return .serviceUnknown }
         return state.withLock { $0.isServing && !$0.isDraining ? .serving : .notServing }
     }
@@ -34,7 +34,7 @@ final class HealthBoard: Sendable {
     func setDraining() { change { $0.isDraining = true } }
 
     private func change(_ body: (inout State) -> Void) {
-        let (watchers, status): ([@Sendable (HealthStatus) -> Void], HealthStatus) =
+        let (watchers, status): ([@Sendable (HealthCheckResponse.ServingStatus) -> Void], HealthCheckResponse.ServingStatus) =
             state.withLock {
                 body(&$0)
                 let isUp = $0.isServing && !$0.isDraining
@@ -43,7 +43,7 @@ final class HealthBoard: Sendable {
         for watcher in watchers { watcher(status) }
     }
 
-    func watch(_ watcher: @escaping @Sendable (HealthStatus) -> Void) -> Int {
+    func watch(_ watcher: @escaping @Sendable (HealthCheckResponse.ServingStatus) -> Void) -> Int {
         state.withLock {
             $0.nextWatcher += 1
             $0.watchers[$0.nextWatcher] = watcher
@@ -74,7 +74,7 @@ final class HealthWatchHandler: CallHandler {
     private let board: HealthBoard
     private let reply: Reply
     private var watcher: Int?
-    private var last: HealthStatus?
+    private var last: HealthCheckResponse.ServingStatus?
     private var request: [UInt8]?
 
     init(_ board: HealthBoard, call: ServerCall) {
@@ -105,7 +105,7 @@ final class HealthWatchHandler: CallHandler {
         watcher = nil
     }
 
-    private func send(_ status: HealthStatus, _ call: ServerCall) {
+    private func send(_ status: HealthCheckResponse.ServingStatus, _ call: ServerCall) {
         guard !call.isFinished, status != last else { return }
         last = status
         call.send(HealthCheckResponse(status: status).encodeWire())

@@ -42,7 +42,7 @@ struct Reply: @unchecked Sendable {
 
     /// Runs at once when this is the call's loop already.
     func onLoop(_ body: @escaping @Sendable (ServerCall) -> Void) {
-        if call.loop.isCurrent { return body(call) }
+        if call.loop.isInLoop { return body(call) }
         let reply = self
         call.loop.execute { body(reply.call) }
     }
