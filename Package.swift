@@ -67,7 +67,8 @@ let package = Package(
             "KyroClient",
             ["KyroHTTP2", "KyroTLS", "KyroWire", "KyroModel", "KyroPlatform", "KyroBytes"]),
 
-        executable("kyrodb", ["KyroServer", "KyroEngine", "KyroModel", "KyroPlatform"]),
+        executable(
+            "kyrodb", ["KyroServer", "KyroEngine", "KyroStore", "KyroModel", "KyroPlatform"]),
         executable("kyroctl", ["KyroClient", "KyroModel", "KyroPlatform"]),
         executable("kyrobench", ["KyroClient", "KyroModel", "KyroPlatform"]),
 
