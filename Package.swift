@@ -69,6 +69,9 @@ let package = Package(
         executable("kyrodb", ["KyroServer", "KyroEngine", "KyroModel", "KyroPlatform"]),
         executable("kyroctl", ["KyroClient", "KyroModel", "KyroPlatform"]),
         executable("kyrobench", ["KyroClient", "KyroModel", "KyroPlatform"]),
+        .executableTarget(
+            name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
+            path: "Tests/WireTestee", swiftSettings: plain),
 
         tests("KyroBytesTests", ["KyroBytes"]),
         tests("KyroPlatformTests", ["KyroPlatform"]),
