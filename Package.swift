@@ -71,6 +71,9 @@ let package = Package(
             "kyrodb", ["KyroServer", "KyroEngine", "KyroStore", "KyroModel", "KyroPlatform"]),
         executable("kyroctl", ["KyroClient", "KyroModel", "KyroPlatform"]),
         executable("kyrobench", ["KyroClient", "KyroModel", "KyroPlatform"]),
+        .executableTarget(
+            name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
+            path: "Tests/WireTestee", swiftSettings: plain),
 
         tests("KyroBytesTests", ["KyroBytes"]),
         tests("KyroPlatformTests", ["KyroPlatform"]),
