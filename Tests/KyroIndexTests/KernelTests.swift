@@ -152,7 +152,8 @@ struct SeededNumbers {
             var codes = [Int8](repeating: 99, count: 3)
             #expect(kernels.encode_i8([0, -0.0, 0], 3, &codes) == 0)
             #expect(codes == [0, 0, 0])
-            #expect(kernels.encode_i8([1e-44, 0, -1e-44], 3, &codes) == 0)
+            let tiny = Float.leastNonzeroMagnitude
+            #expect(kernels.encode_i8([tiny, 0, -tiny], 3, &codes) == 0)
             #expect(codes == [0, 0, 0])
             let most = Float.greatestFiniteMagnitude
             _ = kernels.encode_i8([most, -most, most / 2], 3, &codes)

@@ -51,6 +51,9 @@ float kyro_encode_i8(const float *row, size_t n, int8_t *codes);
 // 3 KB when both lie close modulo 4096.
 void kyro_copy_row(void *to, const void *from, size_t count);
 
+// Asks for the cache line at `address`.
+static inline void kyro_prefetch(const void *address) { __builtin_prefetch(address); }
+
 // "avx512", "avx2", "neon" or "portable".
 const char *kyro_kernels_name(void);
 

@@ -14,6 +14,9 @@ struct SearchRun {
 
     /// How many times `candidates` a filtered walk may keep of rows that only lead on.
     static let poolFactor = 16
+    /// How many times what is reranked a scan keeps, in case the codes leave a doubt.
+    static let doubtFactor = 4
+    static let doubtMax = 512
 
     init(
         index: VectorIndex, request: VectorIndex.Request, admission: Admission, top: TopK,
@@ -66,8 +69,9 @@ struct SearchRun {
             }
             return
         }
-        memory.reserve(pool: needed)
-        var pool = unsafe CandidatePool(keys: memory.pool, capacity: needed, wanted: needed)
+        let wanted = min(needed * Self.doubtFactor, needed + Self.doubtMax)
+        memory.reserve(pool: wanted)
+        var pool = unsafe CandidatePool(keys: memory.pool, capacity: wanted, wanted: wanted)
         if let mask = admission.mask {
             scored += try unsafe rows.scanCodes(
                 query, mask: mask, rowCount: rowCount, admission: admission, memory: memory,
@@ -111,21 +115,27 @@ struct SearchRun {
         return unsafe rerank(query, pool, needed: needed, isAdmitted: walked != nil)
     }
 
-    /// Exact scores of the best `needed` candidates that may be returned.
+    /// Exact scores of the best `needed` candidates that may be returned, and of further ones as
+    /// long as a code's error could hide a row that belongs among the best `k`: where many rows
+    /// score nearly alike, as in the far corner that a filter leaves, codes order them less well.
+    /// Returns how many were scored.
     private mutating func rerank(
         _ query: EncodedQuery, _ pool: CandidatePool, needed: Int, isAdmitted: Bool
     ) -> Int {
         let rows = index.rows
         var found = 0
-        for i in unsafe 0..<pool.count where found < needed {
+        var error: Float = 0
+        for i in unsafe 0..<pool.count {
             let key = unsafe pool.keys[i]
             guard unsafe key & CandidatePool.admitted != 0 else { continue }
+            let estimate = unsafe CandidatePool.score(key) + query.bias
+            if found >= needed, estimate + error < top.threshold { break }
             let row = Int(unsafe CandidatePool.row(key))
             guard isAdmitted || admission.admits(row) else { continue }
             found += 1
-            top.insert(
-                ScoredSlot(
-                    slot: Int(rows.slots[row]), score: unsafe rows.exactScore(query, row: row)))
+            let score = unsafe rows.exactScore(query, row: row)
+            if found <= needed { error = max(error, abs(score - estimate)) }
+            top.insert(ScoredSlot(slot: Int(rows.slots[row]), score: score))
         }
         scored += found
         return found

@@ -186,6 +186,13 @@ extension VectorGraph {
             guard unsafe cursor < pool.count else { return }
             let key = unsafe pool.keys[cursor]
             unsafe pool.keys[cursor] = key | CandidatePool.expanded
+            if unsafe cursor + 1 < pool.count {
+                // Likely the next to be expanded.
+                let next = unsafe CandidatePool.row(pool.keys[cursor + 1])
+                let nextCells = unsafe UnsafeRawPointer(cells(next, layer: layer))
+                unsafe kyro_prefetch(nextCells)
+                unsafe kyro_prefetch(nextCells + 64)
+            }
             let cells = unsafe cells(CandidatePool.row(key), layer: layer)
             count = 0
             for i in 0..<width {
@@ -197,6 +204,7 @@ extension VectorGraph {
                 unsafe visited[Int(row)] = epoch
                 unsafe batchRows[count] = row
                 unsafe batchCodes[count] = UnsafePointer(rows.codes.pointer(Int(row)))
+                unsafe kyro_prefetch(rows.terms.pointer(Int(row)))
                 count += 1
             }
             steps += 1

@@ -134,6 +134,8 @@ import Synchronization
     let inverseNorm: Double
     let codes: UnsafePointer<Int8>
     let factor: Float
+    /// What a code's score lacks to estimate the exact one: the query's own square under L2.
+    let bias: Float
 
     /// Copies and encodes into `memory`, which must outlive this.
     init(_ vector: [Float], rows: VectorRows, memory: ScratchMemory) {
@@ -145,7 +147,9 @@ import Synchronization
             unsafe values.update(from: from, count: vector.count)
         }
         let scale = unsafe kyro_encode_i8(values, rows.dimension, memory.codes)
-        let norm = unsafe kyro_dot_f32(values, values, rows.dimension).squareRoot()
+        let square = unsafe kyro_dot_f32(values, values, rows.dimension)
+        let norm = square.squareRoot()
+        unsafe bias = rows.metric == .l2 ? -Float(square) : 0
         unsafe self.values = unsafe UnsafePointer(values)
         unsafe inverseNorm = norm > 0 ? 1 / norm : 0
         unsafe codes = UnsafePointer(memory.codes)
