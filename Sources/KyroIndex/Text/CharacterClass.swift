@@ -44,8 +44,7 @@ enum CharacterClass: UInt8 {
 }
 
 /// Appends the case folding of a scalar as UTF-8. Lower case of upper case is full case folding for
-/// all that occurs in words (ß and ẞ give ss, both sigmas σ); the dotless i keeps its own identity,
-/// which Turkish needs.
+/// all that occurs in words (ß and ẞ give ss, both sigmas σ).
 func appendFolded(_ scalar: Unicode.Scalar, to word: inout [UInt8]) {
     if scalar.isASCII {
         let code = UInt8(scalar.value)
@@ -53,7 +52,9 @@ func appendFolded(_ scalar: Unicode.Scalar, to word: inout [UInt8]) {
         return
     }
     let properties = scalar.properties
-    guard properties.isCased || properties.changesWhenCaseFolded, scalar.value != 0x131 else {
+    // The capital sharp s has no upper case but itself.
+    if scalar.value == 0x1E9E { return word.append(contentsOf: [0x73, 0x73]) }
+    guard properties.changesWhenCaseFolded else {
         word.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
         return
     }

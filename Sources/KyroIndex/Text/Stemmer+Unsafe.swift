@@ -11,8 +11,7 @@ import CStemmer
 
     /// Nil for an algorithm that libstemmer does not have.
     init?(language: String) {
-        guard Stemmer.isKnown(language), let made = unsafe sb_stemmer_new(language, "UTF_8")
-        else { return nil }
+        guard let made = unsafe sb_stemmer_new(language, "UTF_8") else { return nil }
         unsafe stemmer = made
     }
 
