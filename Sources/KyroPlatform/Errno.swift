@@ -32,7 +32,8 @@ public struct Errno: Hashable, Sendable, CustomStringConvertible {
         var buffer = [CChar](repeating: 0, count: 256)
         let text = unsafe buffer.withUnsafeMutableBufferPointer { target -> String in
             guard let base = target.baseAddress else { return "" }
-            return unsafe String(cString: kyro_strerror(raw, base, target.count))
+            unsafe kyro_strerror(raw, base, target.count)
+            return unsafe String(cString: base)
         }
         return "\(text) (errno \(raw))"
     }

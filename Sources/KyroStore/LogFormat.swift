@@ -5,9 +5,7 @@
 // lies behind the last batch of a segment may be an older segment's content.
 //
 // Segment header, 64 bytes:
-//    0   8  "KYROLOG\0"
-//    8   4  format version, 1
-//   12   4  CRC-32C of bytes 16 ..< 64
+//    0  16  "KYROLOG", version 1, CRC-32C: see FilePrefix.swift
 //   16  16  id of the data directory
 //   32   4  shard; 0xFFFFFFFF for the catalog
 //   36   4  CRC field of the last batch before this segment, 0 at the start of the log
@@ -93,8 +91,6 @@ public enum FsyncPolicy: Equatable, Sendable {
 
 struct SegmentHeader: Equatable {
     static let byteCount = 64
-    static let magic: [UInt8] = Array("KYROLOG".utf8) + [0]
-    static let version: UInt32 = 1
 
     var identity: LogIdentity
     var ordinal: UInt64
@@ -102,10 +98,7 @@ struct SegmentHeader: Equatable {
     var chain: UInt32
 
     func encode() -> [UInt8] {
-        var writer = ByteWriter(capacity: Self.byteCount)
-        writer.writeBytes(Self.magic)
-        writer.writeFixed32(Self.version)
-        writer.writeFixed32(0)
+        var writer = FilePrefix.segment.begin(capacity: Self.byteCount)
         writer.writeFixed64(identity.directory.high)
         writer.writeFixed64(identity.directory.low)
         writer.writeFixed32(identity.shard)
@@ -113,32 +106,18 @@ struct SegmentHeader: Equatable {
         writer.writeFixed64(ordinal)
         writer.writeFixed64(base.raw)
         writer.writeFixed64(0)
-        let crc = crc32c(writer.bytes, range: 16..<Self.byteCount)
-        writer.patchFixed32(crc, at: 12)
+        FilePrefix.segment.seal(&writer)
         return writer.bytes
     }
 
     /// - Throws: `.damaged` or `.newerFormat` for `path`.
     static func decode(_ bytes: [UInt8], path: String) throws(StoreError) -> SegmentHeader {
-        func damage(_ offset: UInt64, _ finding: String) -> StoreError {
-            .damaged(
-                StoreError.Damage(
-                    path: path, offset: offset, finding: finding,
-                    affected: "every record of this segment"))
+        guard bytes.count == byteCount else {
+            throw FilePrefix.segment.damage(path, 0, "\(bytes.count) bytes of a header")
         }
-        guard bytes.count >= byteCount else { throw damage(0, "\(bytes.count) bytes of a header") }
-        guard Array(bytes[0..<8]) == magic else { throw damage(0, "not the start of a log segment") }
-        var reader = RecordReader(bytes, range: 8..<byteCount, subject: "log segment header")
-        let version = try reader.fixed32()
-        let crc = try reader.fixed32()
-        // Version 1 is the first, so another number with a wrong checksum is damage.
-        let isIntact = crc == crc32c(bytes, range: 16..<byteCount)
-        if version > Self.version, isIntact {
-            throw .newerFormat(path: path, found: version, supported: Self.version)
-        }
-        guard isIntact, version == Self.version else {
-            throw damage(8, "the checksum of the segment's header is wrong")
-        }
+        try FilePrefix.segment.check(bytes, path: path)
+        var reader = RecordReader(
+            bytes, range: FilePrefix.byteCount..<byteCount, subject: "log segment header")
         let directory = DirectoryID(high: try reader.fixed64(), low: try reader.fixed64())
         let shard = try reader.fixed32()
         let chain = try reader.fixed32()

@@ -1,8 +1,6 @@
 // What a data directory consists of. One small file, `MANIFEST`, replaced as a whole.
 //
-//    0   8  "KYROMAN\0"
-//    8   4  format version, 1
-//   12   4  CRC-32C of bytes 16 to the end
+//    0  16  "KYROMAN", version 1, CRC-32C of everything: see FilePrefix.swift
 //   16   4  bytes of payload behind this field
 //   20      payload:
 //           u64 u64   id of the data directory
@@ -50,8 +48,6 @@ public struct ShardManifest: Equatable, Sendable {
 public struct Manifest: Equatable, Sendable {
     public static let fileName = "MANIFEST"
     static let unfinishedName = "MANIFEST.new"
-    static let magic: [UInt8] = Array("KYROMAN".utf8) + [0]
-    static let version: UInt32 = 1
     static let prefixCount = 20
 
     public var directory: DirectoryID
@@ -66,10 +62,7 @@ public struct Manifest: Equatable, Sendable {
     }
 
     func encode() -> [UInt8] {
-        var writer = ByteWriter(capacity: 64 + shards.count * 128)
-        writer.writeBytes(Self.magic)
-        writer.writeFixed32(Self.version)
-        writer.writeFixed32(0)
+        var writer = FilePrefix.manifest.begin(capacity: 64 + shards.count * 128)
         writer.writeFixed32(0)
         writer.writeFixed64(directory.high)
         writer.writeFixed64(directory.low)
@@ -85,43 +78,27 @@ public struct Manifest: Equatable, Sendable {
             }
         }
         writer.patchFixed32(UInt32(writer.count - Self.prefixCount), at: 16)
-        writer.patchFixed32(crc32c(writer.bytes, range: 16..<writer.count), at: 12)
+        FilePrefix.manifest.seal(&writer)
         return writer.bytes
     }
 
     static func decode(_ bytes: [UInt8], path: String) throws(StoreError) -> Manifest {
-        func damage(_ offset: UInt64, _ finding: String) -> StoreError {
-            .damaged(
-                StoreError.Damage(
-                    path: path, offset: offset, finding: finding,
-                    affected: "the whole data directory"))
-        }
-        guard bytes.count >= prefixCount, Array(bytes[0..<8]) == magic else {
-            throw damage(0, "not a manifest")
-        }
-        var prefix = RecordReader(bytes, range: 8..<prefixCount, subject: "manifest")
-        let version = try prefix.fixed32()
-        let crc = try prefix.fixed32()
-        let payloadCount = try prefix.fixed32()
-        let isIntact = crc == crc32c(bytes, range: 16..<bytes.count)
-        if version > Self.version, isIntact {
-            throw .newerFormat(path: path, found: version, supported: Self.version)
-        }
-        guard isIntact, version == Self.version else {
-            throw damage(8, "the checksum is wrong")
-        }
-        guard Int(payloadCount) == bytes.count - prefixCount else {
-            throw damage(16, "\(payloadCount) bytes announced in a file of \(bytes.count)")
-        }
+        try FilePrefix.manifest.check(bytes, path: path)
         do throws(StoreError) {
             return try decodePayload(bytes)
         } catch {
-            throw damage(UInt64(prefixCount), "the checksum holds, but \(error)")
+            throw FilePrefix.manifest.damage(
+                path, UInt64(prefixCount), "the checksum holds, but \(error)")
         }
     }
 
     private static func decodePayload(_ bytes: [UInt8]) throws(StoreError) -> Manifest {
-        var reader = RecordReader(bytes, range: prefixCount..<bytes.count, subject: "manifest")
+        var reader = RecordReader(
+            bytes, range: FilePrefix.byteCount..<bytes.count, subject: "manifest")
+        let payloadCount = try reader.fixed32()
+        guard Int(payloadCount) == bytes.count - prefixCount else {
+            throw reader.malformed("\(payloadCount) bytes are announced in \(bytes.count)")
+        }
         let directory = DirectoryID(high: try reader.fixed64(), low: try reader.fixed64())
         let generation = try reader.fixed64()
         var shards: [ShardManifest] = []

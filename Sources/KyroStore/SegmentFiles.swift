@@ -6,7 +6,6 @@
 import KyroPlatform
 import Synchronization
 
-/// `@unchecked Sendable` is not needed: what threads share is behind the mutex.
 final class SegmentFiles: Sendable {
     private struct Spares {
         var names: [String] = []
@@ -128,9 +127,13 @@ final class SegmentFiles: Sendable {
     /// Takes a segment out of the log: keeps it as a spare when it has the usual size and spares
     /// are wanted. Not durable before `syncDirectory`.
     ///
+    /// - Parameter toBeAdded: spares retired since the directory was synced.
     /// - Returns: the name to add once the directory is synced.
-    func retire(_ path: String, byteCount: UInt64) throws(FileError) -> String? {
-        guard byteCount == UInt64(segmentBytes), needsSpare else {
+    func retire(
+        _ path: String, byteCount: UInt64, toBeAdded: Int
+    ) throws(FileError) -> String? {
+        let isWanted = spares.withLock { $0.names.count + toBeAdded < sparesMax }
+        guard byteCount == UInt64(segmentBytes), isWanted else {
             try fileSystem.unlink(path)
             return nil
         }

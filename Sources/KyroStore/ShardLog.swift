@@ -121,7 +121,8 @@ public final class ShardLog: @unchecked Sendable {
         while segments.count > 1, segments[1].header.base <= lsn {
             let segment = segments[0]
             if let spare = try failing({ () throws(FileError) in
-                try files.retire(segment.path, byteCount: segment.capacity)
+                try files.retire(
+                    segment.path, byteCount: segment.capacity, toBeAdded: spares.count)
             }) {
                 spares.append(spare)
             }

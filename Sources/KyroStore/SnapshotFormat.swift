@@ -1,9 +1,7 @@
 // The bytes of a snapshot file: named sections, checked block by block.
 //
 // Header, 64 bytes:
-//    0   8  "KYROSNP\0"
-//    8   4  format version, 1
-//   12   4  CRC-32C of bytes 16 ..< 64
+//    0  16  "KYROSNP", version 1, CRC-32C: see FilePrefix.swift
 //   16  16  id of the data directory
 //   32   4  shard
 //   36   4  zero
@@ -31,8 +29,6 @@ import KyroBytes
 import KyroModel
 
 enum SnapshotFormat {
-    static let magic: [UInt8] = Array("KYROSNP".utf8) + [0]
-    static let version: UInt32 = 1
     static let headerCount = 64
     static let blockHeaderCount = 8
     static let blockBytesMax = 1 << 20
@@ -55,10 +51,7 @@ enum SnapshotFormat {
     }
 
     static func header(_ identity: LogIdentity, seq: Sequence, lsn: LSN) -> [UInt8] {
-        var writer = ByteWriter(capacity: headerCount)
-        writer.writeBytes(magic)
-        writer.writeFixed32(version)
-        writer.writeFixed32(0)
+        var writer = FilePrefix.snapshot.begin(capacity: headerCount)
         writer.writeFixed64(identity.directory.high)
         writer.writeFixed64(identity.directory.low)
         writer.writeFixed32(identity.shard)
@@ -66,7 +59,7 @@ enum SnapshotFormat {
         writer.writeFixed64(seq.raw)
         writer.writeFixed64(lsn.raw)
         writer.writeFixed64(0)
-        writer.patchFixed32(crc32c(writer.bytes, range: 16..<headerCount), at: 12)
+        FilePrefix.snapshot.seal(&writer)
         return writer.bytes
     }
 

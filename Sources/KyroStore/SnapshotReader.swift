@@ -63,19 +63,8 @@ public final class SnapshotReader: Sendable {
     private static func check(
         _ header: [UInt8], _ identity: LogIdentity, _ reference: SnapshotReference, _ path: String
     ) throws(StoreError) {
-        guard Array(header[0..<8]) == SnapshotFormat.magic else {
-            throw damage(path, 0, "not a snapshot")
-        }
-        var reader = RecordReader(header, range: 8..<header.count, subject: "snapshot header")
-        let version = try reader.fixed32()
-        let isIntact = try reader.fixed32() == crc32c(header, range: 16..<header.count)
-        if version > SnapshotFormat.version, isIntact {
-            throw .newerFormat(path: path, found: version, supported: SnapshotFormat.version)
-        }
+        try FilePrefix.snapshot.check(header, path: path)
         let expected = SnapshotFormat.header(identity, seq: reference.seq, lsn: reference.lsn)
-        guard isIntact, version == SnapshotFormat.version else {
-            throw damage(path, 8, "the checksum of the header is wrong")
-        }
         guard header == expected else {
             throw damage(path, 16, "the snapshot of another directory, shard or sequence")
         }
@@ -135,10 +124,7 @@ public final class SnapshotReader: Sendable {
     }
 
     static func damage(_ path: String, _ offset: UInt64, _ finding: String) -> StoreError {
-        .damaged(
-            StoreError.Damage(
-                path: path, offset: offset, finding: finding,
-                affected: "the documents of this shard that only the snapshot holds"))
+        FilePrefix.snapshot.damage(path, offset, finding)
     }
 }
 
