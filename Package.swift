@@ -67,8 +67,12 @@ let package = Package(
             "KyroClient",
             ["KyroHTTP2", "KyroTLS", "KyroWire", "KyroModel", "KyroPlatform", "KyroBytes"]),
 
+        library("KyroCommands", ["KyroModel", "KyroBytes"]),
+
         executable("kyrodb", ["KyroServer", "KyroEngine", "KyroModel", "KyroPlatform"]),
-        executable("kyroctl", ["KyroClient", "KyroModel", "KyroPlatform"]),
+        executable(
+            "kyroctl",
+            ["KyroCommands", "KyroClient", "KyroModel", "KyroPlatform", "KyroBytes"]),
         executable("kyrobench", ["KyroClient", "KyroModel", "KyroPlatform"]),
 
         tests("KyroBytesTests", ["KyroBytes"]),
@@ -81,6 +85,7 @@ let package = Package(
         tests(
             "KyroEngineTests",
             ["KyroEngine", "KyroIndex", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
+        tests("KyroCommandsTests", ["KyroCommands", "KyroModel"]),
         tests(
             "EndToEndTests",
             ["KyroClient", "KyroModel", "KyroPlatform", "KyroWire", "KyroBytes"]),
