@@ -38,6 +38,16 @@ extension KyroError {
     /// From trailers; the details, where there are any, say more than code and message.
     init(_ status: GRPCStatus, endpoint: Endpoint) {
         let code = StatusCode(rawValue: status.code) ?? .unknown
-        self.init(code: code, reason: "\(code)", message: status.message)
+        if !status.details.isEmpty, let error = try? decodeStatusDetails(status.details),
+            error.code == code, !error.reason.isEmpty
+        {
+            self = error
+        } else if code == .unavailable, status.details.isEmpty {
+            self.init(
+                code: code, reason: Self.connectionLostReason,
+                message: "\(endpoint): \(status.message); see whether the server runs and try again")
+        } else {
+            self.init(code: code, reason: "\(code)", message: status.message)
+        }
     }
 }

@@ -31,6 +31,8 @@ func monotonicNanos() -> Int64 {
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
 }
 
+func pause(millis: Int64) { usleep(UInt32(clamping: millis * 1_000)) }
+
 /// Sends never block; receives block in slices of `sliceNanos`, so that waiting for an answer costs
 /// one system call and deadlines still hold.
 final class Socket {
@@ -154,7 +156,7 @@ final class Socket {
             let sent = unsafe bytes.withUnsafeBytes { all in
                 unsafe Glibc.send(
                     descriptor, all.baseAddress.map { unsafe $0 + offset }, all.count - offset,
-                    Int32(MSG_DONTWAIT.rawValue) | Int32(MSG_NOSIGNAL.rawValue))
+                    Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
             }
             if sent >= 0 { return sent }
             if errno == EINTR { continue }
@@ -176,7 +178,7 @@ final class Socket {
             let left = deadlineNanos == .max ? .max : deadlineNanos - monotonicNanos()
             var flags: Int32 = 0
             if left < Self.sliceNanos {
-                flags = Int32(MSG_DONTWAIT.rawValue)
+                flags = Int32(MSG_DONTWAIT)
                 if left > 0, try !wait(for: POLLIN, deadlineNanos: deadlineNanos) {
                     return .nothingYet
                 }

@@ -42,8 +42,8 @@ public enum Terminal {
     }
 }
 
-/// Clocks of the machine.
-public enum Clock {
+/// What the clocks of the machine say.
+public enum Now {
     /// Unix time.
     public static var wallMillis: Int64 { read(CLOCK_REALTIME) / 1_000_000 }
     /// Only differences have a meaning.
