@@ -153,8 +153,8 @@ public struct Arguments: Sendable {
         return value
     }
 
-    /// Exactly `count` positional words, called `names` in the error.
-    public func positionals(exactly names: String...) throws(UsageError) -> [String] {
+    /// One positional word for each of `names`, which the error uses.
+    public func positionals(exactly names: [String]) throws(UsageError) -> [String] {
         if positionals.count > names.count {
             throw UsageError("unexpected \"\(positionals[names.count])\"")
         }
