@@ -50,7 +50,7 @@ class _Connection:
         self.changed = threading.Condition()
         self.opened: ingest_pb2.StreamOpened | None = None
         self.acks: list[ingest_pb2.StreamAck] = []
-        self.credit = 0
+        self.credit = -opening.ByteSize()  # the server counts every message of the stream
         self.error: grpc.RpcError | None = None
         self.ended = False
         self._requests: queue.SimpleQueue = queue.SimpleQueue()
