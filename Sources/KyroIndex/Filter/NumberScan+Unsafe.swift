@@ -56,11 +56,11 @@ extension NumberColumn {
             for i in 0..<run {
                 let owner = unsafe Int(owners[i])
                 if owner >= slotCount {
-                    mask.words[word] |= bits
+                    if bits != 0 { mask.words[word] |= bits }
                     return mask
                 }
                 if owner >> 6 != word {
-                    mask.words[word] |= bits
+                    if bits != 0 { mask.words[word] |= bits }
                     word = owner >> 6
                     bits = 0
                 }

@@ -136,7 +136,7 @@ import Testing
             default: .exists(field: "half")
             }
         }
-        for _ in 0..<60 {
+        for _ in 0..<30 {
             let pair = [leaf(&source), leaf(&source), .not(leaf(&source))]
             let filter: Filter = source.chance(50) ? .all(pair) : .any([.all(Array(pair.prefix(2))), leaf(&source)])
             let mask = try index.evaluate(
