@@ -131,7 +131,8 @@ extension SlotMask {
                     let bit = rest & (0 &- rest)
                     let i = (word << 6) + rest.trailingZeroBitCount - row
                     let death = unsafe died[i].load(ordering: .acquiring)
-                    let isVisible = unsafe born[i] <= visibility.seq
+                    let isVisible =
+                        unsafe born[i] <= visibility.seq
                         && (death == 0 || death > visibility.seq)
                         && expiresAt[i] > visibility.nowMillis
                     if !isVisible { hidden |= bit }

@@ -98,6 +98,11 @@ private final class SharedShard: Sendable {
         let mask = try metadata.evaluate(
             filter: filter, timeRange: range, visibility: visibility, cancellation: Cancellation())
         check(members(mask), expected, "filter \(wanted)")
+        if text.residentBytes + sparse.residentBytes + metadata.residentBytes
+            < visibility.slotCount * 40
+        {
+            problems.withLock { $0.append("resident bytes are too few to be true") }
+        }
         if Int.random(in: 0..<20, using: &generator) == 0 {
             let stream = MemoryStream()
             try metadata.write(to: stream, slotCount: visibility.slotCount)

@@ -20,7 +20,9 @@ import Testing
         let index = TextIndex(field: TextField(analyzer: .standard))
         let rows = Rows()
         for slot in 0..<Self.slotCount {
-            let words = (0..<6).map { "zq\(UInt32(truncatingIfNeeded: slot * 31 + $0 * 7_919) % 36)" }
+            let words = (0..<6).map {
+                "zq\(UInt32(truncatingIfNeeded: slot * 31 + $0 * 7_919) % 36)"
+            }
             let padding = String(repeating: "pad ", count: slot * 7 % 101)
             index.append(padding + words.joined(separator: " "), slot: rows.append())
         }
@@ -48,7 +50,8 @@ import Testing
             index.append(
                 metadata: [
                     "repo": .string("r\(slot % 20)/x"), "files": .int64(Int64(slot % 97)),
-                    "score": .double(Double(slot % 1_000) / 7), "author": .string("a\(slot % 9_000)"),
+                    "score": .double(Double(slot % 1_000) / 7),
+                    "author": .string("a\(slot % 9_000)"),
                 ], eventTimeMillis: Int64(slot) * 1_000, slot: rows.append())
         }
         rows.publish()
@@ -57,8 +60,13 @@ import Testing
         let filters: [(String, Filter?, TimeRange?, Int)] = [
             ("repo = r3/x", .equals(field: "repo", .string("r3/x")), nil, 3_000),
             ("files < 48", .range(field: "files", lower: nil, upper: upper), nil, 29_712),
-            ("repo = r3/x and files < 48", .all([.equals(field: "repo", .string("r3/x")),
-                .range(field: "files", lower: nil, upper: upper)]), nil, 1_485),
+            (
+                "repo = r3/x and files < 48",
+                .all([
+                    .equals(field: "repo", .string("r3/x")),
+                    .range(field: "files", lower: nil, upper: upper),
+                ]), nil, 1_485
+            ),
             ("author starts with a12", .prefix(field: "author", "a12"), nil, 777),
             ("not repo = r3/x", .not(.equals(field: "repo", .string("r3/x"))), nil, 57_000),
             ("time, half", nil, TimeRange(fromMillis: 30_000_000), 30_000),
@@ -66,9 +74,10 @@ import Testing
         for (name, filter, range, expected) in filters {
             var matches = 0
             let micros = try median {
-                matches = try index.evaluate(
-                    filter: filter, timeRange: range, visibility: visibility,
-                    cancellation: Cancellation())?.count() ?? 0
+                matches =
+                    try index.evaluate(
+                        filter: filter, timeRange: range, visibility: visibility,
+                        cancellation: Cancellation())?.count() ?? 0
             }
             print("cost: filter \(name): \(matches) of \(Self.slotCount) slots in \(micros) µs")
             #expect(matches == expected)
