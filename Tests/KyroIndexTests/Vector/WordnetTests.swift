@@ -17,8 +17,8 @@ struct NumPyArray {
         let bytes = [UInt8](data)
         let start = 10 + Int(bytes[8]) + Int(bytes[9]) << 8
         let header = String(decoding: bytes[10..<start], as: UTF8.self)
-        guard let open = header.range(of: "'shape': ("), let close = header.range(
-            of: ")", range: open.upperBound..<header.endIndex)
+        guard let open = header.range(of: "'shape': ("),
+            let close = header.range(of: ")", range: open.upperBound..<header.endIndex)
         else { return nil }
         let shape = header[open.upperBound..<close.lowerBound].split(separator: ",").compactMap {
             Int($0.trimmingCharacters(in: .whitespaces))
@@ -48,7 +48,7 @@ struct NumPyArray {
         guard let folder, let corpus = NumPyArray(path: folder + "/corpus.npy"),
             let queries = NumPyArray(path: folder + "/queries.npy")
         else {
-            print("wordnet tests skipped: KYRODB_DATA is not set or has no wordnet")
+            print("wordnet test skipped: KYRODB_DATA is not set or has no wordnet")
             return nil
         }
         return (corpus, queries)
@@ -67,10 +67,17 @@ struct NumPyArray {
         return shards
     }
 
-    @Test func recallAndWorkAtDefaultSettings() throws {
+    @Test func recallAndWorkOnRealEmbeddings() throws {
         guard let (corpus, queries) = Self.load() else { return }
-        let clock = ContinuousClock()
         let shards = Self.build(corpus)
+        try checkDefaultSettings(corpus, queries, shards)
+        try checkFiltersAndDeletes(queries, shards)
+    }
+
+    private func checkDefaultSettings(
+        _ corpus: NumPyArray, _ queries: NumPyArray, _ shards: [VectorFixture]
+    ) throws {
+        let clock = ContinuousClock()
         let folding = clock.measure { for shard in shards { shard.fold() } }
         let folded = shards.reduce(0) { $0 + $1.index.graphCount }
         #expect(folded == corpus.rows)
@@ -79,7 +86,7 @@ struct NumPyArray {
         print("resident: \(bytes / corpus.rows) bytes a row of \(corpus.columns * 4)")
 
         var scratch = VectorScratch()
-        let asked = min(queries.rows, 500)
+        let asked = min(queries.rows, 300)
         var truth: [[Float]] = []
         for q in 0..<asked {
             truth.append(try top(queries.row(q), shards, k: 10, exact: true, &scratch).scores)
@@ -114,10 +121,10 @@ struct NumPyArray {
     }
 
     /// Masks of 1 to 90 % of the rows at random, then every second row dead.
-    @Test func recallUnderFiltersAndDeletes() throws {
-        guard let (corpus, queries) = Self.load() else { return }
-        var shards = Self.build(corpus)
-        for shard in shards { shard.fold() }
+    private func checkFiltersAndDeletes(
+        _ queries: NumPyArray, _ folded: [VectorFixture]
+    ) throws {
+        var shards = folded
         var numbers = SeededNumbers(seed: 12)
         for percent in [1, 5, 10, 20, 30, 50, 90] {
             let masks = shards.map { shard in
@@ -148,7 +155,7 @@ struct NumPyArray {
     ) throws -> Double {
         var scratch = VectorScratch()
         let clock = ContinuousClock()
-        let asked = 100
+        let asked = 50
         var found = 0
         var scored = 0
         var times: [Double] = []
