@@ -2,7 +2,6 @@
 import KyroModel
 import KyroPlatform
 import KyroStore
-import Synchronization
 import Testing
 
 @Suite struct DataDirectoryTests {
@@ -117,7 +116,7 @@ import Testing
     func stoppedReplacing(index: Int) throws {
         for seed in 0..<16 as Range<UInt64> {
             let disk = MemoryFileSystem()
-            let limit = Mutex(Int.max)
+            let limit = Locked(Int.max)
             let faulty = FaultyFileSystem(disk) { event, mutations in
                 event.isMutation && mutations >= limit.withLock { $0 } ? .stop : nil
             }
