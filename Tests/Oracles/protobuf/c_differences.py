@@ -41,6 +41,7 @@ VALUES = {
     "oneof": "members of a oneof that follow each other are not merged as Python does",
     "negative zero": "leaves out a -0.0 as if it were the default",
     "wire type": "a bool is read under whatever wire type it comes",
+    "wide bool": "a bool is true by bits that a varint has beyond its 64th",
 }
 
 
@@ -94,6 +95,8 @@ def look_inside(data, f, wire_type, start, payload, found):
             traits(body, f.shape, found)
         elif f.type == F.TYPE_STRING and b"\x00" in body:
             found.add("NUL")
+    elif f.type == F.TYPE_BOOL and read_varint(payload, 0)[0] >> 64:
+        found.add("wide bool")
     elif f.type in (F.TYPE_FLOAT, F.TYPE_DOUBLE) and payload[-1] == 0x80 and not any(payload[:-1]):
         found.add("negative zero")
 

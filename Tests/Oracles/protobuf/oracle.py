@@ -94,7 +94,9 @@ def differs(cls, expected, answer):
     if got.keys() != items.keys():
         return f"item errors differ: wanted {items}, got {got}"
     for index, rule in got.items():
-        if rule not in items[index]:
+        escaped = [(reason, path.replace("\\", "\\\\").replace("\n", "\\n"))
+                   for reason, path in items[index]]
+        if rule not in escaped:
             return f"item error {index} names {rule}, broken are {items[index]}"
     return None
 
