@@ -56,6 +56,12 @@ public final class ClientSession {
     /// Neither side has anything to say any more: close the socket.
     public var isFinished: Bool { !core.wantsRead && !core.wantsWrite }
     public var streamCount: Int { core.streamCount }
+    /// Bytes accepted by `send`, over all streams, that are not yet in `output`.
+    public var queuedBytes: Int { core.queuedBytes }
+    /// Requests and messages received and not yet reported by `nextEvent`.
+    public var pendingCount: Int { core.pendingCount }
+    /// `nextEvent` may have something to say.
+    public var hasEvents: Bool { !core.events.isEmpty }
 
     // MARK: calls
 
@@ -106,8 +112,7 @@ public final class ClientSession {
     public func cancel(_ stream: HTTP2Stream) {
         guard !stream.endReported, !stream.isClosed else { return }
         stream.discardsInput = true
-        stream.inbox.removeAll()
-        stream.inboxBytes = 0
+        core.dropInbox(stream)
         stream.isReadingPaused = false
         stream.inputFailure = GRPCStatus(
             code: GRPCCode.cancelled, message: "the call was cancelled")
@@ -134,6 +139,7 @@ public final class ClientSession {
         while let event = core.events.popFirst() {
             switch event {
             case .head(let stream):
+                core.pendingCount -= 1
                 // A header that ends the stream is the trailer of a call without messages.
                 if stream.remoteEnded, stream.inbox.isEmpty, stream.trailers.isEmpty,
                     stream.head.status != nil
@@ -165,10 +171,7 @@ public final class ClientSession {
             return nil
         }
         if stream.isReadingPaused { return nil }
-        if let message = stream.inbox.popFirst() {
-            stream.inboxBytes -= message.wireBytes
-            core.acknowledge(stream)
-            core.queueReadable(stream)
+        if let message = core.popMessage(stream) {
             switch core.decode(message, of: stream) {
             case .success(let bytes): return .message(stream, bytes)
             case .failure(let status):
@@ -188,8 +191,7 @@ public final class ClientSession {
     private func finish(_ stream: HTTP2Stream, _ status: GRPCStatus) -> ClientEvent {
         stream.endReported = true
         stream.discardsInput = true
-        stream.inbox.removeAll()
-        stream.inboxBytes = 0
+        core.dropInbox(stream)
         // The server has said everything: what is still queued here would reach nobody.
         if !stream.localEnded { core.reset(stream, code: 8) }
         return .finished(stream, status, trailers: stream.trailers)

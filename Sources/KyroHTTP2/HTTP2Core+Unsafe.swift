@@ -39,6 +39,11 @@ enum WireEvent {
     private var connectionUnacknowledgedBytes = 0
     private var failure: HTTP2Error?
 
+    /// Requests and messages received and not yet reported.
+    var pendingCount = 0
+    /// Bytes accepted by `send` on all streams that are not yet in `output`.
+    private(set) var queuedBytes = 0
+
     init(isServer: Bool, configuration: HTTP2Configuration) {
         self.isServer = isServer
         self.configuration = configuration
@@ -173,6 +178,7 @@ enum WireEvent {
         }
         precondition(left == 0, "\(left) of \(count) bytes promised and not there")
         stream.queuedBytes -= count
+        queuedBytes -= count
         if stream.isAboveLowWater, stream.queuedBytes <= configuration.lowWaterBytes {
             stream.isAboveLowWater = false
             events.append(.drained(stream))
@@ -212,7 +218,10 @@ enum WireEvent {
         stream.isClosed = true
         stream.closeCode = code
         stream.outbox.removeAll()
+        queuedBytes -= stream.queuedBytes
         stream.queuedBytes = 0
+        pendingCount -= isServer ? stream.inbox.count : 0
+        if isServer { stream.inbox.removeAll() }
         heldBytes -= stream.unacknowledgedBytes
         stream.unacknowledgedBytes = 0
         live[stream.slot] = nil
@@ -224,6 +233,21 @@ enum WireEvent {
     /// Every stream ends: the connection is gone.
     func closeAll(code: UInt32) {
         for stream in live { if let stream { close(stream, code: code) } }
+    }
+
+    func popMessage(_ stream: HTTP2Stream) -> WireMessage? {
+        guard let message = stream.inbox.popFirst() else { return nil }
+        pendingCount -= 1
+        stream.inboxBytes -= message.wireBytes
+        acknowledge(stream)
+        queueReadable(stream)
+        return message
+    }
+
+    func dropInbox(_ stream: HTTP2Stream) {
+        pendingCount -= stream.inbox.count
+        stream.inbox.removeAll()
+        stream.inboxBytes = 0
     }
 
     func queueReadable(_ stream: HTTP2Stream) {
@@ -247,6 +271,7 @@ enum WireEvent {
                 guard let message else { return }
                 stream.inboxBytes += message.wireBytes
                 stream.inbox.append(message)
+                pendingCount += 1
             } catch {
                 stream.discardsInput = true
                 stream.inputFailure = GRPCStatus(
@@ -342,6 +367,7 @@ enum WireEvent {
 
     func enqueue(_ message: WireMessage, on stream: HTTP2Stream) {
         stream.queuedBytes += message.wireBytes
+        queuedBytes += message.wireBytes
         stream.outbox.append(message)
         if stream.queuedBytes > configuration.lowWaterBytes { stream.isAboveLowWater = true }
         resume(stream)

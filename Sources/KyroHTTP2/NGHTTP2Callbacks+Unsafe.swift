@@ -92,7 +92,10 @@ private let frameReceived: nghttp2_on_frame_recv_callback = { _, frame, user in
         guard let stream = unsafe core.stream(frame.pointee.hd.stream_id) else { return 0 }
         if unsafe isEndOfStream(frame) { stream.remoteEnded = true }
         let isTrailer = unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS
-        if !isTrailer { core.events.append(.head(stream)) }
+        if !isTrailer {
+            core.events.append(.head(stream))
+            core.pendingCount += 1
+        }
         if stream.remoteEnded { core.queueReadable(stream) }
     case NGHTTP2_DATA.rawValue:
         guard unsafe isEndOfStream(frame) else { return 0 }

@@ -34,7 +34,7 @@ public final class ServerSession {
 
     // MARK: bytes
 
-    /// After a throw: write what `produce` still gives, then close.
+    /// After a throw the connection is of no more use: call `connectionLost` and close.
     public func receive(_ bytes: [UInt8], count: Int? = nil) throws(HTTP2Error) {
         try core.receive(bytes, count: count ?? bytes.count)
     }
@@ -49,6 +49,12 @@ public final class ServerSession {
     /// Neither side has anything to say any more: close the socket.
     public var isFinished: Bool { !core.wantsRead && !core.wantsWrite }
     public var streamCount: Int { core.streamCount }
+    /// Bytes accepted by `send`, over all streams, that are not yet in `output`.
+    public var queuedBytes: Int { core.queuedBytes }
+    /// Requests and messages received and not yet reported by `nextEvent`.
+    public var pendingCount: Int { core.pendingCount }
+    /// `nextEvent` may have something to say.
+    public var hasEvents: Bool { !core.events.isEmpty }
 
     // MARK: events
 
@@ -56,6 +62,7 @@ public final class ServerSession {
         while let event = core.events.popFirst() {
             switch event {
             case .head(let stream):
+                core.pendingCount -= 1
                 guard accept(stream) else { continue }
                 stream.headReported = true
                 return .request(stream)
@@ -65,7 +72,6 @@ public final class ServerSession {
             case .drained(let stream):
                 if !stream.isClosed { return .writable(stream) }
             case .closed(let stream):
-                stream.inbox.removeAll()
                 if stream.headReported { return .closed(stream) }
             case .goAway(let code):
                 return .goAway(code: code)
@@ -81,16 +87,12 @@ public final class ServerSession {
     private func read(_ stream: HTTP2Stream) -> ServerEvent? {
         if stream.isClosed { return nil }
         if stream.discardsInput, stream.inputFailure == nil || stream.endReported {
-            stream.inbox.removeAll()
-            stream.inboxBytes = 0
+            core.dropInbox(stream)
             core.acknowledge(stream)
             return nil
         }
         if stream.isReadingPaused { return nil }
-        if let message = stream.inbox.popFirst() {
-            stream.inboxBytes -= message.wireBytes
-            core.acknowledge(stream)
-            core.queueReadable(stream)
+        if let message = core.popMessage(stream) {
             switch core.decode(message, of: stream) {
             case .success(let bytes): return .message(stream, bytes)
             case .failure(let status): return fail(stream, status)
