@@ -74,6 +74,9 @@ let package = Package(
             "kyroctl",
             ["KyroCommands", "KyroClient", "KyroModel", "KyroPlatform", "KyroBytes"]),
         executable("kyrobench", ["KyroClient", "KyroModel", "KyroPlatform"]),
+        .executableTarget(
+            name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
+            path: "Tests/WireTestee", swiftSettings: plain),
 
         tests("KyroBytesTests", ["KyroBytes"]),
         tests("KyroPlatformTests", ["KyroPlatform"]),

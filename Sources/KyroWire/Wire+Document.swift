@@ -152,6 +152,14 @@ struct BoolListOnWire: WireEncodable {
     }
 }
 
+extension MetadataValue {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> MetadataValue {
+        try decodeMessage(ValueDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+}
+
 // MARK: Document
 
 struct DocumentDraft: WireDraft {
@@ -214,5 +222,15 @@ struct DocumentOnWire: WireEncodable {
         }
         if let time = document.eventTimeMillis { sink.presentInt(6, time) }
         if let time = document.expiresAtMillis { sink.presentInt(7, time) }
+    }
+}
+
+extension Document {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> Document {
+        try decodeMessage(DocumentDraft.self, bytes)
+    }
+
+    public func encodeWire(_ encoding: VectorEncoding = .floats) -> [UInt8] {
+        encodeMessage(DocumentOnWire(self, encoding))
     }
 }

@@ -342,6 +342,14 @@ struct PrefixOnWire: WireEncodable {
     }
 }
 
+extension Filter {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> Filter {
+        try decodeMessage(FilterDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+}
+
 // MARK: TimeRange
 
 extension TimeRange: WireDraft, WireEncodable {

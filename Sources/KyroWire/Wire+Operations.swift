@@ -3,20 +3,11 @@ import KyroModel
 
 // MARK: Requests
 
-/// A message without fields: whatever comes is unknown, but must be protobuf.
-struct EmptyDraft: WireDraft {
-    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
-        try reader.skip(field)
-    }
-
-    func finish() {}
-}
-
 public struct StatusRequest: Equatable, Sendable {
     public init() {}
 
     public static func decode(wire bytes: [UInt8]) throws(KyroError) -> StatusRequest {
-        try decodeMessage(EmptyDraft.self, bytes)
+        try decodeEmptyMessage(bytes)
         return StatusRequest()
     }
 
@@ -27,7 +18,7 @@ public struct SnapshotRequest: Equatable, Sendable {
     public init() {}
 
     public static func decode(wire bytes: [UInt8]) throws(KyroError) -> SnapshotRequest {
-        try decodeMessage(EmptyDraft.self, bytes)
+        try decodeEmptyMessage(bytes)
         return SnapshotRequest()
     }
 
@@ -38,7 +29,7 @@ public struct FlushRequest: Equatable, Sendable {
     public init() {}
 
     public static func decode(wire bytes: [UInt8]) throws(KyroError) -> FlushRequest {
-        try decodeMessage(EmptyDraft.self, bytes)
+        try decodeEmptyMessage(bytes)
         return FlushRequest()
     }
 

@@ -247,6 +247,14 @@ extension Projection: WireEncodable {
     }
 }
 
+extension Projection {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> Projection {
+        try decodeMessage(ProjectionDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+}
+
 /// The enum's value for a number from the wire; what this version does not know is an error.
 func enumValue<Value>(
     _ raw: Int32, _ name: StaticString, _ make: (UInt8) -> Value?

@@ -2,16 +2,20 @@
 import KyroModel
 
 /// One entry while its fields arrive. Within an entry the value merges; between entries of one key
-/// the last wins. A missing key is "" and a missing value the empty message.
+/// the last wins. A missing key is "" and a missing value the empty message. An entry with a field
+/// that is not known is itself unknown to protobuf's own parsers, and skipped.
 struct MapEntryDraft<Item: WireDraft>: WireDraft {
     var key = ""
     var value = Item()
+    var isUnknown = false
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): key = try reader.string("key")
         case (2, .bytes): try reader.message("value", into: &value)
-        default: try reader.skip(field)
+        default:
+            isUnknown = true
+            try reader.skip(field)
         }
     }
 
@@ -22,12 +26,15 @@ struct MapEntryDraft<Item: WireDraft>: WireDraft {
 struct TextEntryDraft: WireDraft {
     var key = ""
     var value = ""
+    var isUnknown = false
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): key = try reader.string("key")
         case (2, .bytes): value = try reader.string("value")
-        default: try reader.skip(field)
+        default:
+            isUnknown = true
+            try reader.skip(field)
         }
     }
 
@@ -40,7 +47,7 @@ extension WireReader {
     ) throws(WireError) {
         var entry = MapEntryDraft<Item>()
         try message(name, into: &entry)
-        map[entry.key] = entry.value
+        if !entry.isUnknown { map[entry.key] = entry.value }
     }
 
     mutating func mapEntry(
@@ -48,7 +55,7 @@ extension WireReader {
     ) throws(WireError) {
         var entry = TextEntryDraft()
         try message(name, into: &entry)
-        map[entry.key] = entry.value
+        if !entry.isUnknown { map[entry.key] = entry.value }
     }
 }
 

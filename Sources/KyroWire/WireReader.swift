@@ -15,7 +15,7 @@ enum WireType: UInt8 {
 /// A tag. Messages switch over both parts: a known number under a wire type that it cannot have is
 /// an unknown field.
 struct WireField {
-    /// [1, 2^29 − 1].
+    /// [1, 2^29 − 1]; 0 passes inside what is skipped, as it does in protobuf's own parsers.
     let number: UInt32
     let type: WireType
 }
@@ -87,6 +87,7 @@ struct WireReader {
     mutating func nextField() throws(WireError) -> WireField? {
         if input.isAtEnd { return nil }
         let field = try readTag()
+        guard field.number > 0 else { throw malformed("the field number is 0") }
         guard field.type != .endGroup else {
             throw malformed("group \(field.number) ends without a beginning")
         }
@@ -99,7 +100,6 @@ struct WireReader {
         guard tag <= UInt64(UInt32.max) else {
             throw malformed("the field number is above 2^29 - 1")
         }
-        guard tag >= 8 else { throw malformed("the field number is 0") }
         guard let type = WireType(rawValue: UInt8(truncatingIfNeeded: tag & 7)) else {
             throw malformed("wire type \(tag & 7) does not exist")
         }
@@ -128,6 +128,11 @@ struct WireReader {
         case .startGroup: try skipGroup(field.number)
         case .endGroup: throw malformed("group \(field.number) ends without a beginning")
         }
+    }
+
+    /// Steps over the rest of a message of which no field is known.
+    mutating func skipFields() throws(WireError) {
+        while !input.isAtEnd { try skip(try readTag()) }
     }
 
     private mutating func skip(count: Int) throws(WireError) {
@@ -299,6 +304,16 @@ struct WireReader {
         try readFields(into: &draft)
         depthLeft += 1
         input.leave(outer)
+    }
+}
+
+/// Checks a message that has no fields: whatever comes is unknown, but must be protobuf.
+func decodeEmptyMessage(_ bytes: [UInt8]) throws(KyroError) {
+    do throws(WireError) {
+        var reader = WireReader(bytes)
+        try reader.skipFields()
+    } catch {
+        throw KyroError(error)
     }
 }
 
