@@ -69,7 +69,8 @@ let package = Package(
 
         library("KyroCommands", ["KyroModel", "KyroBytes"]),
 
-        executable("kyrodb", ["KyroServer", "KyroEngine", "KyroModel", "KyroPlatform"]),
+        executable(
+            "kyrodb", ["KyroServer", "KyroEngine", "KyroStore", "KyroModel", "KyroPlatform"]),
         executable(
             "kyroctl",
             ["KyroCommands", "KyroClient", "KyroModel", "KyroPlatform", "KyroBytes"]),

@@ -1,0 +1,42 @@
+# The commands of this repository. `make help` lists them.
+SHELL := /bin/bash
+SHIP := .build/ship
+# Statically linked Swift, Debian's C libraries: starts in milliseconds, links no Foundation.
+SWIFT_BUILD := swift build -c release --static-swift-stdlib --scratch-path $(SHIP) \
+    --explicit-target-dependency-import-check error
+BIN := $(SHIP)/release
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build clients demo test accept format lint clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) \
+	    | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+
+deps: ## install what is missing from Debian and PyPI
+	@Tests/Tooling/deps.sh
+
+build: deps ## build kyrodb, kyroctl and kyrobench into .build/ship/release
+	$(SWIFT_BUILD)
+
+clients: deps ## generate the Python stubs, build the C client into .build/clients/c
+	.venv/bin/python clients/python/generate.py
+	$(MAKE) -C clients/c
+
+demo: build ## start a server, stream a sample in, ask it things
+	@Tests/Tooling/demo.sh $(BIN)
+
+test: deps ## everything that must hold: lint, tests, sanitizers, oracles, end to end
+	@Tests/Tooling/test.sh
+
+accept: build clients ## measure the figures (data sets from KYRODB_DATA)
+	@Tests/Tooling/accept.sh $(BIN)
+
+format: ## format the Swift sources in place
+	swift format format --in-place --recursive --parallel Package.swift Sources Tests
+
+lint: deps ## the checks that read the sources
+	@Tests/Tooling/lint.sh
+
+clean: ## remove what was built
+	rm -rf .build .build-* clients/python/build clients/python/src/kyrodb_v2/_proto

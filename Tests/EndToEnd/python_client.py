@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""The Python client against the running server: all its verbs, numpy both ways, and installation.
+
+The package is first installed from clients/python into an empty folder, without network, and
+imported from there.
+"""
+import subprocess
+import sys
+import tempfile
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+
+from process import ROOT, Checks, Server
+
+check = Checks()
+START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+COUNT = 3_000
+DIMENSION = 32
+
+
+def install(folder):
+    result = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation",
+         "--no-index", "--disable-pip-version-check", "--target", folder,
+         str(ROOT / "clients/python")], capture_output=True, text=True)
+    check.equal(result.returncode, 0, f"pip install: {result.stderr[-2000:]}")
+    sys.path.insert(0, folder)
+
+
+def main():
+    folder = tempfile.TemporaryDirectory(prefix="kyrodb-python-")
+    install(folder.name)
+    import kyrodb_v2
+    check(kyrodb_v2.__file__.startswith(folder.name), f"imported {kyrodb_v2.__file__}")
+    with Server("--shards", "2") as server, kyrodb_v2.Client(server.target) as client:
+        tour(kyrodb_v2, client)
+    folder.cleanup()
+    check.finish()
+
+
+def documents(kyro, matrix):
+    for n, row in enumerate(matrix):
+        yield kyro.Document(
+            n, vectors={"v": row}, texts={"body": f"note w{n}q about flow control"},
+            metadata={"repo": f"r{n % 3}", "files": n % 20, "ratio": n / 8, "hot": n % 2 == 0,
+                      "at": START, "tags": ["a", f"t{n % 5}"]},
+            sparse_vectors={"s": kyro.SparseVector(np.array([0, n + 1]), np.array([0.5, 2.0]))},
+            event_time=START + timedelta(hours=n))
+
+
+def tour(kyro, client):
+    filters = kyro.filters
+    matrix = np.random.default_rng(7).standard_normal((COUNT, DIMENSION)).astype(np.float32)
+
+    schema = kyro.Schema(vectors=[kyro.VectorField("v", DIMENSION, "cosine")], texts=[
+        kyro.TextField("body")], sparse_vectors=["s"], metadata={"files": "int64"})
+    created = client.create_collection("notes", schema)
+    check.equal(created.schema.vectors, [kyro.VectorField("v", DIMENSION, "cosine")], "schema")
+    try:
+        client.create_collection("notes", schema)
+        check(False, "a collection was created twice")
+    except kyro.KyroError as error:
+        check(error.code.name == "ALREADY_EXISTS" and error.reason == "COLLECTION_EXISTS",
+              f"create twice: {error}")
+
+    told = []
+    report = client.ingest("notes", documents(kyro, matrix), producer="tour", batch_documents=100,
+                           on_progress=lambda r: told.append(r.documents))
+    check.equal((report.documents, report.batches, len(report.failures)), (COUNT, 30, 0), "ingest")
+    check.equal(told[-1], COUNT, "progress")
+    check(report.durable_seq >= COUNT and report.searchable_seq >= COUNT, f"{report}")
+    again = client.ingest("notes", documents(kyro, matrix), producer="tour", batch_documents=100,
+                          resume=True)
+    check.equal((again.skipped_batches, again.batches), (30, 0), "ingest, resumed")
+    more = client.ingest("notes", [kyro.Document(0), kyro.Document("x" * 600),
+                                   kyro.Document("fine")], producer="tour")
+    check.equal([f.id for f in more.failures], ["x" * 600], "refused document of a stream")
+    check("512" in more.failures[0].error.message, f"{more.failures[0].error}")
+    client.write("notes", ["fine"])
+    client.write("notes", list(documents(kyro, matrix[:1])))
+
+    check.equal(client.describe_collection("notes").document_count, COUNT, "document count")
+    check.equal([c.namespace for c in client.list_collections(page_size=1)], ["notes"], "list")
+
+    misses = client.lookup("notes", [17, "17", 5])
+    check.equal([r.document is None for r in misses], [False, True, False], "lookup")
+    got = misses[0].document
+    check(got.vectors["v"].dtype == np.float32 and np.array_equal(got.vectors["v"], matrix[17]),
+          "a vector comes back bit for bit")
+    check.equal((got.metadata["repo"], got.metadata["files"], got.metadata["ratio"],
+                 got.metadata["hot"], got.metadata["at"], got.metadata["tags"], got.event_time),
+                ("r2", 17, 17 / 8, False, START, ["a", "t2"], START + timedelta(hours=17)),
+                "metadata comes back with its types")
+    check.equal(got.sparse_vectors["s"].indices.tolist(), [0, 18], "sparse vector")
+
+    unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    query = np.random.default_rng(8).standard_normal(DIMENSION).astype(np.float32)
+    scores = unit @ (query / np.linalg.norm(query))
+    best = np.argsort(-scores, kind="stable")[:10].tolist()
+    found = client.search("notes", vector=query, exact=True, explain=True)
+    check.equal([hit.id for hit in found.hits], best, "vector search")
+    check(max(abs(h.score - scores[h.id]) for h in found.hits) < 1e-5, "scores")
+    check(found.explain is not None and found.explain.shards, "explain")
+    kept = filters.all_of(filters.equals("repo", "r1"), filters.less_than("files", 10),
+                          filters.negate(filters.prefix("repo", "x")))
+    filtered = client.search("notes", vector=query.astype(np.float16), filter=kept, exact=True)
+    check(all(h.document.metadata["repo"] == "r1" and h.document.metadata["files"] < 10
+              for h in filtered.hits) and len(filtered.hits) == 10, "filtered search")
+    hybrid = client.search(
+        "notes", vector=matrix[40], text="w40q", fusion="rrf", texts=["body"],
+        sparse=kyro.SparseVector(np.array([41]), np.array([1.0])), sparse_field="s")
+    check(hybrid.hits[0].id == 40 and "w40q" in hybrid.hits[0].document.texts["body"], "hybrid")
+    decayed = client.search("notes", text="flow", half_life=timedelta(hours=1), limit=3,
+                            candidates=COUNT, decay_origin=START + timedelta(hours=COUNT))
+    check.equal([hit.id for hit in decayed.hits], [COUNT - 1, COUNT - 2, COUNT - 3], "decay")
+
+    many = list(client.search_many("notes", (
+        kyro.Query(vector=matrix[n], limit=0 if n == 50 else 1, exact=True) for n in range(200))))
+    check(isinstance(many[50], kyro.KyroError) and many[50].reason, f"bad query: {many[50]}")
+    check.equal([r.hits[0].id for n, r in enumerate(many) if n != 50],
+                [n for n in range(200) if n != 50], "search_many, in order")
+
+    outcomes = client.write("notes", [
+        kyro.Update(kyro.Document(3, metadata={"files": 1000})), 4, 10**9,
+        kyro.Document(5, vectors={"v": np.zeros(3, np.float32)})])
+    results = kyro.WriteResult
+    check.equal([o.result for o in outcomes], [results.APPLIED, results.APPLIED, results.NOT_FOUND,
+                                               results.FAILED], "write")
+    check.equal(outcomes[3].error.reason, "DIMENSION_MISMATCH", "error of an item")
+    scanned = list(client.scan("notes", filter=filters.at_least("files", 19), vectors=False))
+    check.equal([d.id for d in scanned], sorted([3] + [n for n in range(COUNT) if n % 20 == 19]),
+                "scan, filtered")
+    check.equal([d.id for d in client.scan("notes", limit=7)], [0, 1, 2, 3, 5, 6, 7], "scan, limit")
+
+    status = client.status()
+    check(status.state == "SERVING" and status.shards and status.version, f"{status}")
+    check(client.snapshot().seq > 0 and client.flush() > 0, "snapshot and flush")
+    check.equal(client.drop_collection("notes"), COUNT - 1, "drop")
+    try:
+        client.search("notes", text="flow")
+        check(False, "a dropped collection was searched")
+    except kyro.KyroError as error:
+        check(error.code.name == "NOT_FOUND" and error.reason == "COLLECTION_NOT_FOUND",
+              f"search after drop: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# `make test`: every step in order, its time beside it; a step that fails does not stop the others.
+# A step's output goes to .build/logs/NAME.log and is shown when it fails. `test.sh WORD…` runs only
+# the steps whose name contains one of the words.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+only=("$@")
+logs=.build/logs
+bin=.build/ship/release
+python=.venv/bin/python
+passed=0 failed=0
+failed_names=()
+started=$SECONDS
+mkdir -p "$logs"
+export SWIFT_BACKTRACE=enable=no
+export KYRODB_BINARY=$PWD/$bin/kyrodb KYROCTL_BINARY=$PWD/$bin/kyroctl
+
+wanted() {
+    ((${#only[@]} == 0)) && return 0
+    for word in "${only[@]}"; do [[ $1 == *"$word"* ]] && return 0; done
+    return 1
+}
+
+# step NAME COMMAND…
+step() {
+    local name=$1 log=$logs/$1.log begin=$SECONDS
+    shift
+    wanted "$name" || return 0
+    printf '%-24s ' "$name"
+    if "$@" > "$log" 2>&1; then
+        passed=$((passed + 1))
+        printf 'ok      %4d s\n' $((SECONDS - begin))
+        # What was not looked at must be seen: tests say why they skip.
+        grep -hiE '\bskipped\b' "$log" | grep -vE '\b0 skipped\b' | sort -u | head -20 \
+            | sed 's/^/    /'
+        grep -h '^RESULT ' "$log" | sed 's/^RESULT /    /'
+    else
+        failed=$((failed + 1))
+        failed_names+=("$name")
+        printf 'FAILED  %4d s   %s\n' $((SECONDS - begin)) "$log"
+        grep -nE 'error:|✘|FAILED|Traceback|ERROR: |WARNING: ThreadSanitizer' "$log" | head -40 \
+            | sed 's/^/    /'
+        echo '    …'
+        tail -30 "$log" | sed 's/^/    /'
+    fi
+}
+
+# @testable is not used, but the optimiser must not strip what tests reach.
+swift_test() {
+    swift test -c release -Xswiftc -enable-testing "$@"
+}
+
+sanitized() {
+    swift_test --sanitize="$1" --scratch-path ".build/$1" \
+        --filter 'KyroEngineTests|KyroStoreTests|KyroHTTP2Tests'
+}
+
+end_to_end() {
+    PYTHONPATH=Tests/EndToEnd "$python" "Tests/EndToEnd/$1.py"
+}
+
+step lint Tests/Tooling/lint.sh
+step swift-tests swift_test
+step thread-sanitizer sanitized thread
+step address-sanitizer sanitized address
+step build make --no-print-directory build
+step clients make --no-print-directory clients
+step server-binary "$python" Tests/Tooling/check_server.py "$bin/kyrodb"
+step protobuf-oracles Tests/Oracles/protobuf/run.sh
+for script in rpc_all bad_input python_client c_client kill_loop; do
+    step "$script" end_to_end "$script"
+done
+step demo Tests/Tooling/demo.sh "$bin"
+step tiny-bench Tests/Tooling/tiny_bench.sh "$bin"
+
+for name in "${failed_names[@]}"; do echo "failed: $name"; done
+echo "$((SECONDS - started)) s"
+echo "$passed passed, $failed failed"
+((failed == 0))

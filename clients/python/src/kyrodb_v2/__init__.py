@@ -1,0 +1,32 @@
+"""Client of KyroDB: documents with vectors, texts and typed metadata, found by any mix of them."""
+from . import filters
+from .client import Client
+from .errors import KyroError
+from .ingest import IngestReport
+from .types import (
+    Collection,
+    Document,
+    Explain,
+    Hit,
+    ItemFailure,
+    LegScore,
+    LookupResult,
+    Query,
+    Schema,
+    SearchResult,
+    SnapshotResult,
+    SparseVector,
+    Status,
+    TextField,
+    Update,
+    VectorField,
+    WriteOutcome,
+    WriteResult,
+)
+
+__all__ = [
+    "Client", "Collection", "Document", "Explain", "Hit", "IngestReport", "ItemFailure",
+    "KyroError", "LegScore", "LookupResult", "Query", "Schema", "SearchResult", "SnapshotResult",
+    "SparseVector", "Status", "TextField", "Update", "VectorField", "WriteOutcome", "WriteResult",
+    "filters",
+]

@@ -1,0 +1,301 @@
+"""Between the values of `types` and protobuf messages; vectors go and come as packed bytes."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+
+from . import types
+from ._proto import collections_pb2, ingest_pb2, search_pb2, types_pb2
+from .errors import KyroError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLI = timedelta(milliseconds=1)
+_METRICS = ("cosine", "inner_product", "l2")
+_ANALYZERS = ("standard", "code", "raw")
+_VALUE_TYPES = ("", "string", "int64", "double", "bool", "timestamp", "string_list", "int64_list",
+                "double_list", "bool_list", "timestamp_list")
+_FUSIONS = ("weighted", "rrf")
+
+
+def _position(name: str, names: Sequence[str], what: str) -> int:
+    if name not in names:
+        raise ValueError(f"{what} is {name!r}; it must be one of {', '.join(filter(None, names))}")
+    return names.index(name)
+
+
+def millis(time: datetime) -> int:
+    if time.tzinfo is None:
+        raise ValueError(f"{time!r} has no time zone")
+    return (time - _EPOCH) // _MILLI
+
+
+def time(unix_millis: int) -> datetime:
+    return _EPOCH + unix_millis * _MILLI
+
+
+def document_id(raw: types.DocumentID) -> types_pb2.DocumentId:
+    if isinstance(raw, str):
+        return types_pb2.DocumentId(text=raw)
+    return types_pb2.DocumentId(number=raw)
+
+
+def document_id_back(message: types_pb2.DocumentId) -> types.DocumentID:
+    return message.text if message.WhichOneof("kind") == "text" else message.number
+
+
+def dense(vector: types.Vector) -> types_pb2.DenseVector:
+    """f16 arrays travel as f16, everything else as f32."""
+    array = np.asarray(vector)
+    if array.ndim != 1:
+        raise ValueError(f"a vector has one axis, this array has shape {array.shape}")
+    if array.dtype == np.float16:
+        return types_pb2.DenseVector(
+            packed=array.astype("<f2", copy=False).tobytes(),
+            format=types_pb2.VECTOR_FORMAT_F16)
+    return types_pb2.DenseVector(packed=array.astype("<f4", copy=False).tobytes())
+
+
+def dense_back(message: types_pb2.DenseVector) -> types.Vector:
+    if not message.packed:
+        return np.array(message.values, dtype=np.float32)
+    if message.format == types_pb2.VECTOR_FORMAT_F16:
+        return np.frombuffer(message.packed, dtype="<f2")
+    if message.format == types_pb2.VECTOR_FORMAT_INT8:
+        return np.frombuffer(message.packed, dtype=np.int8).astype(np.float32)
+    return np.frombuffer(message.packed, dtype="<f4")
+
+
+def sparse(vector: types.SparseVector) -> types_pb2.SparseVector:
+    return types_pb2.SparseVector(
+        indices=np.asarray(vector.indices, dtype=np.uint32).tolist(),
+        values=np.asarray(vector.values, dtype=np.float32).tolist())
+
+
+def sparse_back(message: types_pb2.SparseVector) -> types.SparseVector:
+    return types.SparseVector(
+        np.array(message.indices, dtype=np.uint32), np.array(message.values, dtype=np.float32))
+
+
+def value(raw: types.Value) -> types_pb2.Value:
+    if isinstance(raw, str):
+        return types_pb2.Value(string_value=raw)
+    if isinstance(raw, (bool, np.bool_)):  # before int: a bool is one
+        return types_pb2.Value(bool_value=bool(raw))
+    if isinstance(raw, (int, np.integer)):
+        return types_pb2.Value(int_value=int(raw))
+    if isinstance(raw, (float, np.floating)):
+        return types_pb2.Value(double_value=float(raw))
+    if isinstance(raw, datetime):
+        return types_pb2.Value(timestamp_ms=millis(raw))
+    items = list(raw)
+    first = items[0] if items else ""
+    if isinstance(first, str):
+        return types_pb2.Value(strings=types_pb2.StringList(values=items))
+    if isinstance(first, (bool, np.bool_)):
+        return types_pb2.Value(bools=types_pb2.BoolList(values=items))
+    if isinstance(first, datetime):
+        return types_pb2.Value(timestamps_ms=types_pb2.Int64List(values=map(millis, items)))
+    if any(isinstance(item, (float, np.floating)) for item in items):
+        return types_pb2.Value(doubles=types_pb2.DoubleList(values=items))
+    return types_pb2.Value(ints=types_pb2.Int64List(values=items))
+
+
+def value_back(message: types_pb2.Value) -> types.Value:
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        raise ValueError("a value without a kind")
+    raw = getattr(message, kind)
+    if kind == "timestamp_ms":
+        return time(raw)
+    if kind == "timestamps_ms":
+        return [time(item) for item in raw.values]
+    if kind in ("strings", "ints", "doubles", "bools"):
+        return list(raw.values)
+    return raw
+
+
+def document(raw: types.Document) -> types_pb2.Document:
+    message = types_pb2.Document(id=document_id(raw.id), texts=raw.texts)
+    for name, vector in raw.vectors.items():
+        message.vectors[name].CopyFrom(dense(vector))
+    for name, entries in raw.sparse_vectors.items():
+        message.sparse_vectors[name].CopyFrom(sparse(entries))
+    for name, item in raw.metadata.items():
+        message.metadata[name].CopyFrom(value(item))
+    if raw.event_time is not None:
+        message.event_time_ms = millis(raw.event_time)
+    if raw.expires_at is not None:
+        message.expires_at_ms = millis(raw.expires_at)
+    return message
+
+
+def document_back(message: types_pb2.Document) -> types.Document:
+    return types.Document(
+        id=document_id_back(message.id),
+        vectors={name: dense_back(vector) for name, vector in message.vectors.items()},
+        texts=dict(message.texts),
+        metadata={name: value_back(item) for name, item in message.metadata.items()},
+        sparse_vectors={name: sparse_back(v) for name, v in message.sparse_vectors.items()},
+        event_time=time(message.event_time_ms) if message.HasField("event_time_ms") else None,
+        expires_at=time(message.expires_at_ms) if message.HasField("expires_at_ms") else None)
+
+
+def mutation(raw: types.Document | types.Update | types.DocumentID) -> ingest_pb2.Mutation:
+    """A document is an upsert, an update a partial one, a bare id a removal."""
+    if isinstance(raw, types.Document):
+        return ingest_pb2.Mutation(upsert=document(raw))
+    if isinstance(raw, types.Update):
+        return ingest_pb2.Mutation(update=ingest_pb2.PartialUpdate(
+            set=document(raw.set), remove_vectors=raw.remove_vectors,
+            remove_sparse_vectors=raw.remove_sparse_vectors, remove_texts=raw.remove_texts,
+            remove_metadata=raw.remove_metadata, clear_event_time=raw.clear_event_time,
+            clear_expiry=raw.clear_expiry))
+    return ingest_pb2.Mutation(remove=document_id(raw))
+
+
+def mutation_id(message: ingest_pb2.Mutation) -> types.DocumentID:
+    operation = message.WhichOneof("operation")
+    if operation == "upsert":
+        return document_id_back(message.upsert.id)
+    if operation == "update":
+        return document_id_back(message.update.set.id)
+    return document_id_back(message.remove)
+
+
+def outcome_back(message: ingest_pb2.WriteOutcome) -> types.WriteOutcome:
+    error = KyroError.from_item(message.error) if message.HasField("error") else None
+    return types.WriteOutcome(types.WriteResult(message.result), message.seq, error)
+
+
+def schema(raw: types.Schema) -> collections_pb2.Schema:
+    message = collections_pb2.Schema()
+    for vector in raw.vectors:
+        message.vectors.add(
+            name=vector.name, dimension=vector.dimension,
+            metric=_position(vector.metric, _METRICS, "metric"))
+    for name in raw.sparse_vectors:
+        message.sparse_vectors.add(name=name)
+    for text in raw.texts:
+        added = message.texts.add(
+            name=text.name, language=text.language,
+            analyzer=_position(text.analyzer, _ANALYZERS, "analyzer"))
+        if text.k1 is not None and text.b is not None:
+            added.bm25.k1, added.bm25.b = text.k1, text.b
+    for name, type_name in raw.metadata.items():
+        message.metadata.add(name=name, type=_position(type_name, _VALUE_TYPES, "metadata type"))
+    return message
+
+
+def collection_back(message: collections_pb2.Collection) -> types.Collection:
+    fields = message.schema
+    return types.Collection(
+        tenant=message.scope.tenant_id, namespace=message.scope.namespace,
+        collection_id=message.collection_id, schema_version=message.schema_version,
+        document_count=message.document_count,
+        schema=types.Schema(
+            vectors=[types.VectorField(v.name, v.dimension, _METRICS[v.metric])
+                     for v in fields.vectors],
+            texts=[types.TextField(
+                t.name, _ANALYZERS[t.analyzer], t.language,
+                t.bm25.k1 if t.HasField("bm25") else None,
+                t.bm25.b if t.HasField("bm25") else None) for t in fields.texts],
+            sparse_vectors=[s.name for s in fields.sparse_vectors],
+            metadata={m.name: _VALUE_TYPES[m.type] for m in fields.metadata}))
+
+
+def selection(raw: bool | Sequence[str]) -> types_pb2.Selection | None:
+    if raw is True:
+        return types_pb2.Selection(all=True)
+    return types_pb2.Selection(names=raw) if raw else None
+
+
+def projection(
+    metadata: bool | Sequence[str], texts: bool | Sequence[str], vectors: bool | Sequence[str]
+) -> types_pb2.Projection:
+    """Sparse vectors come with `vectors=True`."""
+    return types_pb2.Projection(
+        metadata=selection(metadata), texts=selection(texts), vectors=selection(vectors),
+        sparse_vectors=selection(vectors),
+        vector_encoding=types_pb2.VECTOR_ENCODING_PACKED_F32)
+
+
+def time_range(start: datetime | None, end: datetime | None) -> types_pb2.TimeRange | None:
+    if start is None and end is None:
+        return None
+    message = types_pb2.TimeRange()
+    if start is not None:
+        message.from_ms = millis(start)
+    if end is not None:
+        message.to_ms = millis(end)
+    return message
+
+
+def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
+    message = search_pb2.SearchRequest(
+        scope=scope, filter=raw.filter, time_range=time_range(raw.time_from, raw.time_to),
+        limit=raw.limit, offset=raw.offset, candidates=raw.candidates, min_seq=raw.min_seq,
+        exact=raw.exact, explain=raw.explain)
+    if raw.metadata or raw.texts or raw.vectors:
+        message.projection.CopyFrom(projection(raw.metadata, raw.texts, raw.vectors))
+    if raw.vector is not None:
+        message.vector.field = raw.vector_field
+        message.vector.ef_search = raw.ef_search
+        message.vector.vector.CopyFrom(dense(raw.vector))
+    if raw.sparse is not None:
+        message.sparse.field = raw.sparse_field
+        message.sparse.vector.CopyFrom(sparse(raw.sparse))
+    if raw.text is not None:
+        message.text.query = raw.text
+        message.text.fields.extend(raw.text_fields)
+    if raw.half_life is not None:
+        message.time_decay.half_life_ms = raw.half_life // _MILLI
+        if raw.decay_origin is not None:
+            message.time_decay.origin_ms = millis(raw.decay_origin)
+    if raw.fusion is not None:
+        message.fusion.method = _position(raw.fusion, _FUSIONS, "fusion")
+    if raw.rrf_k:
+        message.fusion.rrf_k = raw.rrf_k
+    if raw.weights is not None:
+        unknown = set(raw.weights) - {"vector", "sparse", "text"}
+        if unknown:
+            raise ValueError(f"weights of unknown legs: {', '.join(sorted(unknown))}")
+        message.fusion.weights.CopyFrom(search_pb2.LegWeights(**raw.weights))
+    return message
+
+
+def _leg_back(message: search_pb2.Hit, leg: str) -> types.LegScore | None:
+    if not message.HasField(leg):
+        return None
+    score = getattr(message, leg)
+    return types.LegScore(score.score, score.rank)
+
+
+def plain(message) -> dict[str, int | str]:
+    """The scalar fields of a message by name, enumerations by the end of their names."""
+    fields = {}
+    for descriptor in message.DESCRIPTOR.fields:
+        raw = getattr(message, descriptor.name)
+        if descriptor.enum_type is not None:
+            known = descriptor.enum_type.values_by_number.get(raw)
+            raw = known.name if known else str(raw)
+        fields[descriptor.name] = raw
+    return fields
+
+
+def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
+    hits = [
+        types.Hit(
+            id=document_id_back(hit.id), score=hit.score, seq=hit.seq,
+            document=document_back(hit.document) if hit.HasField("document") else None,
+            vector=_leg_back(hit, "vector"), sparse=_leg_back(hit, "sparse"),
+            text=_leg_back(hit, "text"))
+        for hit in message.hits]
+    explain = None
+    if message.HasField("explain"):
+        told = message.explain
+        explain = types.Explain(
+            [plain(shard) for shard in told.shards], list(told.notes), told.plan_micros,
+            told.search_micros, told.merge_micros)
+    return types.SearchResult(hits, message.seq, explain)

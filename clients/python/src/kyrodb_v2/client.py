@@ -1,0 +1,281 @@
+"""The client: one channel, one method per call of the server."""
+from __future__ import annotations
+
+import dataclasses
+import queue
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import grpc
+
+from . import _convert, ingest, types
+from ._proto import (
+    collections_pb2,
+    collections_pb2_grpc,
+    ingest_pb2,
+    ingest_pb2_grpc,
+    operations_pb2,
+    operations_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
+    types_pb2,
+)
+from .errors import KyroError
+
+Item = types.Document | types.Update | types.DocumentID
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+)
+
+
+class Client:
+    """Talks to one server; safe to use from several threads.
+
+        with Client("127.0.0.1:50051") as client:
+            client.write("notes", [Document(1, texts={"body": "hello"})], create=True)
+
+    `tenant` and the namespace that each call names together name a collection. Every method raises
+    KyroError. `timeout` is in seconds.
+    """
+
+    def __init__(
+        self, target: str = "127.0.0.1:50051", *, tenant: str = "",
+        credentials: grpc.ChannelCredentials | None = None, timeout: float | None = 60,
+    ):
+        if credentials is None:
+            self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(target, credentials, options=_OPTIONS)
+        self._tenant = tenant
+        self._timeout = timeout
+        self._collections = collections_pb2_grpc.CollectionsStub(self._channel)
+        self._ingest = ingest_pb2_grpc.IngestStub(self._channel)
+        self._search = search_pb2_grpc.SearchStub(self._channel)
+        self._operations = operations_pb2_grpc.OperationsStub(self._channel)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    # Collections
+
+    def create_collection(
+        self, namespace: str, schema: types.Schema | None = None
+    ) -> types.Collection:
+        request = collections_pb2.CreateCollectionRequest(
+            scope=self._scope(namespace), schema=_convert.schema(schema or types.Schema()))
+        return _convert.collection_back(self._call(self._collections.Create, request).collection)
+
+    def describe_collection(self, namespace: str) -> types.Collection:
+        request = collections_pb2.DescribeCollectionRequest(scope=self._scope(namespace))
+        return _convert.collection_back(self._call(self._collections.Describe, request).collection)
+
+    def list_collections(self, page_size: int = 0) -> Iterator[types.Collection]:
+        request = collections_pb2.ListCollectionsRequest(
+            tenant_id=self._tenant, page_size=page_size)
+        while True:
+            response = self._call(self._collections.List, request)
+            for collection in response.collections:
+                yield _convert.collection_back(collection)
+            if not response.next_page_token:
+                return
+            request.page_token = response.next_page_token
+
+    def drop_collection(self, namespace: str) -> int:
+        """Returns how many documents went with it."""
+        request = collections_pb2.DropCollectionRequest(scope=self._scope(namespace))
+        return self._call(self._collections.Drop, request).documents_dropped
+
+    # Writing
+
+    def write(
+        self, namespace: str, items: Iterable[Item], *,
+        create: bool | types.Schema = False, timeout: float | None = None,
+    ) -> list[types.WriteOutcome]:
+        """Applies one batch, at most 10,000 items; the outcomes come in the order of the items.
+
+        A document is an upsert, an Update a partial one, a bare id a removal. An item that is
+        refused is an outcome with its error; the others are applied.
+        """
+        request = ingest_pb2.WriteRequest(
+            scope=self._scope(namespace), mutations=map(_convert.mutation, items),
+            create_if_missing=_create(create))
+        response = self._call(self._ingest.Write, request, timeout)
+        return [_convert.outcome_back(outcome) for outcome in response.outcomes]
+
+    def ingest(
+        self, namespace: str, items: Iterable[Item], *, producer: str | None = None,
+        create: bool | types.Schema = False, batch_documents: int = 256, resume: bool = False,
+        retry_seconds: float = 60,
+        on_progress: Callable[[ingest.IngestReport], None] | None = None,
+    ) -> ingest.IngestReport:
+        """Streams items in, within the server's credits, reconnecting for up to `retry_seconds`.
+
+        `producer` names this source across connections and restarts. With `resume` the batches
+        are numbered from 1, and those that the server has applied are not sent again: the source
+        must then give the same items in the same order, with the same `batch_documents`.
+        """
+        if producer is None:
+            producer = f"python-{uuid.uuid4().hex}"
+        opening = ingest.opening(self._scope(namespace), producer, _create(create))
+        return ingest.Ingestion(
+            self._ingest, opening, batch_documents=batch_documents, resume=resume,
+            retry_seconds=retry_seconds, on_progress=on_progress).run(items)
+
+    # Reading
+
+    def search(
+        self, namespace: str, query: types.Query | None = None, *,
+        timeout: float | None = None, **fields: Any,
+    ) -> types.SearchResult:
+        """Searches by a Query, or by its fields: search("notes", text="hello", limit=5)."""
+        query = types.Query(**fields) if query is None else dataclasses.replace(query, **fields)
+        request = _convert.query(self._scope(namespace), query)
+        return _convert.search_back(self._call(self._search.Search, request, timeout))
+
+    def search_many(
+        self, namespace: str, queries: Iterable[types.Query], *, window: int = 64,
+        timeout: float | None = None,
+    ) -> Iterator[types.SearchResult | KyroError]:
+        """Runs many queries over one stream, at most `window` at once; answers come in order.
+
+        A query that is refused gives its KyroError in its place.
+        """
+        scope = self._scope(namespace)
+        requests: queue.SimpleQueue = queue.SimpleQueue()
+        call = self._search.SearchMany(
+            iter(requests.get, None), timeout=timeout or self._timeout)
+        ready: dict[int, types.SearchResult | KyroError] = {}
+        source, sent, received, given = iter(queries), 0, 0, 0
+        exhausted = False
+        try:
+            while True:
+                while not exhausted and sent - received < window:
+                    query = next(source, None)
+                    if query is None:
+                        exhausted = True
+                        requests.put(None)
+                        break
+                    requests.put(search_pb2.SearchManyRequest(
+                        tag=sent, search=_convert.query(scope, query)))
+                    sent += 1
+                if received < sent:
+                    response = next(call)
+                    received += 1
+                    if response.WhichOneof("result") == "error":
+                        ready[response.tag] = KyroError.from_item(response.error)
+                    else:
+                        ready[response.tag] = _convert.search_back(response.response)
+                while given in ready:
+                    yield ready.pop(given)
+                    given += 1
+                if exhausted and received == sent:
+                    return
+        except StopIteration:
+            raise KyroError(
+                grpc.StatusCode.INTERNAL, "",
+                f"the server ended the stream after {received} of {sent} answers") from None
+        except grpc.RpcError as error:
+            raise KyroError.from_call(error) from None
+        finally:
+            requests.put(None)
+            call.cancel()
+
+    def lookup(
+        self, namespace: str, ids: Iterable[types.DocumentID], *,
+        metadata: bool | Sequence[str] = True, texts: bool | Sequence[str] = True,
+        vectors: bool | Sequence[str] = True, min_seq: int = 0, timeout: float | None = None,
+    ) -> list[types.LookupResult]:
+        """Fetches documents by id, in the order of the ids; a miss has no document."""
+        request = search_pb2.LookupRequest(
+            scope=self._scope(namespace), ids=map(_convert.document_id, ids), min_seq=min_seq,
+            projection=_convert.projection(metadata, texts, vectors))
+        response = self._call(self._search.Lookup, request, timeout)
+        return [
+            types.LookupResult(
+                _convert.document_id_back(result.id),
+                _convert.document_back(result.document) if result.HasField("document") else None,
+                result.seq)
+            for result in response.results]
+
+    def scan(
+        self, namespace: str, *, filter: types_pb2.Filter | None = None,
+        time_from: datetime | None = None, time_to: datetime | None = None,
+        metadata: bool | Sequence[str] = True, texts: bool | Sequence[str] = True,
+        vectors: bool | Sequence[str] = True, limit: int = 0, min_seq: int = 0,
+        timeout: float | None = None,
+    ) -> Iterator[types.Document]:
+        """Visits documents in the order of their ids, as they were at one sequence.
+
+        A broken connection is taken up again behind the last document once per failure, as long
+        as each attempt brings something new.
+        """
+        request = search_pb2.ScanRequest(
+            scope=self._scope(namespace), filter=filter, min_seq=min_seq,
+            time_range=_convert.time_range(time_from, time_to), limit=limit,
+            projection=_convert.projection(metadata, texts, vectors))
+        while True:
+            progressed = False
+            call = self._search.Scan(request, timeout=timeout)
+            try:
+                for response in call:
+                    for document in response.documents:
+                        yield _convert.document_back(document)
+                    request.resume_token = response.resume_token
+                    progressed = True
+                    if limit:
+                        request.limit -= len(response.documents)
+                        if request.limit == 0:
+                            return
+                return
+            except grpc.RpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE or not progressed:
+                    raise KyroError.from_call(error) from None
+            finally:
+                call.cancel()
+
+    # Operations
+
+    def status(self) -> types.Status:
+        response = self._call(self._operations.Status, operations_pb2.StatusRequest())
+        return types.Status(
+            version=response.version,
+            state=operations_pb2.ServerState.Name(response.state).removeprefix("SERVER_STATE_"),
+            uptime=timedelta(milliseconds=response.uptime_ms), seq=response.seq,
+            collection_count=response.collection_count, resident_bytes=response.resident_bytes,
+            connections=response.connections, kernels=response.kernels,
+            shards=[_convert.plain(shard) for shard in response.shards])
+
+    def snapshot(self, timeout: float | None = None) -> types.SnapshotResult:
+        response = self._call(self._operations.Snapshot, operations_pb2.SnapshotRequest(), timeout)
+        return types.SnapshotResult(
+            response.seq, response.bytes, timedelta(microseconds=response.micros))
+
+    def flush(self) -> int:
+        """Makes everything acknowledged durable; returns the sequence up to which it is."""
+        return self._call(self._operations.Flush, operations_pb2.FlushRequest()).durable_seq
+
+    def _scope(self, namespace: str) -> types_pb2.Scope:
+        return types_pb2.Scope(tenant_id=self._tenant, namespace=namespace)
+
+    def _call(self, method, request, timeout: float | None = None):
+        try:
+            return method(request, timeout=timeout or self._timeout)
+        except grpc.RpcError as error:
+            raise KyroError.from_call(error) from None
+
+
+def _create(create: bool | types.Schema) -> ingest_pb2.CreateIfMissing | None:
+    if create is False:
+        return None
+    schema = _convert.schema(create) if isinstance(create, types.Schema) else None
+    return ingest_pb2.CreateIfMissing(schema=schema)

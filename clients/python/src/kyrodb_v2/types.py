@@ -1,0 +1,203 @@
+"""The nouns of this client: plain values, vectors as numpy arrays, times as aware datetimes."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Union
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ._proto.types_pb2 import Filter
+    from .errors import KyroError
+
+DocumentID = Union[int, str]
+Scalar = Union[str, int, float, bool, datetime]
+Value = Union[Scalar, Sequence[Scalar]]
+Vector = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class SparseVector:
+    """Coordinates in any order, each index at most once."""
+    indices: npt.NDArray[np.uint32]
+    values: npt.NDArray[np.float32]
+
+
+@dataclass
+class Document:
+    """7 and "7" are different ids. Vectors are f32 or f16 arrays of one dimension."""
+    id: DocumentID
+    vectors: Mapping[str, Vector] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Value] = field(default_factory=dict)
+    sparse_vectors: Mapping[str, SparseVector] = field(default_factory=dict)
+    event_time: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass
+class Update:
+    """Replaces every part that `set` carries, removes the named ones, leaves the rest."""
+    set: Document
+    remove_vectors: Sequence[str] = ()
+    remove_sparse_vectors: Sequence[str] = ()
+    remove_texts: Sequence[str] = ()
+    remove_metadata: Sequence[str] = ()
+    clear_event_time: bool = False
+    clear_expiry: bool = False
+
+
+@dataclass(frozen=True)
+class VectorField:
+    name: str
+    dimension: int
+    metric: str = "cosine"  # or "inner_product", "l2"
+
+
+@dataclass(frozen=True)
+class TextField:
+    name: str
+    analyzer: str = "standard"  # or "code", "raw"
+    language: str = ""
+    k1: float | None = None  # both or neither; the server's are 1.2 and 0.75
+    b: float | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Declared fields; what is not declared is added by the first document that carries it."""
+    vectors: Sequence[VectorField] = ()
+    texts: Sequence[TextField] = ()
+    sparse_vectors: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)  # name → "string", "int64", …
+
+
+@dataclass(frozen=True)
+class Collection:
+    tenant: str
+    namespace: str
+    collection_id: int
+    schema_version: int
+    schema: Schema
+    document_count: int
+
+
+class WriteResult(Enum):
+    FAILED = 0
+    APPLIED = 1
+    NOT_FOUND = 2
+    DUPLICATE = 3
+
+
+@dataclass(frozen=True)
+class WriteOutcome:
+    result: WriteResult
+    seq: int
+    error: KyroError | None = None
+
+
+@dataclass(frozen=True)
+class ItemFailure:
+    """One document of a stream that the server refused; the rest of its batch was applied."""
+    id: DocumentID
+    client_seq: int
+    index: int
+    error: KyroError
+
+
+@dataclass
+class Query:
+    """Any of vector, sparse and text, narrowed by filter and time range.
+
+    half_life turns on time decay: the score halves with each half life of age, counted from
+    `decay_origin` or from now. `metadata`, `texts` and `vectors` say what a hit's document carries:
+    True for all names, False for none, or a list of names.
+    """
+    vector: Vector | None = None
+    vector_field: str = ""
+    ef_search: int = 0
+    sparse: SparseVector | None = None
+    sparse_field: str = ""
+    text: str | None = None
+    text_fields: Sequence[str] = ()
+    filter: Filter | None = None
+    time_from: datetime | None = None  # inclusive
+    time_to: datetime | None = None  # exclusive
+    half_life: timedelta | None = None
+    decay_origin: datetime | None = None
+    fusion: str | None = None  # "weighted" or "rrf"; None leaves a single leg's scores as they are
+    rrf_k: int = 0
+    weights: Mapping[str, float] | None = None  # of "vector", "sparse", "text"; 0 where missing
+    limit: int = 10
+    offset: int = 0
+    candidates: int = 0
+    metadata: bool | Sequence[str] = True
+    texts: bool | Sequence[str] = False
+    vectors: bool | Sequence[str] = False
+    min_seq: int = 0
+    exact: bool = False
+    explain: bool = False
+
+
+@dataclass(frozen=True)
+class LegScore:
+    score: float
+    rank: int  # from 1, within the leg
+
+
+@dataclass(frozen=True)
+class Hit:
+    id: DocumentID
+    score: float
+    seq: int
+    document: Document | None = None
+    vector: LegScore | None = None
+    sparse: LegScore | None = None
+    text: LegScore | None = None
+
+
+@dataclass(frozen=True)
+class Explain:
+    shards: Sequence[Mapping[str, int | str]]
+    notes: Sequence[str]
+    plan_micros: int
+    search_micros: int
+    merge_micros: int
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    hits: Sequence[Hit]
+    seq: int  # everything up to here was visible
+    explain: Explain | None = None
+
+
+@dataclass(frozen=True)
+class LookupResult:
+    id: DocumentID
+    document: Document | None  # None for a miss
+    seq: int
+
+
+@dataclass(frozen=True)
+class Status:
+    version: str
+    state: str
+    uptime: timedelta
+    seq: int
+    collection_count: int
+    resident_bytes: int
+    connections: int
+    kernels: str
+    shards: Sequence[Mapping[str, int | str]]
+
+
+@dataclass(frozen=True)
+class SnapshotResult:
+    seq: int
+    bytes: int
+    duration: timedelta
