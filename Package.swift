@@ -67,9 +67,17 @@ let package = Package(
             "KyroClient",
             ["KyroHTTP2", "KyroTLS", "KyroWire", "KyroModel", "KyroPlatform", "KyroBytes"]),
 
-        executable("kyrodb", ["KyroServer", "KyroEngine", "KyroModel", "KyroPlatform"]),
-        executable("kyroctl", ["KyroClient", "KyroModel", "KyroPlatform"]),
+        library("KyroCommands", ["KyroModel", "KyroBytes"]),
+
+        executable(
+            "kyrodb", ["KyroServer", "KyroEngine", "KyroStore", "KyroModel", "KyroPlatform"]),
+        executable(
+            "kyroctl",
+            ["KyroCommands", "KyroClient", "KyroModel", "KyroPlatform", "KyroBytes"]),
         executable("kyrobench", ["KyroClient", "KyroModel", "KyroPlatform"]),
+        .executableTarget(
+            name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
+            path: "Tests/WireTestee", swiftSettings: plain),
 
         tests("KyroBytesTests", ["KyroBytes"]),
         tests("KyroPlatformTests", ["KyroPlatform"]),
@@ -81,6 +89,7 @@ let package = Package(
         tests(
             "KyroEngineTests",
             ["KyroEngine", "KyroIndex", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
+        tests("KyroCommandsTests", ["KyroCommands", "KyroModel"]),
         tests(
             "EndToEndTests",
             ["KyroClient", "KyroModel", "KyroPlatform", "KyroWire", "KyroBytes"]),

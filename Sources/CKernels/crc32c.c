@@ -1,8 +1,6 @@
 // CRC-32C with the SSE4.2 instruction where there is one, a byte table elsewhere.
 #include "CKernels.h"
 
-#include <string.h>
-
 static uint32_t table[256];
 
 __attribute__((constructor)) static void fill_table(void) {
@@ -28,7 +26,7 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(
     uint64_t wide = crc;
     while (length >= 8) {
         uint64_t word;
-        memcpy(&word, bytes, 8);
+        __builtin_memcpy(&word, bytes, 8);
         wide = __builtin_ia32_crc32di(wide, word);
         bytes += 8;
         length -= 8;

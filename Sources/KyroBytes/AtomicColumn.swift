@@ -56,8 +56,14 @@ import Synchronization
         unsafe cell(row).pointee.store(value, ordering: .releasing)
     }
 
-    @unsafe @inlinable func cell(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    /// The cell of a row; those of the rest of its chunk follow.
+    @unsafe @inlinable public func cell(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
         unsafe directory.address(row).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    /// How many cells from `row` on lie side by side.
+    @inlinable public func contiguousRows(from row: Int) -> Int {
+        directory.contiguousRows(from: row)
     }
 
     public func residentBytes(rowCount: Int) -> Int { directory.reservedBytes(rowCount: rowCount) }

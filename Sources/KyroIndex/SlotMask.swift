@@ -34,6 +34,11 @@ public struct SlotMask: Sendable {
         for i in words.indices { words[i] |= other.words[i] }
     }
 
+    public mutating func subtract(_ other: SlotMask) {
+        precondition(slotCount == other.slotCount)
+        for i in words.indices { words[i] &= ~other.words[i] }
+    }
+
     /// Calls `body` with every member in ascending order until it returns false.
     @inlinable public func forEach(_ body: (Int) -> Bool) {
         for (i, bits) in words.enumerated() {

@@ -31,4 +31,11 @@ public struct Visibility: Sendable {
         let death = died.load(slot)
         return (death == 0 || death > seq) && expiresAt[slot] > nowMillis
     }
+
+    /// Born and not dead at the sequence, expired or not: what live statistics count.
+    public func isAlive(_ slot: Int) -> Bool {
+        guard slot < slotCount, born[slot] <= seq else { return false }
+        let death = died.load(slot)
+        return death == 0 || death > seq
+    }
 }

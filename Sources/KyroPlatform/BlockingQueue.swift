@@ -43,11 +43,14 @@ import Glibc
     }
 
     /// An element heavier than the whole bound is taken when the queue is empty.
-    public func push(_ element: Element, weight added: Int = 1) -> PushResult {
+    /// - Parameter ignoresBound: for producers whose total is bounded elsewhere.
+    public func push(
+        _ element: Element, weight added: Int = 1, ignoresBound: Bool = false
+    ) -> PushResult {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         if isClosed { return .closed }
-        if weight + added > weightMax, !elements.isEmpty { return .full }
+        if weight + added > weightMax, !elements.isEmpty, !ignoresBound { return .full }
         elements.append(element)
         weights.append(added)
         weight += added

@@ -1,1 +1,59 @@
-// Placeholder until the first file lands.
+// The server's process: arguments, start, signal, stop. Exit status 0 after a clean stop, 1 when it
+// could not start, 2 for a wrong command line.
+import Glibc
+import KyroModel
+import KyroPlatform
+import KyroServer
+
+let version = "0.1.0"
+
+func printToStandardError(_ text: String) {
+    let bytes = Array((text + "\n").utf8)
+    _ = write(STDERR_FILENO, bytes, bytes.count)
+}
+
+func serve(_ options: ServerOptions, portFile: String?) -> Int32 {
+    Signals.prepare()
+    let server: KyroServer
+    let port: UInt16
+    do {
+        server = try KyroServer(options)
+    } catch {
+        printToStandardError("kyrodb: \(error.message)")
+        return 1
+    }
+    do {
+        port = try server.start()
+        if let portFile {
+            try writeFile("\(options.transport.host):\(port)\n", atomicallyTo: portFile)
+        }
+    } catch {
+        printToStandardError("kyrodb: \(error)")
+        server.stop()
+        return 1
+    }
+    printToStandardError(
+        "kyrodb \(version) serving on \(options.transport.host):\(port), data "
+            + options.engine.path)
+    _ = Signals.waitForStop()
+    server.stop()
+    return 0
+}
+
+func writeFile(_ text: String, atomicallyTo path: String) throws {
+    let files = PosixFileSystem()
+    let file = try files.open(path + ".new", .createEmpty)
+    try file.write(Array(text.utf8), at: 0)
+    try files.rename(path + ".new", to: path)
+}
+
+do {
+    switch try Arguments.parse(Array(CommandLine.arguments.dropFirst()), version: version) {
+    case .help: print(Arguments.usage)
+    case .version: print("kyrodb \(version)")
+    case .serve(let options, let portFile): exit(serve(options, portFile: portFile))
+    }
+} catch {
+    printToStandardError("kyrodb: \(error.message)")
+    exit(2)
+}

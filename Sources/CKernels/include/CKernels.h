@@ -3,10 +3,76 @@
 #ifndef KYRO_CKERNELS_H
 #define KYRO_CKERNELS_H
 
+// Checking the aarch64 code on another machine, without glibc's headers for it: the compiler's own
+// stdint.h, also under arm_neon.h, then does without them, as in a freestanding build.
+#if defined(__aarch64__) && defined(__clang__) && !__has_include(<bits/libc-header-start.h>)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wbuiltin-macro-redefined"
+#undef __STDC_HOSTED__
+#define __STDC_HOSTED__ 0
+#pragma clang diagnostic pop
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
 
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `length` bytes, continuing from `crc`; 0 starts.
 uint32_t kyro_crc32c(uint32_t crc, const void *bytes, size_t length);
+
+// Floats are multiplied and added in double: a product of two floats is exact there, so that
+// variants differ by the order of additions alone, within n × 2^-53 of the sum of magnitudes.
+// Pointers need no alignment. The answer for a row does not depend on its neighbours in a batch.
+
+// Σ a[i] × b[i] over [0, n).
+double kyro_dot_f32(const float *a, const float *b, size_t n);
+// Σ (a[i] − b[i])² over [0, n); the difference is taken in double.
+double kyro_l2sq_f32(const float *a, const float *b, size_t n);
+// The same for `count` rows, `stride` bytes apart, into out[0, count).
+void kyro_dot_f32_rows(
+    const float *query, const float *rows, size_t stride, size_t count, size_t n, double *out);
+void kyro_l2sq_f32_rows(
+    const float *query, const float *rows, size_t stride, size_t count, size_t n, double *out);
+
+// Σ a[i] × b[i] over [0, n), exact for n ≤ 65,536 (65,536 × 128² = 2^30).
+int32_t kyro_dot_i8(const int8_t *a, const int8_t *b, size_t n);
+// The same for the rows that `rows[0, count)` point to; rows ahead are prefetched.
+void kyro_dot_i8_list(
+    const int8_t *query, const int8_t *const *rows, size_t count, size_t n, int32_t *out);
+// The same for `count` rows, `stride` bytes apart.
+void kyro_dot_i8_rows(
+    const int8_t *query, const int8_t *rows, size_t stride, size_t count, size_t n, int32_t *out);
+
+// codes[i] = row[i] / scale, rounded half away from zero, in [-127, 127]; returns the scale, which
+// is max |row[i]| / 127, and 0 with all codes 0 where every element is 0 (or underflows).
+// Equal on all variants.
+float kyro_encode_i8(const float *row, size_t n, int8_t *codes);
+
+// Copies `count` bytes between buffers that do not overlap. glibc 2.36's memcpy can take 1–2 µs for
+// 3 KB when both lie close modulo 4096.
+void kyro_copy_row(void *to, const void *from, size_t count);
+
+// Asks for the cache line at `address`.
+static inline void kyro_prefetch(const void *address) { __builtin_prefetch(address); }
+
+// "avx512", "avx2", "neon" or "portable".
+const char *kyro_kernels_name(void);
+
+// One instruction set's kernels, for tests that compare them.
+typedef struct {
+    const char *name;
+    double (*dot_f32)(const float *, const float *, size_t);
+    double (*l2sq_f32)(const float *, const float *, size_t);
+    void (*dot_f32_rows)(const float *, const float *, size_t, size_t, size_t, double *);
+    void (*l2sq_f32_rows)(const float *, const float *, size_t, size_t, size_t, double *);
+    int32_t (*dot_i8)(const int8_t *, const int8_t *, size_t);
+    void (*dot_i8_list)(const int8_t *, const int8_t *const *, size_t, size_t, int32_t *);
+    void (*dot_i8_rows)(const int8_t *, const int8_t *, size_t, size_t, size_t, int32_t *);
+    float (*encode_i8)(const float *, size_t, int8_t *);
+    void (*copy_row)(void *, const void *, size_t);
+} kyro_kernels;
+
+// Variant `index`, best first and the portable one last; null behind the last. Only variants that
+// this machine can run are counted.
+const kyro_kernels *kyro_kernels_variant(size_t index);
 
 #endif

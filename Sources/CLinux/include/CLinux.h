@@ -1,15 +1,17 @@
 // What the Glibc module of Swift does not export: Linux calls hidden behind feature macros, and
 // calls that C declares variadic. Header-only.
+//
+// The hidden calls are declared here instead of defining _GNU_SOURCE: with it the system headers
+// would say other things in this module than in Foundation's, and no file could import both.
 #ifndef KYRO_CLINUX_H
 #define KYRO_CLINUX_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -22,7 +24,12 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
+
+extern int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+extern int fallocate(int fd, int mode, off_t offset, off_t length);
+extern int pthread_setname_np(pthread_t thread, const char *name);
 
 static inline int kyro_accept4(int fd, int flags) { return accept4(fd, NULL, NULL, flags); }
 
@@ -41,5 +48,21 @@ static inline int kyro_set_thread_name(const char *name) {
 static inline int kyro_fcntl_int(int fd, int command, int argument) {
     return fcntl(fd, command, argument);
 }
+
+// The kernel keeps 15 bytes of a thread's name and refuses longer ones.
+static inline int kyro_set_thread_name_cut(const char *name) {
+    char cut[16];
+    strncpy(cut, name, sizeof cut - 1);
+    cut[sizeof cut - 1] = 0;
+    return kyro_set_thread_name(cut);
+}
+
+// The POSIX strerror_r, whichever one the headers declare.
+extern int __xpg_strerror_r(int code, char *buffer, size_t length);
+static inline int kyro_strerror(int code, char *buffer, size_t length) {
+    return __xpg_strerror_r(code, buffer, length);
+}
+
+static inline const char *kyro_entry_name(const struct dirent *entry) { return entry->d_name; }
 
 #endif

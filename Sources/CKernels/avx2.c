@@ -1,0 +1,95 @@
+// Kernels for x86-64 with AVX2 and FMA.
+#include "variants.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx2,fma")))
+
+TARGET static inline double sum_pd(__m256d v) {
+    __m128d pair = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(pair, _mm_unpackhi_pd(pair, pair)));
+}
+
+TARGET static inline __m256d widen(const float *p) {
+    return _mm256_cvtps_pd(_mm_loadu_ps(p));
+}
+
+TARGET static double dot_f32_avx2(const float *a, const float *b, size_t n) {
+    __m256d s0 = _mm256_setzero_pd(), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        s0 = _mm256_fmadd_pd(widen(a + i), widen(b + i), s0);
+        s1 = _mm256_fmadd_pd(widen(a + i + 4), widen(b + i + 4), s1);
+        s2 = _mm256_fmadd_pd(widen(a + i + 8), widen(b + i + 8), s2);
+        s3 = _mm256_fmadd_pd(widen(a + i + 12), widen(b + i + 12), s3);
+    }
+    for (; i + 4 <= n; i += 4) {
+        s0 = _mm256_fmadd_pd(widen(a + i), widen(b + i), s0);
+    }
+    double sum = sum_pd(_mm256_add_pd(_mm256_add_pd(s0, s1), _mm256_add_pd(s2, s3)));
+    for (; i < n; i++) {
+        sum += (double)a[i] * (double)b[i];
+    }
+    return sum;
+}
+
+TARGET static double l2sq_f32_avx2(const float *a, const float *b, size_t n) {
+    __m256d s0 = _mm256_setzero_pd(), s1 = s0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256d d0 = _mm256_sub_pd(widen(a + i), widen(b + i));
+        __m256d d1 = _mm256_sub_pd(widen(a + i + 4), widen(b + i + 4));
+        s0 = _mm256_fmadd_pd(d0, d0, s0);
+        s1 = _mm256_fmadd_pd(d1, d1, s1);
+    }
+    double sum = sum_pd(_mm256_add_pd(s0, s1));
+    for (; i < n; i++) {
+        double difference = (double)a[i] - (double)b[i];
+        sum += difference * difference;
+    }
+    return sum;
+}
+
+TARGET static inline __m256i products(const int8_t *a, const int8_t *b) {
+    return _mm256_madd_epi16(
+        _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)a)),
+        _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)b)));
+}
+
+TARGET static int32_t dot_i8_avx2(const int8_t *a, const int8_t *b, size_t n) {
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        s0 = _mm256_add_epi32(s0, products(a + i, b + i));
+        s1 = _mm256_add_epi32(s1, products(a + i + 16, b + i + 16));
+    }
+    s0 = _mm256_add_epi32(s0, s1);
+    __m128i half =
+        _mm_add_epi32(_mm256_castsi256_si128(s0), _mm256_extracti128_si256(s0, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1));
+    int32_t sum = _mm_cvtsi128_si32(half);
+    for (; i < n; i++) {
+        sum += (int32_t)a[i] * (int32_t)b[i];
+    }
+    return sum;
+}
+
+TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx2(
+    void *to, const void *from, size_t count) {
+    char *target = to;
+    const char *source = from;
+    size_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)(source + i));
+        _mm256_storeu_si256((__m256i *)(target + i), bytes);
+    }
+    for (; i < count; i++) {
+        target[i] = source[i];
+    }
+}
+
+KYRO_BATCH_FORMS(TARGET, avx2)
+KYRO_KERNEL_TABLE(avx2);
+#endif

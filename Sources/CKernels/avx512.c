@@ -1,0 +1,95 @@
+// Kernels for x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI.
+#include "variants.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
+
+TARGET static inline __m512d widen(const float *p) {
+    return _mm512_cvtps_pd(_mm256_loadu_ps(p));
+}
+
+TARGET static inline __m512d widen_tail(__mmask8 mask, const float *p) {
+    return _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, p));
+}
+
+TARGET static double dot_f32_avx512(const float *a, const float *b, size_t n) {
+    __m512d s0 = _mm512_setzero_pd(), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        s0 = _mm512_fmadd_pd(widen(a + i), widen(b + i), s0);
+        s1 = _mm512_fmadd_pd(widen(a + i + 8), widen(b + i + 8), s1);
+        s2 = _mm512_fmadd_pd(widen(a + i + 16), widen(b + i + 16), s2);
+        s3 = _mm512_fmadd_pd(widen(a + i + 24), widen(b + i + 24), s3);
+    }
+    for (; i < n; i += 8) {
+        size_t rest = n - i;
+        __mmask8 mask = rest >= 8 ? 0xFF : (__mmask8)((1u << rest) - 1);
+        s0 = _mm512_fmadd_pd(widen_tail(mask, a + i), widen_tail(mask, b + i), s0);
+    }
+    return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_add_pd(s0, s1), _mm512_add_pd(s2, s3)));
+}
+
+TARGET static double l2sq_f32_avx512(const float *a, const float *b, size_t n) {
+    __m512d s0 = _mm512_setzero_pd(), s1 = s0;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m512d d0 = _mm512_sub_pd(widen(a + i), widen(b + i));
+        __m512d d1 = _mm512_sub_pd(widen(a + i + 8), widen(b + i + 8));
+        s0 = _mm512_fmadd_pd(d0, d0, s0);
+        s1 = _mm512_fmadd_pd(d1, d1, s1);
+    }
+    for (; i < n; i += 8) {
+        size_t rest = n - i;
+        __mmask8 mask = rest >= 8 ? 0xFF : (__mmask8)((1u << rest) - 1);
+        __m512d d = _mm512_sub_pd(widen_tail(mask, a + i), widen_tail(mask, b + i));
+        s0 = _mm512_fmadd_pd(d, d, s0);
+    }
+    return _mm512_reduce_add_pd(_mm512_add_pd(s0, s1));
+}
+
+// vpdpbusd multiplies unsigned by signed bytes: with a + 128 for a it gives dot(a, b) + 128 × Σ b,
+// and Σ b × 128 comes from the same instruction.
+TARGET static int32_t dot_i8_avx512(const int8_t *a, const int8_t *b, size_t n) {
+    const __m512i offset = _mm512_set1_epi8((char)0x80);
+    __m512i shifted0 = _mm512_setzero_si512(), shifted1 = shifted0;
+    __m512i excess0 = shifted0, excess1 = shifted0;
+    size_t i = 0;
+    for (; i + 128 <= n; i += 128) {
+        __m512i a0 = _mm512_xor_si512(_mm512_loadu_si512(a + i), offset);
+        __m512i a1 = _mm512_xor_si512(_mm512_loadu_si512(a + i + 64), offset);
+        __m512i b0 = _mm512_loadu_si512(b + i);
+        __m512i b1 = _mm512_loadu_si512(b + i + 64);
+        shifted0 = _mm512_dpbusd_epi32(shifted0, a0, b0);
+        shifted1 = _mm512_dpbusd_epi32(shifted1, a1, b1);
+        excess0 = _mm512_dpbusd_epi32(excess0, offset, b0);
+        excess1 = _mm512_dpbusd_epi32(excess1, offset, b1);
+    }
+    for (; i < n; i += 64) {
+        size_t rest = n - i;
+        __mmask64 mask = rest >= 64 ? ~(__mmask64)0 : (((__mmask64)1 << rest) - 1);
+        __m512i a0 = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, a + i), offset);
+        __m512i b0 = _mm512_maskz_loadu_epi8(mask, b + i);
+        shifted0 = _mm512_dpbusd_epi32(shifted0, a0, b0);
+        excess0 = _mm512_dpbusd_epi32(excess0, offset, b0);
+    }
+    __m512i shifted = _mm512_add_epi32(shifted0, shifted1);
+    __m512i excess = _mm512_add_epi32(excess0, excess1);
+    return _mm512_reduce_add_epi32(_mm512_sub_epi32(shifted, excess));
+}
+
+TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx512(
+    void *to, const void *from, size_t count) {
+    char *target = to;
+    const char *source = from;
+    for (size_t i = 0; i < count; i += 64) {
+        size_t rest = count - i;
+        __mmask64 mask = rest >= 64 ? ~(__mmask64)0 : (((__mmask64)1 << rest) - 1);
+        _mm512_mask_storeu_epi8(target + i, mask, _mm512_maskz_loadu_epi8(mask, source + i));
+    }
+}
+
+KYRO_BATCH_FORMS(TARGET, avx512)
+KYRO_KERNEL_TABLE(avx512);
+#endif

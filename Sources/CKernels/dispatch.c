@@ -1,0 +1,66 @@
+// Picks the instruction set, before main, and forwards to it.
+#include "variants.h"
+
+enum { variants_max = 3 };
+
+static const kyro_kernels *variants[variants_max];
+static size_t variant_count = 0;
+static const kyro_kernels *active = &kyro_portable;
+
+__attribute__((constructor)) static void find_variants(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512vnni")) {
+        variants[variant_count++] = &kyro_avx512;
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        variants[variant_count++] = &kyro_avx2;
+    }
+#elif defined(__aarch64__)
+    variants[variant_count++] = &kyro_neon;
+#endif
+    variants[variant_count++] = &kyro_portable;
+    active = variants[0];
+}
+
+const kyro_kernels *kyro_kernels_variant(size_t index) {
+    return index < variant_count ? variants[index] : (const kyro_kernels *)0;
+}
+
+const char *kyro_kernels_name(void) { return active->name; }
+
+double kyro_dot_f32(const float *a, const float *b, size_t n) { return active->dot_f32(a, b, n); }
+
+double kyro_l2sq_f32(const float *a, const float *b, size_t n) {
+    return active->l2sq_f32(a, b, n);
+}
+
+void kyro_dot_f32_rows(
+    const float *query, const float *rows, size_t stride, size_t count, size_t n, double *out) {
+    active->dot_f32_rows(query, rows, stride, count, n, out);
+}
+
+void kyro_l2sq_f32_rows(
+    const float *query, const float *rows, size_t stride, size_t count, size_t n, double *out) {
+    active->l2sq_f32_rows(query, rows, stride, count, n, out);
+}
+
+int32_t kyro_dot_i8(const int8_t *a, const int8_t *b, size_t n) { return active->dot_i8(a, b, n); }
+
+void kyro_dot_i8_list(
+    const int8_t *query, const int8_t *const *rows, size_t count, size_t n, int32_t *out) {
+    active->dot_i8_list(query, rows, count, n, out);
+}
+
+void kyro_dot_i8_rows(
+    const int8_t *query, const int8_t *rows, size_t stride, size_t count, size_t n, int32_t *out) {
+    active->dot_i8_rows(query, rows, stride, count, n, out);
+}
+
+float kyro_encode_i8(const float *row, size_t n, int8_t *codes) {
+    return active->encode_i8(row, n, codes);
+}
+
+void kyro_copy_row(void *to, const void *from, size_t count) { active->copy_row(to, from, count); }

@@ -1,0 +1,70 @@
+// Kernels for aarch64; every such processor has NEON.
+#include "variants.h"
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+static double dot_f32_neon(const float *a, const float *b, size_t n) {
+    float64x2_t s0 = vdupq_n_f64(0), s1 = s0;
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        float32x4_t x = vld1q_f32(a + i), y = vld1q_f32(b + i);
+        s0 = vfmaq_f64(s0, vcvt_f64_f32(vget_low_f32(x)), vcvt_f64_f32(vget_low_f32(y)));
+        s1 = vfmaq_f64(s1, vcvt_high_f64_f32(x), vcvt_high_f64_f32(y));
+    }
+    double sum = vaddvq_f64(vaddq_f64(s0, s1));
+    for (; i < n; i++) {
+        sum += (double)a[i] * (double)b[i];
+    }
+    return sum;
+}
+
+static double l2sq_f32_neon(const float *a, const float *b, size_t n) {
+    float64x2_t s0 = vdupq_n_f64(0), s1 = s0;
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        float32x4_t x = vld1q_f32(a + i), y = vld1q_f32(b + i);
+        float64x2_t d0 = vsubq_f64(vcvt_f64_f32(vget_low_f32(x)), vcvt_f64_f32(vget_low_f32(y)));
+        float64x2_t d1 = vsubq_f64(vcvt_high_f64_f32(x), vcvt_high_f64_f32(y));
+        s0 = vfmaq_f64(s0, d0, d0);
+        s1 = vfmaq_f64(s1, d1, d1);
+    }
+    double sum = vaddvq_f64(vaddq_f64(s0, s1));
+    for (; i < n; i++) {
+        double difference = (double)a[i] - (double)b[i];
+        sum += difference * difference;
+    }
+    return sum;
+}
+
+static int32_t dot_i8_neon(const int8_t *a, const int8_t *b, size_t n) {
+    int32x4_t s0 = vdupq_n_s32(0), s1 = s0;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        int8x16_t x = vld1q_s8(a + i), y = vld1q_s8(b + i);
+        s0 = vpadalq_s16(s0, vmull_s8(vget_low_s8(x), vget_low_s8(y)));
+        s1 = vpadalq_s16(s1, vmull_high_s8(x, y));
+    }
+    int32_t sum = vaddvq_s32(vaddq_s32(s0, s1));
+    for (; i < n; i++) {
+        sum += (int32_t)a[i] * (int32_t)b[i];
+    }
+    return sum;
+}
+
+__attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_neon(
+    void *to, const void *from, size_t count) {
+    uint8_t *target = to;
+    const uint8_t *source = from;
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        vst1q_u8(target + i, vld1q_u8(source + i));
+    }
+    for (; i < count; i++) {
+        target[i] = source[i];
+    }
+}
+
+KYRO_BATCH_FORMS(, neon)
+KYRO_KERNEL_TABLE(neon);
+#endif

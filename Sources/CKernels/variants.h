@@ -1,0 +1,103 @@
+// What the variants share: bodies that a compiler vectorises well, inlined into functions of each
+// target, and the shape of the batch forms.
+#ifndef KYRO_VARIANTS_H
+#define KYRO_VARIANTS_H
+
+#include "CKernels.h"
+
+#define KYRO_INLINE static inline __attribute__((always_inline))
+
+extern const kyro_kernels kyro_portable;
+#if defined(__x86_64__)
+extern const kyro_kernels kyro_avx2;
+extern const kyro_kernels kyro_avx512;
+#elif defined(__aarch64__)
+extern const kyro_kernels kyro_neon;
+#endif
+
+// Rows of a list that are asked from memory before their turn: four rows of 384 codes are 24 lines,
+// within the 48 outstanding misses of a second-level cache.
+enum { rows_ahead = 4 };
+
+KYRO_INLINE void prefetch_row(const int8_t *row, size_t n) {
+    for (size_t offset = 0; offset < n; offset += 64) {
+        __builtin_prefetch(row + offset);
+    }
+}
+
+KYRO_INLINE float encode_i8_body(const float *row, size_t n, int8_t *codes) {
+#pragma STDC FP_CONTRACT OFF
+    float largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        float magnitude = __builtin_fabsf(row[i]);
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    float scale = largest / 127.0f;
+    // Below this the reciprocal is no longer finite; such a row is as good as zero.
+    float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        float scaled = row[i] * inverse;
+        float rounded = scaled + (scaled < 0 ? -0.5f : 0.5f);
+        rounded = rounded > 127.0f ? 127.0f : rounded;
+        rounded = rounded < -127.0f ? -127.0f : rounded;
+        codes[i] = (int8_t)(int32_t)rounded;
+    }
+    return inverse == 0.0f ? 0.0f : scale;
+}
+
+// The batch forms of one variant, around its single forms, under its target.
+#define KYRO_BATCH_FORMS(TARGET, SUFFIX)                                                          \
+    TARGET static void dot_f32_rows_##SUFFIX(                                                     \
+        const float *query, const float *rows, size_t stride, size_t count, size_t n,             \
+        double *out) {                                                                            \
+        for (size_t row = 0; row < count; row++) {                                                \
+            const float *next = (const float *)((const char *)rows + row * stride);               \
+            out[row] = dot_f32_##SUFFIX(query, next, n);                                          \
+        }                                                                                         \
+    }                                                                                             \
+    TARGET static void l2sq_f32_rows_##SUFFIX(                                                    \
+        const float *query, const float *rows, size_t stride, size_t count, size_t n,             \
+        double *out) {                                                                            \
+        for (size_t row = 0; row < count; row++) {                                                \
+            const float *next = (const float *)((const char *)rows + row * stride);               \
+            out[row] = l2sq_f32_##SUFFIX(query, next, n);                                         \
+        }                                                                                         \
+    }                                                                                             \
+    TARGET static void dot_i8_list_##SUFFIX(                                                      \
+        const int8_t *query, const int8_t *const *rows, size_t count, size_t n, int32_t *out) {   \
+        for (size_t row = 0; row < rows_ahead && row < count; row++) {                            \
+            prefetch_row(rows[row], n);                                                           \
+        }                                                                                         \
+        for (size_t row = 0; row < count; row++) {                                                \
+            if (row + rows_ahead < count) {                                                       \
+                prefetch_row(rows[row + rows_ahead], n);                                          \
+            }                                                                                     \
+            out[row] = dot_i8_##SUFFIX(query, rows[row], n);                                      \
+        }                                                                                         \
+    }                                                                                             \
+    TARGET static void dot_i8_rows_##SUFFIX(                                                      \
+        const int8_t *query, const int8_t *rows, size_t stride, size_t count, size_t n,           \
+        int32_t *out) {                                                                           \
+        for (size_t row = 0; row < count; row++) {                                                \
+            out[row] = dot_i8_##SUFFIX(query, rows + row * stride, n);                            \
+        }                                                                                         \
+    }                                                                                             \
+    TARGET static float encode_i8_##SUFFIX(const float *row, size_t n, int8_t *codes) {           \
+        return encode_i8_body(row, n, codes);                                                     \
+    }
+
+#define KYRO_KERNEL_TABLE(SUFFIX)                                                                 \
+    const kyro_kernels kyro_##SUFFIX = {                                                          \
+        .name = #SUFFIX,                                                                          \
+        .dot_f32 = dot_f32_##SUFFIX,                                                              \
+        .l2sq_f32 = l2sq_f32_##SUFFIX,                                                            \
+        .dot_f32_rows = dot_f32_rows_##SUFFIX,                                                    \
+        .l2sq_f32_rows = l2sq_f32_rows_##SUFFIX,                                                  \
+        .dot_i8 = dot_i8_##SUFFIX,                                                                \
+        .dot_i8_list = dot_i8_list_##SUFFIX,                                                      \
+        .dot_i8_rows = dot_i8_rows_##SUFFIX,                                                      \
+        .encode_i8 = encode_i8_##SUFFIX,                                                          \
+        .copy_row = copy_row_##SUFFIX,                                                            \
+    }
+
+#endif

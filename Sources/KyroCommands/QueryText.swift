@@ -1,0 +1,76 @@
+// Vectors and weights as options give them.
+import KyroModel
+
+public enum VectorSource {
+    private static let fileBytesMax = 16 << 20
+
+    /// A JSON list of numbers; `-` for one on standard input; or a file: row `row` of an .npy, else
+    /// a JSON list.
+    public static func read(_ source: String, row: Int) throws(InputError) -> [Float] {
+        if source.hasPrefix("[") { return try floats(Array(source.utf8), of: "--vector") }
+        if source.hasSuffix(".npy") {
+            let file = try NPYFile(path: source)
+            guard row < file.header.rowCount else {
+                throw InputError(
+                    "\(source) has rows 0 to \(file.header.rowCount - 1), not a row \(row)")
+            }
+            return try file.row(row)
+        }
+        let file = try InputFile(path: source)
+        var bytes: [UInt8] = []
+        while true {
+            let block = try file.read(countMax: 1 << 16)
+            if block.isEmpty { break }
+            bytes.append(contentsOf: block)
+            guard bytes.count <= fileBytesMax else {
+                throw InputError("\(source) is longer than \(fileBytesMax >> 20) MiB")
+            }
+        }
+        return try floats(bytes, of: source == "-" ? "standard input" : source)
+    }
+
+    private static func floats(_ bytes: [UInt8], of source: String) throws(InputError) -> [Float] {
+        let json: JSON
+        do {
+            json = try JSON(parsing: bytes)
+        } catch {
+            throw InputError("\(source) is no JSON list of numbers: \(error)")
+        }
+        return try LineMapping.floats(json, of: source)
+    }
+
+    /// `{"indices": […], "values": […]}`
+    public static func sparse(_ text: String) throws(InputError) -> SparseVector {
+        do {
+            return try LineMapping.sparse(JSON(parsing: text), of: "--sparse")
+        } catch let error as JSONError {
+            throw InputError("--sparse is no JSON: \(error)")
+        } catch let error as InputError {
+            throw error
+        } catch {
+            throw InputError("--sparse: \(error)")
+        }
+    }
+}
+
+extension LegWeights {
+    /// `vector=1,text=0.5`: legs that are not named weigh 1.
+    public init(parsing text: String) throws(UsageError) {
+        self.init()
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let pair = part.split(separator: "=", omittingEmptySubsequences: false)
+            guard pair.count == 2, let weight = Double(pair[1]), weight.isFinite, weight >= 0 else {
+                throw UsageError(
+                    "--weights: \"\(part)\" is no weight; write vector=1,sparse=1,text=0.5")
+            }
+            switch pair[0] {
+            case "vector": vector = weight
+            case "sparse": sparse = weight
+            case "text": self.text = weight
+            default:
+                throw UsageError(
+                    "--weights: \"\(pair[0])\" is no leg; legs are vector, sparse and text")
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// Creating, describing, listing and dropping collections.
+import KyroModel
+
+extension Engine {
+    public func createCollection(
+        _ request: CreateCollectionRequest,
+        completion: @escaping @Sendable (Result<CollectionDescription, KyroError>) -> Void
+    ) {
+        changeCatalog(completion) { engine throws(KyroError) in
+            try NameValidation.check(request.scope)
+            try SchemaValidation.check(request.schema)
+            return try engine.catalog.create(request.scope, schema: request.schema).description
+        }
+    }
+
+    public func dropCollection(
+        _ request: DropCollectionRequest,
+        completion: @escaping @Sendable (Result<DropCollectionResponse, KyroError>) -> Void
+    ) {
+        changeCatalog(completion) { engine throws(KyroError) in
+            let collection = try engine.collection(of: request.scope)
+            let count = collection.documentCount
+            try engine.catalog.drop(collection)
+            for shard in engine.shards {
+                _ = shard.queue.push(.drop(collection), weight: 0, ignoresBound: true)
+            }
+            return DropCollectionResponse(documentsDropped: count)
+        }
+    }
+
+    public func describeCollection(
+        _ request: DescribeCollectionRequest
+    ) throws(KyroError) -> CollectionDescription {
+        try collection(of: request.scope).description
+    }
+
+    /// Ordered by namespace; the page token is the last namespace of the page before.
+    public func listCollections(
+        _ request: ListCollectionsRequest
+    ) throws(KyroError) -> ListCollectionsResponse {
+        try ensureServing()
+        try NameValidation.check(request.tenant, field: "tenant_id")
+        guard request.pageSize <= Limits.pageSizeMax else {
+            throw .overLimit(
+                "page_size", "is \(request.pageSize); the limit is \(Limits.pageSizeMax)")
+        }
+        let pageSize = request.pageSize == 0 ? Limits.pageSizeDefault : Int(request.pageSize)
+        let behind = catalog.collections(ofTenant: request.tenant).filter {
+            request.pageToken.isEmpty
+                || request.pageToken.utf8.lexicographicallyPrecedes($0.scope.namespace.utf8)
+        }
+        let page = behind.prefix(pageSize)
+        let isLast = page.count == behind.count
+        return ListCollectionsResponse(
+            collections: page.map(\.description),
+            nextPageToken: isLast ? "" : page.last?.scope.namespace ?? "")
+    }
+
+    private func changeCatalog<Answer: Sendable>(
+        _ completion: @escaping @Sendable (Result<Answer, KyroError>) -> Void,
+        _ change: @escaping @Sendable (Engine) throws(KyroError) -> Answer
+    ) {
+        let isRunning = control.run { [self] in
+            do throws(KyroError) {
+                try ensureServing()
+                let answer = try change(self)
+                completion(.success(answer))
+            } catch {
+                completion(.failure(error))
+            }
+        }
+        if !isRunning { completion(.failure(Self.busy("the catalog's queue is full"))) }
+    }
+}

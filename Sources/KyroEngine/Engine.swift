@@ -1,0 +1,174 @@
+// The engine: collections over shards, each with its writer, its log and its indexes.
+import KyroIndex
+import KyroModel
+import KyroPlatform
+import KyroStore
+import Synchronization
+
+/// Everything between a request and its answer that is neither protocol nor HTTP. All calls are
+/// safe from any thread; those that write answer through a completion, on a thread of the engine.
+public final class Engine: Sendable {
+    let configuration: EngineConfiguration
+    let time: any Clock
+    let files: any FileSystem
+    let directory: DataDirectory
+    let catalog: Catalog
+    let clock: SequenceClock
+    let router: any ShardRouter
+    let shards: [Shard]
+    let hashSeed: UInt64
+    /// Catalog changes; snapshots have a thread of their own, since they take long.
+    let control = ControlThread(name: "kyro-control")
+    let snapshots = ControlThread(name: "kyro-snapshot")
+    let snapshotInProgress = Atomic<Bool>(false)
+    let maintenance = Cancellation()
+
+    /// Told what an operator should know and nobody asked for.
+    let notice: @Sendable (String) -> Void
+    private let whenServing: @Sendable () -> Void
+    private let startedNanos: UInt64
+    private let threads: Mutex<[KyroThread]>
+    private let recovering: Atomic<Int>
+    private let isClosed = Atomic<Bool>(false)
+    private let scratches = Mutex<[SearchScratch]>([])
+
+    /// Opens or creates a data directory and starts to recover it; `isServing` tells when it is
+    /// done. Throws when the directory cannot be used at all: locked by another server, of a newer
+    /// format, with another number of shards, or with a damaged catalog.
+    public init(
+        _ configuration: EngineConfiguration, files: any FileSystem = PosixFileSystem(),
+        time: any Clock = SystemClock(), hashSeed: UInt64,
+        notice: @escaping @Sendable (String) -> Void = { _ in },
+        whenServing: @escaping @Sendable () -> Void = {}
+    ) throws(KyroError) {
+        self.configuration = configuration
+        self.files = files
+        self.time = time
+        self.hashSeed = hashSeed
+        self.notice = notice
+        self.whenServing = whenServing
+        startedNanos = time.monotonicNanos()
+        do throws(StoreError) {
+            directory = try DataDirectory.open(
+                configuration.path, fileSystem: files, shardCount: configuration.shardCount,
+                shardCountIfNew: configuration.shardCountIfNew)
+        } catch {
+            throw error.kyroError
+        }
+        let shardCount = directory.shardCount
+        clock = SequenceClock(shardCount: shardCount)
+        router = HashRouter(shardCount: shardCount)
+        shards = (0..<shardCount).map {
+            Shard(index: $0, queueBytesMax: configuration.queueBytesMax)
+        }
+        catalog = try Catalog(directory: directory, hashSeed: hashSeed)
+        recovering = Atomic(shardCount)
+        threads = Mutex([])
+        startThreads()
+    }
+
+    private func startThreads() {
+        var started: [KyroThread] = []
+        for shard in shards {
+            started.append(
+                KyroThread(name: "kyro-write-\(shard.index)") { [self] in runWriter(of: shard) })
+            started.append(
+                KyroThread(name: "kyro-fold-\(shard.index)") { [self] in runFolding(of: shard) })
+        }
+        threads.withLock { $0 = started }
+    }
+
+    /// A writer thread's life: recover, then write until the queue closes.
+    private func runWriter(of shard: Shard) {
+        do throws(KyroError) {
+            let writer = try ShardRecovery(engine: self, shard: shard).run()
+            shard.setState(.serving)
+            recoveryEnded()
+            shard.foldGate.open()
+            writer.run()
+        } catch {
+            shard.setState(.stopped, problem: error.message)
+            notice("shard \(shard.index) is stopped: \(error.message)")
+            recoveryEnded()
+            refuseAll(shard)
+        }
+    }
+
+    private func recoveryEnded() {
+        let open = recovering.subtract(1, ordering: .sequentiallyConsistent).newValue
+        if open == 0 { whenServing() }
+    }
+
+    /// A shard that did not recover answers every write with the reason, so that nobody waits.
+    private func refuseAll(_ shard: Shard) {
+        let refusal = shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped")
+        while !shard.queue.isDrained {
+            for command in shard.queue.popAll() {
+                switch command {
+                case .write(let write):
+                    write.ticket.complete(write.items.map { ($0.position, .failed(refusal)) })
+                case .flush(let completion): completion(.failure(refusal))
+                case .producerSequence(_, let completion): completion(0)
+                case .mark(let body): body(.failure(refusal))
+                case .drop, .releaseLog: continue
+                }
+            }
+        }
+    }
+
+    /// Whether recovery is over. A shard that could not be recovered does not keep others back.
+    public var isServing: Bool { recovering.load(ordering: .sequentiallyConsistent) == 0 }
+
+    /// Finishes what was accepted, seals the logs and lets go of the data directory. Nothing may be
+    /// called afterwards.
+    public func close() {
+        guard !isClosed.exchange(true, ordering: .sequentiallyConsistent) else { return }
+        maintenance.cancel()
+        snapshots.stop()
+        control.stop()
+        for shard in shards {
+            shard.queue.close()
+            shard.foldGate.open()
+        }
+        for thread in threads.withLock({ $0 }) { thread.join() }
+    }
+
+    // MARK: Shared by reads and writes
+
+    func ensureServing() throws(KyroError) {
+        guard isServing else {
+            throw KyroError(
+                .notServing, "the server is recovering its data; try again soon",
+                retryAfterMillis: 200)
+        }
+    }
+
+    func collection(of scope: Scope) throws(KyroError) -> Collection {
+        try ensureServing()
+        try NameValidation.check(scope)
+        guard let collection = catalog.find(scope) else { throw Self.notFound(scope) }
+        for shard in shards where shard.state == .stopped {
+            throw shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped")
+        }
+        return collection
+    }
+
+    static func notFound(_ scope: Scope) -> KyroError {
+        KyroError(
+            .collectionNotFound,
+            "tenant \"\(scope.tenant)\" has no collection \"\(scope.namespace)\"; create it, or "
+                + "write with create_if_missing",
+            field: "scope.namespace")
+    }
+
+    func takeScratch() -> SearchScratch {
+        scratches.withLock { $0.popLast() } ?? SearchScratch()
+    }
+
+    func giveBack(_ scratch: SearchScratch) {
+        scratches.withLock { if $0.count < 32 { $0.append(scratch) } }
+    }
+
+    /// Milliseconds since the engine was opened.
+    public var uptimeMillis: UInt64 { (time.monotonicNanos() - startedNanos) / 1_000_000 }
+}

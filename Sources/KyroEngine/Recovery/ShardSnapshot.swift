@@ -1,0 +1,125 @@
+// A shard's snapshot: which sections there are and what the rows look like in them.
+//
+//   shard               u32 version · varint collections · varint producers
+//                         per collection: varint id, varint rows, and three lists of names
+//                           (vectors, sparse vectors, texts): varint count, then varint length + UTF-8
+//                         per producer: varint collection id, varint length + UTF-8, varint sequence
+//   rows-ID             blocks of u32 byte count, u32 rows, and per row:
+//                         u64 born · u64 died, 0 for the living · i64 expires at · u32 previous slot + 1
+//                         varint length + document id · varint length + stored document
+//   metadata-ID         MetadataIndex
+//   vector-ID-NAME      VectorIndex
+//   sparse-ID-NAME      SparseIndex
+//   text-ID-NAME        TextIndex
+import KyroBytes
+import KyroIndex
+import KyroModel
+import KyroStore
+
+/// What the section `shard` says of one collection.
+struct SnapshotContents {
+    struct CollectionPart {
+        var id: CollectionID
+        var slotCount: Int
+        var vectors: [String]
+        var sparse: [String]
+        var texts: [String]
+    }
+
+    static let version: UInt32 = 1
+    static let section = "shard"
+
+    var collections: [CollectionPart] = []
+    var producers: [ProducerKey: UInt64] = [:]
+
+    static func rows(_ id: CollectionID) -> String { "rows-\(id.raw)" }
+    static func metadata(_ id: CollectionID) -> String { "metadata-\(id.raw)" }
+    static func vector(_ id: CollectionID, _ name: String) -> String { "vector-\(id.raw)-\(name)" }
+    static func sparse(_ id: CollectionID, _ name: String) -> String { "sparse-\(id.raw)-\(name)" }
+    static func text(_ id: CollectionID, _ name: String) -> String { "text-\(id.raw)-\(name)" }
+
+    func encoded() -> [UInt8] {
+        var writer = ByteWriter(capacity: 1_024)
+        writer.writeFixed32(Self.version)
+        writer.writeVarint(UInt64(collections.count))
+        writer.writeVarint(UInt64(producers.count))
+        for part in collections {
+            writer.writeVarint(UInt64(part.id.raw))
+            writer.writeVarint(UInt64(part.slotCount))
+            for names in [part.vectors, part.sparse, part.texts] {
+                writer.writeVarint(UInt64(names.count))
+                for name in names { writer.writeLengthAndUTF8(name) }
+            }
+        }
+        for (key, sequence) in producers {
+            writer.writeVarint(UInt64(key.collection.raw))
+            writer.writeLengthAndUTF8(key.producer)
+            writer.writeVarint(sequence)
+        }
+        return writer.bytes
+    }
+
+    init(collections: [CollectionPart], producers: [ProducerKey: UInt64]) {
+        self.collections = collections
+        self.producers = producers
+    }
+
+    init(decoding bytes: [UInt8]) throws(KyroError) {
+        do throws(ByteError) {
+            var reader = ByteReader(bytes)
+            guard try reader.readFixed32() == Self.version else {
+                throw ByteError.truncated
+            }
+            let collectionCount = try reader.readVarint()
+            let producerCount = try reader.readVarint()
+            for _ in 0..<collectionCount {
+                let id = CollectionID(UInt32(truncatingIfNeeded: try reader.readVarint()))
+                let slotCount = try reader.readCount(max: Int(UInt32.max))
+                let vectors = try reader.readNames()
+                let sparse = try reader.readNames()
+                collections.append(
+                    CollectionPart(
+                        id: id, slotCount: slotCount, vectors: vectors, sparse: sparse,
+                        texts: try reader.readNames()))
+            }
+            for _ in 0..<producerCount {
+                let id = CollectionID(UInt32(truncatingIfNeeded: try reader.readVarint()))
+                let name = try reader.readLengthAndString()
+                producers[ProducerKey(collection: id, producer: name)] = try reader.readVarint()
+            }
+        } catch {
+            throw Self.damaged("section \(Self.section)", error)
+        }
+    }
+
+    static func damaged(_ what: String, _ error: ByteError) -> KyroError {
+        KyroError(.internal, "the snapshot's \(what) does not make sense: \(error)")
+    }
+}
+
+extension ByteWriter {
+    mutating func writeLengthAndUTF8(_ text: String) {
+        writeVarint(UInt64(text.utf8.count))
+        writeUTF8(text)
+    }
+}
+
+extension ByteReader {
+    mutating func readCount(max: Int) throws(ByteError) -> Int {
+        let value = try readVarint()
+        guard value <= UInt64(max) else { throw .truncated }
+        return Int(value)
+    }
+
+    mutating func readLengthAndString() throws(ByteError) -> String {
+        try readString(count: try readCount(max: remaining))
+    }
+
+    mutating func readNames() throws(ByteError) -> [String] {
+        var names: [String] = []
+        for _ in 0..<(try readCount(max: Limits.fieldsMax)) {
+            names.append(try readLengthAndString())
+        }
+        return names
+    }
+}

@@ -1,0 +1,123 @@
+// Taking a snapshot of one shard while it goes on writing.
+import KyroIndex
+import KyroModel
+import KyroPlatform
+import KyroStore
+
+/// Runs on the engine's snapshot thread. The writer is asked for one moment between two groups; rows
+/// below that moment's counts never change again, and who died later is known by his sequence, so
+/// nothing has to stop and nothing is copied twice.
+struct SnapshotJob {
+    let engine: Engine
+    let shard: Shard
+
+    /// - Returns: the sequence and bytes of the snapshot that the manifest now names.
+    func run() throws(KyroError) -> (seq: Sequence, bytes: UInt64) {
+        let mark = try waitForMark()
+        do throws(StoreError) {
+            let directory = engine.directory.shardPath(shard.index)
+            try SnapshotFiles.deleteUnnamed(
+                directory: directory, fileSystem: engine.files,
+                shard: engine.directory.manifest.shards[shard.index])
+            let writer = try SnapshotWriter(
+                directory: directory, fileSystem: engine.files,
+                identity: engine.directory.identity(ofShard: shard.index), seq: mark.seq,
+                lsn: mark.lsn)
+            try write(mark, to: writer)
+            let reference = try writer.finish()
+            let bytes = writer.byteCount
+            try engine.directory.adopt(reference, shard: shard.index)
+            let manifest = engine.directory.manifest.shards[shard.index]
+            try SnapshotFiles.deleteUnnamed(
+                directory: directory, fileSystem: engine.files, shard: manifest)
+            shard.updateLog {
+                $0.snapshotSeq = mark.seq
+                $0.snapshotLSN = mark.lsn.raw
+                $0.snapshotBytes = bytes
+            }
+            // Two generations are kept, so the log reaches back to the older one.
+            _ = shard.queue.push(
+                .releaseLog(before: manifest.truncationLSN), weight: 0, ignoresBound: true)
+            return (mark.seq, bytes)
+        } catch {
+            throw error.kyroError
+        }
+    }
+
+    /// The log is synced up to the mark before the manifest may name it.
+    private func waitForMark() throws(KyroError) -> SnapshotMark {
+        let box = MarkBox()
+        let command = ShardCommand.mark { result in
+            box.result.withLock { $0 = result }
+            box.gate.open()
+        }
+        guard case .accepted = shard.queue.push(command, weight: 0, ignoresBound: true) else {
+            throw KyroError(.draining, "the server is stopping")
+        }
+        box.gate.wait()
+        guard let result = box.result.withLock({ $0 }) else {
+            throw KyroError(.internal, "shard \(shard.index) gave no mark")
+        }
+        return try result.get()
+    }
+
+    private func write(_ mark: SnapshotMark, to writer: SnapshotWriter) throws(StoreError) {
+        do throws(KyroError) {
+            let contents = SnapshotContents(
+                collections: mark.collections.map { part in
+                    SnapshotContents.CollectionPart(
+                        id: part.rows.collection.id, slotCount: part.slotCount,
+                        vectors: part.root.vectors.keys.sorted(),
+                        sparse: part.root.sparse.keys.sorted(),
+                        texts: part.root.texts.keys.sorted())
+                }, producers: mark.producers)
+            try section(SnapshotContents.section, writer) { sink throws(KyroError) in
+                try sink.write(contents.encoded())
+            }
+            for part in mark.collections { try write(part, mark, to: writer) }
+        } catch {
+            throw StoreError.notReplayable(path: writer.fileName, lsn: mark.lsn, cause: error)
+        }
+    }
+
+    private func write(
+        _ part: SnapshotMark.CollectionRows, _ mark: SnapshotMark, to writer: SnapshotWriter
+    ) throws(KyroError) {
+        let id = part.rows.collection.id
+        let slotCount = part.slotCount
+        try section(SnapshotContents.rows(id), writer) { sink throws(KyroError) in
+            try part.rows.writeRows(to: sink, slotCount: slotCount, seq: mark.seq)
+        }
+        try section(SnapshotContents.metadata(id), writer) { sink throws(KyroError) in
+            try part.rows.metadata.write(to: sink, slotCount: slotCount)
+        }
+        for (name, index) in part.root.vectors {
+            try section(SnapshotContents.vector(id, name), writer) { sink throws(KyroError) in
+                try index.write(to: sink, slotCount: slotCount)
+            }
+        }
+        for (name, index) in part.root.sparse {
+            try section(SnapshotContents.sparse(id, name), writer) { sink throws(KyroError) in
+                try index.write(to: sink, slotCount: slotCount)
+            }
+        }
+        for (name, index) in part.root.texts {
+            try section(SnapshotContents.text(id, name), writer) { sink throws(KyroError) in
+                try index.write(to: sink, slotCount: slotCount)
+            }
+        }
+    }
+
+    private func section(
+        _ name: String, _ writer: SnapshotWriter,
+        _ body: (any SnapshotSink) throws(KyroError) -> Void
+    ) throws(KyroError) {
+        writer.begin(section: name)
+        try body(writer)
+        do throws(StoreError) {
+            try writer.finishSection()
+        } catch {
+            throw error.kyroError
+        }
+    }
+}

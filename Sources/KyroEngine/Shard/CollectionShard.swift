@@ -1,0 +1,319 @@
+// One collection's rows and indexes in one shard.
+import KyroBytes
+import KyroIndex
+import KyroModel
+import KyroStore
+import Synchronization
+
+/// What readers find indexes through. A new one replaces the old whenever a field appears or the id
+/// table grows; readers that hold the old one read on.
+final class IndexRoot: Sendable {
+    let ids: IDTable
+    let vectors: [String: VectorIndex]
+    let sparse: [String: SparseIndex]
+    let texts: [String: TextIndex]
+
+    init(
+        ids: IDTable, vectors: [String: VectorIndex] = [:], sparse: [String: SparseIndex] = [:],
+        texts: [String: TextIndex] = [:]
+    ) {
+        self.ids = ids
+        self.vectors = vectors
+        self.sparse = sparse
+        self.texts = texts
+    }
+}
+
+/// The columns that every row has.
+final class VersionColumns: SlotOrder {
+    let born = Column<UInt64>()
+    /// Zero for the living.
+    let died = AtomicColumn64()
+    /// Unix milliseconds; `Int64.max` for what never expires.
+    let expiresAt = Column<Int64>()
+    /// The slot of the version before, plus one; zero when there is none.
+    let previous = Column<UInt32>()
+    let ids = IDColumn()
+    let blobOffsets = Column<UInt64>()
+    let blobLengths = Column<UInt32>()
+    /// Stored documents, without their dense vectors.
+    let blobs = ByteArena()
+
+    func precedes(_ a: Int, _ b: Int) -> Bool { ids.precedes(a, b) }
+
+    func blob(_ slot: Int) -> [UInt8] {
+        blobs.bytes(at: Int(blobOffsets[slot]), count: Int(blobLengths[slot]))
+    }
+
+    func residentBytes(slotCount: Int) -> Int {
+        born.residentBytes(rowCount: slotCount) + died.residentBytes(rowCount: slotCount)
+            + expiresAt.residentBytes(rowCount: slotCount)
+            + previous.residentBytes(rowCount: slotCount) + ids.residentBytes(slotCount: slotCount)
+            + blobOffsets.residentBytes(rowCount: slotCount)
+            + blobLengths.residentBytes(rowCount: slotCount) + blobs.residentBytes
+    }
+}
+
+/// Rows in the order of their sequences, and the indexes over them.
+///
+/// The shard's writer alone calls what is marked so. Readers take a `CollectionView` and need
+/// nothing else: rows below its count never change but for `died`, which is an atomic cell.
+final class CollectionShard: Sendable {
+    let collection: Collection
+    let shard: Int
+    let rows = VersionColumns()
+    let metadata: MetadataIndex
+    let root: Mutex<IndexRoot>
+    /// Rows that readers may look at.
+    private let published = Atomic<Int>(0)
+    private let live = Atomic<Int>(0)
+    private let writer: Mutex<WriterState>
+    /// Of the id table alone; placement has its own.
+    private let hashSeed: UInt64
+
+    private struct WriterState {
+        /// Rows written, published or not.
+        var slotCount = 0
+        /// Ids in the table, dead ones included.
+        var idCount = 0
+    }
+
+    init(
+        collection: Collection, shard: Int, hashSeed: UInt64,
+        metadata: MetadataIndex = MetadataIndex()
+    ) {
+        self.collection = collection
+        self.shard = shard
+        self.hashSeed = hashSeed
+        self.metadata = metadata
+        root = Mutex(IndexRoot(ids: IDTable(capacity: 256)))
+        writer = Mutex(WriterState())
+    }
+
+    var currentRoot: IndexRoot { root.withLock { $0 } }
+    var slotCount: Int { published.load(ordering: .acquiring) }
+    var liveCount: Int { live.load(ordering: .relaxed) }
+
+    // MARK: Reading
+
+    func view(seq: Sequence, nowMillis: Int64) -> CollectionView {
+        let slotCount = published.load(ordering: .acquiring)
+        return CollectionView(
+            shard: self, root: currentRoot,
+            visibility: Visibility(
+                born: rows.born, died: rows.died, expiresAt: rows.expiresAt, seq: seq.raw,
+                slotCount: slotCount, nowMillis: nowMillis))
+    }
+
+    func key(_ id: DocumentID) -> IDKey { IDKey(id, seed: hashSeed) }
+
+    // MARK: Writing, by the shard's writer alone
+
+    /// The newest version of a document, if it lives; what an update changes.
+    func newestDocument(_ id: DocumentID) throws(KyroError) -> Document? {
+        let root = currentRoot
+        guard let slot = root.ids.find(key(id), in: rows.ids), rows.died.load(slot) == 0 else {
+            return nil
+        }
+        return try document(at: slot, root: root, projection: .everything)
+    }
+
+    func isAlive(_ id: DocumentID) -> Bool {
+        guard let slot = currentRoot.ids.find(key(id), in: rows.ids) else { return false }
+        return rows.died.load(slot) == 0
+    }
+
+    /// Writes a new version and ends the one before. Readers see neither until `publish`.
+    func upsert(_ document: Document, seq: Sequence) throws(KyroError) {
+        try prepareIndexes(for: document)
+        let key = key(document.id)
+        var root = currentRoot
+        let slot = writer.withLock { $0.slotCount }
+        precondition(slot < Int(UInt32.max) - 1, "collection shard is out of slots at \(slot)")
+        let older = root.ids.find(key, in: rows.ids)
+
+        let blob = DocumentCodec.encode(document, includingVectors: false)
+        rows.ids.append(document.id, slot: slot)
+        rows.born.append(seq.raw, at: slot)
+        rows.died.reserve(row: slot)
+        rows.expiresAt.append(document.expiresAtMillis ?? .max, at: slot)
+        rows.previous.append(older.map { UInt32($0) + 1 } ?? 0, at: slot)
+        rows.blobOffsets.append(UInt64(rows.blobs.append(blob)), at: slot)
+        rows.blobLengths.append(UInt32(blob.count), at: slot)
+        metadata.append(
+            metadata: document.metadata, eventTimeMillis: document.eventTimeMillis,
+            slot: Slot(index: slot))
+        for entry in document.vectors {
+            root.vectors[entry.name]?.append(entry.value, slot: Slot(index: slot))
+        }
+        for entry in document.sparseVectors {
+            root.sparse[entry.name]?.append(entry.value, slot: Slot(index: slot))
+        }
+        for entry in document.texts {
+            root.texts[entry.name]?.append(entry.value, slot: Slot(index: slot))
+        }
+        if let older, rows.died.load(older) == 0 { try end(older, seq: seq, root: root) }
+        if root.ids.capacity < 2 * (writer.withLock { $0.idCount } + 1) {
+            root = replaceRoot { IndexRoot(
+                ids: $0.ids.grown(ids: rows.ids, seed: hashSeed), vectors: $0.vectors,
+                sparse: $0.sparse, texts: $0.texts) }
+        }
+        let isNew = root.ids.set(key, slot: slot, in: rows.ids)
+        live.add(1, ordering: .relaxed)
+        writer.withLock {
+            $0.slotCount = slot + 1
+            if isNew { $0.idCount += 1 }
+        }
+    }
+
+    /// Ends a document; false when it does not live.
+    func remove(_ id: DocumentID, seq: Sequence) throws(KyroError) -> Bool {
+        let root = currentRoot
+        guard let slot = root.ids.find(key(id), in: rows.ids), rows.died.load(slot) == 0 else {
+            return false
+        }
+        try end(slot, seq: seq, root: root)
+        return true
+    }
+
+    /// Lets readers see the rows written so far.
+    func publish() {
+        published.store(writer.withLock { $0.slotCount }, ordering: .releasing)
+    }
+
+    private func end(_ slot: Int, seq: Sequence, root: IndexRoot) throws(KyroError) {
+        let document = try storedDocument(at: slot)
+        for entry in document.texts {
+            root.texts[entry.name]?.remove(entry.value, slot: Slot(index: slot))
+        }
+        rows.died.store(seq.raw, slot)
+        live.subtract(1, ordering: .relaxed)
+    }
+
+    private func prepareIndexes(for document: Document) throws(KyroError) {
+        let root = currentRoot
+        let isComplete =
+            document.vectors.entries.allSatisfy { root.vectors[$0.name] != nil }
+            && document.sparseVectors.entries.allSatisfy { root.sparse[$0.name] != nil }
+            && document.texts.entries.allSatisfy { root.texts[$0.name] != nil }
+        if isComplete { return }
+        let schema = collection.schema
+        var (vectors, sparse, texts) = (root.vectors, root.sparse, root.texts)
+        for entry in document.vectors where vectors[entry.name] == nil {
+            let field = schema.vectors[entry.name]
+            vectors[entry.name] = VectorIndex(
+                field: field ?? VectorField(dimension: entry.value.count))
+        }
+        for entry in document.sparseVectors where sparse[entry.name] == nil {
+            sparse[entry.name] = SparseIndex()
+        }
+        for entry in document.texts where texts[entry.name] == nil {
+            texts[entry.name] = TextIndex(field: schema.texts[entry.name] ?? TextField())
+        }
+        _ = replaceRoot { IndexRoot(
+            ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts) }
+    }
+
+    private func replaceRoot(_ change: (IndexRoot) -> IndexRoot) -> IndexRoot {
+        root.withLock {
+            let changed = change($0)
+            $0 = changed
+            return changed
+        }
+    }
+
+    /// After a snapshot has filled the columns: the indexes it held, counts, and the id table from
+    /// the newest versions. Versions of one id lie in ascending slots, so the last one set stays.
+    func adopt(
+        slotCount: Int, vectors: [String: VectorIndex], sparse: [String: SparseIndex],
+        texts: [String: TextIndex]
+    ) {
+        var capacity = 256
+        while capacity < 2 * (slotCount + 1) { capacity *= 2 }
+        let ids = IDTable(capacity: capacity)
+        var idCount = 0
+        var liveCount = 0
+        for slot in 0..<slotCount {
+            if ids.set(key(rows.ids[slot]), slot: slot, in: rows.ids) { idCount += 1 }
+            if rows.died.load(slot) == 0 { liveCount += 1 }
+        }
+        _ = replaceRoot { _ in
+            IndexRoot(ids: ids, vectors: vectors, sparse: sparse, texts: texts)
+        }
+        live.store(liveCount, ordering: .relaxed)
+        writer.withLock { $0 = WriterState(slotCount: slotCount, idCount: idCount) }
+        publish()
+    }
+
+    // MARK: Documents
+
+    /// Without dense vectors.
+    func storedDocument(at slot: Int) throws(KyroError) -> Document {
+        do {
+            return try DocumentCodec.decode(rows.blob(slot))
+        } catch {
+            throw KyroError(
+                .internal, "the stored document at slot \(slot) does not decode: \(error)")
+        }
+    }
+
+    func document(
+        at slot: Int, root: IndexRoot, projection: Projection
+    ) throws(KyroError) -> Document {
+        var document = try storedDocument(at: slot)
+        if !projection.metadata.isAll {
+            for name in document.metadata.names where !projection.metadata.contains(name) {
+                document.metadata[name] = nil
+            }
+        }
+        if !projection.texts.isAll {
+            for name in document.texts.names where !projection.texts.contains(name) {
+                document.texts[name] = nil
+            }
+        }
+        if !projection.sparseVectors.isAll {
+            for name in document.sparseVectors.names
+            where !projection.sparseVectors.contains(name) {
+                document.sparseVectors[name] = nil
+            }
+        }
+        if !projection.vectors.isNone {
+            for (name, index) in root.vectors where projection.vectors.contains(name) {
+                document.vectors[name] = index.vector(of: Slot(index: slot))
+            }
+        }
+        return document
+    }
+
+    var residentBytes: Int {
+        let root = currentRoot
+        var total = rows.residentBytes(slotCount: slotCount) + root.ids.residentBytes
+        total += metadata.residentBytes
+        for index in root.vectors.values { total += index.residentBytes }
+        for index in root.sparse.values { total += index.residentBytes }
+        for index in root.texts.values { total += index.residentBytes }
+        return total
+    }
+}
+
+/// One read's view of a collection in one shard.
+struct CollectionView: Sendable {
+    let shard: CollectionShard
+    let root: IndexRoot
+    let visibility: Visibility
+
+    /// The version of a document that this view sees.
+    func slot(of id: DocumentID) -> Int? {
+        let rows = shard.rows
+        var candidate = root.ids.find(shard.key(id), in: rows.ids)
+        while let slot = candidate {
+            // A version above the published count is still being written; the one before it is
+            // reachable because `previous` was stored before the id table's cell.
+            if visibility.isVisible(slot) { return slot }
+            if slot < visibility.slotCount, rows.born[slot] <= visibility.seq { return nil }
+            let older = rows.previous[slot]
+            candidate = older == 0 ? nil : Int(older) - 1
+        }
+        return nil
+    }
+}

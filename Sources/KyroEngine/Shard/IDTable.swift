@@ -1,0 +1,134 @@
+// From document ids to slots, read by everybody while one thread writes.
+import KyroBytes
+import KyroModel
+
+/// The ids of a collection's rows in one shard, by slot: a number, or a text in an arena.
+final class IDColumn: Sendable {
+    /// The number, or the text's offset in `texts`.
+    private let words = Column<UInt64>()
+    /// Bytes of the text plus one; zero marks a number.
+    private let lengths = Column<UInt32>()
+    private let texts = ByteArena()
+
+    /// Writer only.
+    func append(_ id: DocumentID, slot: Int) {
+        switch id {
+        case .number(let value):
+            words.append(value, at: slot)
+            lengths.append(0, at: slot)
+        case .text(let value):
+            let bytes = Array(value.utf8)
+            words.append(UInt64(texts.append(bytes)), at: slot)
+            lengths.append(UInt32(bytes.count) + 1, at: slot)
+        }
+    }
+
+    subscript(slot: Int) -> DocumentID {
+        let length = lengths[slot]
+        if length == 0 { return .number(words[slot]) }
+        return .text(String(decoding: textBytes(slot, length), as: UTF8.self))
+    }
+
+    func isEqual(_ slot: Int, _ key: IDKey) -> Bool {
+        let length = lengths[slot]
+        switch key.id {
+        case .number(let value): return length == 0 && words[slot] == value
+        case .text:
+            return length != 0
+                && texts.equals(key.bytes, at: Int(words[slot]), count: Int(length) - 1)
+        }
+    }
+
+    /// Numbers before texts; texts by their bytes.
+    func precedes(_ a: Int, _ b: Int) -> Bool {
+        let (lengthA, lengthB) = (lengths[a], lengths[b])
+        switch (lengthA == 0, lengthB == 0) {
+        case (true, true): return words[a] < words[b]
+        case (true, false): return true
+        case (false, true): return false
+        case (false, false):
+            return textBytes(a, lengthA).lexicographicallyPrecedes(textBytes(b, lengthB))
+        }
+    }
+
+    private func textBytes(_ slot: Int, _ length: UInt32) -> [UInt8] {
+        texts.bytes(at: Int(words[slot]), count: Int(length) - 1)
+    }
+
+    func residentBytes(slotCount: Int) -> Int {
+        words.residentBytes(rowCount: slotCount) + lengths.residentBytes(rowCount: slotCount)
+            + texts.residentBytes
+    }
+}
+
+/// An id with what a look-up needs of it, computed once.
+struct IDKey {
+    let id: DocumentID
+    let hash: UInt64
+    /// UTF-8 of a text id, empty for a number.
+    let bytes: [UInt8]
+
+    init(_ id: DocumentID, seed: UInt64) {
+        self.id = id
+        hash = id.hash(seed: seed)
+        switch id {
+        case .number: bytes = []
+        case .text(let value): bytes = Array(value.utf8)
+        }
+    }
+}
+
+/// Open addressing with linear probing over atomic cells: a cell is zero or the newest slot of an
+/// id, plus one. Cells change from one version of an id to the next and are never emptied, so a
+/// probe that meets a zero has proved absence. Older versions hang off the newest through
+/// `VersionColumns.previous`.
+final class IDTable: Sendable {
+    private let cells: AtomicColumn32
+    let capacity: Int
+
+    /// - Parameter capacity: a power of two.
+    init(capacity: Int) {
+        precondition(capacity > 0 && capacity & (capacity - 1) == 0)
+        self.capacity = capacity
+        cells = AtomicColumn32(baseShift: capacity.trailingZeroBitCount)
+        cells.reserve(row: 0)
+    }
+
+    /// The newest slot of the id, visible or not.
+    func find(_ key: IDKey, in ids: IDColumn) -> Int? {
+        var position = Int(truncatingIfNeeded: key.hash) & (capacity - 1)
+        while true {
+            let cell = cells.load(position)
+            if cell == 0 { return nil }
+            if ids.isEqual(Int(cell) - 1, key) { return Int(cell) - 1 }
+            position = (position + 1) & (capacity - 1)
+        }
+    }
+
+    /// Writer only. Replaces the id's cell; returns whether the id is new to the table.
+    /// - Precondition: the row's id is written, and a cell is free.
+    func set(_ key: IDKey, slot: Int, in ids: IDColumn) -> Bool {
+        var position = Int(truncatingIfNeeded: key.hash) & (capacity - 1)
+        while true {
+            let cell = cells.load(position)
+            if cell == 0 || ids.isEqual(Int(cell) - 1, key) {
+                cells.store(UInt32(slot) + 1, position)
+                return cell == 0
+            }
+            position = (position + 1) & (capacity - 1)
+        }
+    }
+
+    /// A table of twice the size with the same content.
+    func grown(ids: IDColumn, seed: UInt64) -> IDTable {
+        let larger = IDTable(capacity: capacity * 2)
+        for position in 0..<capacity {
+            let cell = cells.load(position)
+            guard cell != 0 else { continue }
+            _ = larger.set(IDKey(ids[Int(cell) - 1], seed: seed), slot: Int(cell) - 1, in: ids)
+        }
+        return larger
+    }
+
+    var residentBytes: Int { capacity * 4 }
+}

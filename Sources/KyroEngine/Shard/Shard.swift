@@ -1,0 +1,75 @@
+// What everybody sees of a shard: its queue, what it has published, how it fares.
+import KyroModel
+import KyroPlatform
+import KyroStore
+import Synchronization
+
+/// A shard while the engine runs. Its writer thread owns the log and all changes; see ShardWriter.
+final class Shard: Sendable {
+    let index: Int
+    let queue: BlockingQueue<ShardCommand>
+    /// Opened when there may be rows to fold.
+    let foldGate = Gate()
+
+    private let publishedSeq = Atomic<UInt64>(0)
+    private let durableSeq = Atomic<UInt64>(0)
+    private let health = Mutex(Health())
+    let replayedRecords = Atomic<Int>(0)
+    let graphRowsInserted = Atomic<Int>(0)
+    private let logState = Mutex(LogState())
+
+    private struct Health {
+        var state = ShardState.recovering
+        var problem = ""
+    }
+
+    struct LogState: Sendable {
+        var endLSN: UInt64 = 0
+        var syncedLSN: UInt64 = 0
+        var diskBytes: UInt64 = 0
+        var snapshotSeq = Sequence.zero
+        var snapshotLSN: UInt64 = 0
+        var snapshotBytes: UInt64 = 0
+    }
+
+    init(index: Int, queueBytesMax: Int) {
+        self.index = index
+        queue = BlockingQueue(weightMax: queueBytesMax)
+    }
+
+    /// Readers see everything up to here. Stored after the collections' row counts.
+    var published: Sequence { Sequence(publishedSeq.load(ordering: .acquiring)) }
+    var durable: Sequence { Sequence(durableSeq.load(ordering: .acquiring)) }
+
+    func publish(_ seq: Sequence) { publishedSeq.store(seq.raw, ordering: .releasing) }
+    func setDurable(_ seq: Sequence) { durableSeq.store(seq.raw, ordering: .releasing) }
+
+    var state: ShardState { health.withLock { $0.state } }
+    var problem: String { health.withLock { $0.problem } }
+
+    func setState(_ state: ShardState, problem: String = "") {
+        health.withLock { $0 = Health(state: state, problem: problem) }
+    }
+
+    var log: LogState { logState.withLock { $0 } }
+    func updateLog(_ change: (inout LogState) -> Void) { logState.withLock { change(&$0) } }
+
+    /// Why a write cannot be taken, if it cannot.
+    var refusal: KyroError? {
+        health.withLock { health in
+            switch health.state {
+            case .serving: nil
+            case .recovering:
+                KyroError(
+                    .notServing, "shard \(index) is recovering; try again soon",
+                    retryAfterMillis: 200)
+            case .readOnly:
+                KyroError(
+                    .shardReadOnly,
+                    "shard \(index) takes no writes until the server is restarted: \(health.problem)")
+            case .stopped:
+                KyroError(.shardStopped, "shard \(index) is stopped: \(health.problem)")
+            }
+        }
+    }
+}

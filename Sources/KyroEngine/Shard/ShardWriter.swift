@@ -1,0 +1,339 @@
+// The one thread that changes a shard: queue → log → sync → indexes → publish → acknowledge.
+import KyroIndex
+import KyroModel
+import KyroPlatform
+import KyroStore
+
+/// Owns a shard's log and applies its mutations. Everything here runs on the shard's writer thread.
+///
+/// A group is what waits in the queue: it becomes one batch of the log and one sync, whichever
+/// callers it came from. Nothing is applied before the log has it, and nothing is acknowledged
+/// before readers see it, so an acknowledged write is found by the very next read.
+final class ShardWriter {
+    let shard: Shard
+    let log: ShardLog
+    private let clock: SequenceClock
+    private let policy: FsyncPolicy
+    private let groupBytesMax: Int
+    private let time: any Clock
+    /// Called after each group with what the log has grown to.
+    private let onGroup: (ShardWriter) -> Void
+
+    private var collections: [CollectionID: Collection] = [:]
+    private var producers: [ProducerKey: UInt64]
+    private var lastSyncNanos: UInt64
+    /// Written and not yet durable.
+    private var isDirty = false
+
+    init(
+        shard: Shard, log: ShardLog, clock: SequenceClock, policy: FsyncPolicy,
+        groupBytesMax: Int, time: any Clock, collections: [Collection],
+        producers: [ProducerKey: UInt64], onGroup: @escaping (ShardWriter) -> Void
+    ) {
+        self.shard = shard
+        self.log = log
+        self.clock = clock
+        self.policy = policy
+        self.groupBytesMax = groupBytesMax
+        self.time = time
+        self.producers = producers
+        self.onGroup = onGroup
+        lastSyncNanos = time.monotonicNanos()
+        for collection in collections { self.collections[collection.id] = collection }
+    }
+
+    /// Returns when the queue is closed and empty, with the log sealed.
+    func run() {
+        while true {
+            let commands = shard.queue.popAll(
+                weightLimit: groupBytesMax, timeoutMillis: syncTimeoutMillis)
+            if commands.isEmpty, shard.queue.isDrained { break }
+            process(commands)
+            syncIfDue()
+        }
+        seal()
+    }
+
+    private func process(_ commands: [ShardCommand]) {
+        var writes: [WriteCommand] = []
+        for command in commands {
+            if case .write(let write) = command {
+                writes.append(write)
+                continue
+            }
+            commit(writes)
+            writes.removeAll()
+            perform(command)
+        }
+        commit(writes)
+    }
+
+    private func perform(_ command: ShardCommand) {
+        switch command {
+        case .write: return
+        case .drop(let collection):
+            collections[collection.id] = nil
+            producers = producers.filter { $0.key.collection != collection.id }
+        case .flush(let completion):
+            do {
+                try sync()
+                completion(.success(()))
+            } catch {
+                completion(.failure(error))
+            }
+        case .mark(let body):
+            // What the manifest names must be durable first.
+            do throws(KyroError) {
+                try sync()
+                body(.success(mark()))
+            } catch {
+                body(.failure(error))
+            }
+        case .releaseLog(let lsn):
+            do {
+                try log.truncate(before: lsn)
+            } catch {
+                // The log only stays longer than it must; the next snapshot tries again.
+                shard.updateLog { $0.diskBytes = log.diskBytes }
+            }
+            reportLog()
+        case .producerSequence(let key, let completion):
+            completion(producers[key] ?? 0)
+        }
+    }
+
+    private func mark() -> SnapshotMark {
+        SnapshotMark(
+            seq: shard.published, lsn: log.currentLSN,
+            collections: collections.values.sorted { $0.id < $1.id }.map { collection in
+                let rows = collection.shard(shard.index)
+                return SnapshotMark.CollectionRows(
+                    rows: rows, root: rows.currentRoot, slotCount: rows.slotCount)
+            }, producers: producers)
+    }
+
+    // MARK: Group commit
+
+    private func commit(_ commands: [WriteCommand]) {
+        guard !commands.isEmpty else { return }
+        if let refusal = shard.refusal {
+            for command in commands { fail(command, refusal) }
+            return
+        }
+        clock.beginGroup(shard: shard.index)
+        var group = Group(commandCount: commands.count)
+        for (index, command) in commands.enumerated() { prepare(command, index, &group) }
+        do throws(KyroError) {
+            if !group.records.isEmpty { try append(group.records) }
+        } catch {
+            clock.endGroup(shard: shard.index)
+            for command in commands { fail(command, error) }
+            return
+        }
+        apply(group, commands: commands)
+        clock.endGroup(shard: shard.index)
+        for (key, sequence) in group.producers { producers[key] = sequence }
+        for (index, command) in commands.enumerated() {
+            command.ticket.complete(group.outcomes[index])
+        }
+        if !group.records.isEmpty { shard.foldGate.open() }
+        onGroup(self)
+    }
+
+    private struct Group {
+        var records: [LogRecord] = []
+        /// By command.
+        var outcomes: [[(position: Int, outcome: WriteOutcome)]]
+        var producers: [ProducerKey: UInt64] = [:]
+        /// What this group has made of documents that it touched; nil once removed.
+        var documents: [DocumentKey: Document?] = [:]
+
+        init(commandCount: Int) { outcomes = Array(repeating: [], count: commandCount) }
+    }
+
+    private struct DocumentKey: Hashable {
+        var collection: CollectionID
+        var id: DocumentID
+    }
+
+    /// Turns a command into log records and outcomes. A record that the log takes can be applied:
+    /// every check comes before it.
+    private func prepare(_ command: WriteCommand, _ index: Int, _ group: inout Group) {
+        let collection = command.collection
+        group.outcomes[index].reserveCapacity(command.items.count)
+        guard !collection.isDropped else {
+            let error = KyroError(
+                .collectionNotFound,
+                "collection \"\(collection.scope.namespace)\" was dropped meanwhile")
+            group.outcomes[index] = command.items.map { ($0.position, .failed(error)) }
+            return
+        }
+        collections[collection.id] = collection
+        let key = command.producer.map { ProducerKey(collection: collection.id, producer: $0.id) }
+        if let mark = command.producer, let key {
+            if mark.clientSequence <= group.producers[key] ?? producers[key] ?? 0 {
+                group.outcomes[index] = command.items.map { ($0.position, .duplicate) }
+                return
+            }
+            group.producers[key] = mark.clientSequence
+        }
+        let recordCount = group.records.count
+        for item in command.items {
+            let outcome = prepare(item, command, &group)
+            group.outcomes[index].append((item.position, outcome))
+        }
+        // A batch whose items all failed has been judged; a resend must not judge it again.
+        if command.producer != nil, !command.items.isEmpty, group.records.count == recordCount {
+            _ = record(.mark, command, &group)
+        }
+    }
+
+    private func prepare(
+        _ item: WriteCommand.Item, _ command: WriteCommand, _ group: inout Group
+    ) -> WriteOutcome {
+        let rows = command.collection.shard(shard.index)
+        let key = DocumentKey(collection: command.collection.id, id: item.mutation.id)
+        switch item.mutation {
+        case .upsert(let document):
+            group.documents[key] = .some(document)
+            return record(.upsert(document), command, &group)
+        case .remove(let id):
+            let exists =
+                if let pending = group.documents[key] { pending != nil } else { rows.isAlive(id) }
+            guard exists else { return .notFound }
+            group.documents[key] = .some(nil)
+            return record(.remove(id), command, &group)
+        case .update(let update):
+            do throws(KyroError) {
+                let current: Document?
+                if let pending = group.documents[key] {
+                    current = pending
+                } else {
+                    current = try rows.newestDocument(update.set.id)
+                }
+                guard let current else { return .notFound }
+                var merged = current.applying(update)
+                var validation = DocumentValidation(schema: command.collection.schema)
+                try validation.check(&merged, path: "mutations[\(item.position)].update.set")
+                group.documents[key] = .some(merged)
+                return record(.upsert(merged), command, &group)
+            } catch {
+                return .failed(error)
+            }
+        }
+    }
+
+    private func record(
+        _ operation: LogRecord.Operation, _ command: WriteCommand, _ group: inout Group
+    ) -> WriteOutcome {
+        let seq = clock.next()
+        group.records.append(
+            LogRecord(
+                collection: command.collection.id,
+                schemaVersion: command.collection.schemaVersion, seq: seq,
+                producer: command.producer, operation: operation))
+        return .applied(seq)
+    }
+
+    private func append(_ records: [LogRecord]) throws(KyroError) {
+        do throws(StoreError) {
+            _ = try log.append(records)
+            isDirty = true
+            if case .always = policy {
+                _ = try log.sync()
+                isDirty = false
+            }
+        } catch {
+            // Nothing of this group was written: the log stays whole, and room may come back.
+            if case .outOfSpace = error { throw error.kyroError }
+            throw becomeReadOnly(error)
+        }
+        reportLog()
+    }
+
+    private func apply(_ group: Group, commands: [WriteCommand]) {
+        var touched: [CollectionID: CollectionShard] = [:]
+        for record in group.records {
+            guard let collection = collections[record.collection] else { continue }
+            let rows = collection.shard(shard.index)
+            touched[record.collection] = rows
+            do throws(KyroError) {
+                try rows.apply(record)
+            } catch {
+                preconditionFailure("an accepted record could not be applied: \(error)")
+            }
+        }
+        guard let last = group.records.last else { return }
+        for rows in touched.values { rows.publish() }
+        shard.publish(last.seq)
+        if !isDirty { shard.setDurable(last.seq) }
+    }
+
+    private func fail(_ command: WriteCommand, _ error: KyroError) {
+        command.ticket.complete(command.items.map { ($0.position, .failed(error)) })
+    }
+
+    // MARK: Durability
+
+    /// How long the queue may be waited for before unsynced writes are due.
+    private var syncTimeoutMillis: Int? {
+        guard case .interval(let millis) = policy, isDirty else { return nil }
+        return Int(millis)
+    }
+
+    private func syncIfDue() {
+        guard case .interval(let millis) = policy, isDirty else { return }
+        let now = time.monotonicNanos()
+        guard now >= lastSyncNanos + UInt64(millis) * 1_000_000 else { return }
+        lastSyncNanos = now
+        // A failure has made the shard read-only; the next write tells its caller.
+        try? sync()
+    }
+
+    private func sync() throws(KyroError) {
+        guard isDirty else { return }
+        do throws(StoreError) {
+            _ = try log.sync()
+        } catch {
+            throw becomeReadOnly(error)
+        }
+        isDirty = false
+        shard.setDurable(shard.published)
+        reportLog()
+    }
+
+    /// A log that failed is never written again: what it holds is unknown until it is read anew.
+    private func becomeReadOnly(_ error: StoreError) -> KyroError {
+        shard.setState(.readOnly, problem: "\(error)")
+        return shard.refusal ?? KyroError(.shardReadOnly, "\(error)")
+    }
+
+    private func seal() {
+        guard shard.state == .serving else { return }
+        do throws(StoreError) {
+            try log.seal()
+            shard.setDurable(shard.published)
+        } catch {
+            shard.setState(.readOnly, problem: "\(error)")
+        }
+    }
+
+    private func reportLog() {
+        shard.updateLog {
+            $0.endLSN = log.currentLSN.raw
+            $0.syncedLSN = log.syncedLSN.raw
+            $0.diskBytes = log.diskBytes
+        }
+    }
+}
+
+extension CollectionShard {
+    /// What the log says, done to the rows.
+    func apply(_ record: LogRecord) throws(KyroError) {
+        switch record.operation {
+        case .upsert(let document): try upsert(document, seq: record.seq)
+        case .remove(let id): _ = try remove(id, seq: record.seq)
+        case .mark: return
+        }
+    }
+}

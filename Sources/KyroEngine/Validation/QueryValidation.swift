@@ -1,0 +1,180 @@
+// Whether a query can be answered, and which fields it means.
+import KyroIndex
+import KyroModel
+
+/// A search request with its defaults filled in and its fields found.
+struct CheckedQuery {
+    struct VectorLeg {
+        var field: String
+        var vector: [Float]
+        var efSearch: Int
+    }
+
+    struct SparseLeg {
+        var field: String
+        var vector: SparseVector
+    }
+
+    struct TextLeg {
+        var query: String
+        /// Sorted by name, each once.
+        var fields: [String]
+    }
+
+    var vector: VectorLeg?
+    var sparse: SparseLeg?
+    var text: TextLeg?
+    var filter: Filter?
+    var timeRange: TimeRange?
+    var decay: TimeDecay?
+    var fusion: Fusion?
+    var limit: Int
+    var offset: Int
+    /// Of each leg, before fusion.
+    var candidates: Int
+    var exact: Bool
+
+    var legCount: Int {
+        (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
+    }
+
+    init(_ request: SearchRequest, schema: Schema) throws(KyroError) {
+        limit = Int(request.limit)
+        offset = Int(request.offset)
+        exact = request.exact
+        guard (1...Limits.hitsMax).contains(limit) else {
+            throw .overLimit("limit", "is \(limit); it must lie in 1...\(Limits.hitsMax)")
+        }
+        guard offset + limit <= Limits.hitsMax else {
+            throw .overLimit(
+                "offset", "+ limit is \(offset + limit); the limit is \(Limits.hitsMax)")
+        }
+        guard request.candidates <= Limits.hitsMax else {
+            throw .overLimit(
+                "candidates", "is \(request.candidates); the limit is \(Limits.hitsMax)")
+        }
+        // A page can not be longer than the legs that fill it.
+        candidates = max(
+            request.candidates == 0 ? Limits.candidatesDefault : Int(request.candidates),
+            offset + limit)
+        guard request.vector != nil || request.sparse != nil || request.text != nil else {
+            throw .invalid(
+                "vector", "is missing, as are sparse and text: a search needs at least one of them")
+        }
+        if let query = request.vector { vector = try Self.check(query, schema: schema) }
+        if let query = request.sparse { sparse = try Self.check(query, schema: schema) }
+        if let query = request.text { text = try Self.check(query, schema: schema) }
+        if let filter = request.filter {
+            try FilterValidation.check(filter, schema)
+            self.filter = filter
+        }
+        timeRange = try Self.check(request.timeRange)
+        if let decay = request.timeDecay {
+            guard decay.halfLifeMillis > 0 else {
+                throw .invalid(
+                    "time_decay.half_life_ms", "is \(decay.halfLifeMillis); it must be positive")
+            }
+            self.decay = decay
+        }
+        if let fusion = request.fusion {
+            try Self.check(fusion)
+            self.fusion = fusion
+        }
+    }
+
+    static func check(_ range: TimeRange?) throws(KyroError) -> TimeRange? {
+        guard let range else { return nil }
+        if let from = range.fromMillis, let to = range.toMillis, from > to {
+            throw .invalid(
+                "time_range", "is reversed: from_ms \(from) lies behind to_ms \(to)")
+        }
+        if range.fromMillis == nil, range.toMillis == nil { return nil }
+        return range
+    }
+
+    private static func check(_ query: VectorQuery, schema: Schema) throws(KyroError) -> VectorLeg {
+        guard query.efSearch <= Limits.efSearchMax else {
+            throw .overLimit(
+                "vector.ef_search", "is \(query.efSearch); the limit is \(Limits.efSearchMax)")
+        }
+        let name = try only(
+            query.field, of: schema.vectors.names, path: "vector.field", kind: "vector")
+        guard let field = schema.vectors[name] else {
+            throw missing(name, path: "vector.field", kind: "vector", names: schema.vectors.names)
+        }
+        guard query.vector.count == field.dimension else {
+            throw KyroError(
+                .dimensionMismatch,
+                "vector.vector has \(query.vector.count) dimensions; field \"\(name)\" has "
+                    + "\(field.dimension)",
+                field: "vector.vector")
+        }
+        try DocumentValidation.check(
+            vector: query.vector, metric: field.metric, field: "vector.vector")
+        return VectorLeg(field: name, vector: query.vector, efSearch: Int(query.efSearch))
+    }
+
+    private static func check(_ query: SparseQuery, schema: Schema) throws(KyroError) -> SparseLeg {
+        let name = try only(
+            query.field, of: schema.sparseVectors.names, path: "sparse.field", kind: "sparse")
+        guard schema.sparseVectors[name] != nil else {
+            throw missing(
+                name, path: "sparse.field", kind: "sparse", names: schema.sparseVectors.names)
+        }
+        guard !query.vector.indices.isEmpty else {
+            throw .invalid("sparse.vector", "is empty; it needs at least one entry")
+        }
+        let vector = try DocumentValidation.normalised(query.vector, field: "sparse.vector")
+        return SparseLeg(field: name, vector: vector)
+    }
+
+    private static func check(_ query: TextQuery, schema: Schema) throws(KyroError) -> TextLeg {
+        guard query.query.utf8.count <= Limits.textBytesMax else {
+            throw .overLimit(
+                "text.query",
+                "has \(query.query.utf8.count) bytes; the limit is \(Limits.textBytesMax)")
+        }
+        for name in query.fields where schema.texts[name] == nil {
+            throw missing(name, path: "text.fields", kind: "text", names: schema.texts.names)
+        }
+        var fields = query.fields.isEmpty ? schema.texts.names : query.fields.sorted()
+        fields = fields.reduce(into: []) { unique, name in
+            if unique.last != name { unique.append(name) }
+        }
+        return TextLeg(query: query.query, fields: fields)
+    }
+
+    private static func check(_ fusion: Fusion) throws(KyroError) {
+        guard fusion.rrfK <= Limits.rrfKMax else {
+            throw .overLimit("fusion.rrf_k", "is \(fusion.rrfK); the limit is \(Limits.rrfKMax)")
+        }
+        guard let weights = fusion.weights else { return }
+        for (name, weight) in [
+            ("vector", weights.vector), ("sparse", weights.sparse), ("text", weights.text),
+        ] where !(weight >= 0 && weight.isFinite) {
+            throw .invalid("fusion.weights.\(name)", "is \(weight); it must be finite and not negative")
+        }
+    }
+
+    private static func only(
+        _ name: String, of names: [String], path: String, kind: String
+    ) throws(KyroError) -> String {
+        if !name.isEmpty { return name }
+        if let first = names.first, names.count == 1 { return first }
+        if names.isEmpty {
+            throw KyroError(
+                .fieldNotFound, "the collection has no \(kind) field to search", field: path)
+        }
+        throw .invalid(
+            path, "is empty; name one of \(names.joined(separator: ", "))")
+    }
+
+    private static func missing(
+        _ name: String, path: String, kind: String, names: [String]
+    ) -> KyroError {
+        let known = names.isEmpty ? "none" : names.joined(separator: ", ")
+        return KyroError(
+            .fieldNotFound, "\(path) names \"\(name)\", but the collection's \(kind) fields are: \(known)",
+            field: path)
+    }
+}

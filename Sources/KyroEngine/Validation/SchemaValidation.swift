@@ -1,0 +1,74 @@
+// Whether a declared schema can be served.
+import KyroIndex
+import KyroModel
+
+enum SchemaValidation {
+    static func check(_ schema: Schema) throws(KyroError) {
+        try checkCount(schema.vectors.count, "schema.vectors")
+        try checkCount(schema.sparseVectors.count, "schema.sparse_vectors")
+        try checkCount(schema.texts.count, "schema.texts")
+        try checkCount(schema.metadata.count, "schema.metadata")
+        for entry in schema.vectors {
+            let path = "schema.vectors[\"\(entry.name)\"]"
+            try NameValidation.check(entry.name, field: path + ".name")
+            try checkDimension(entry.value.dimension, field: path + ".dimension")
+        }
+        for entry in schema.sparseVectors {
+            try NameValidation.check(
+                entry.name, field: "schema.sparse_vectors[\"\(entry.name)\"].name")
+        }
+        for entry in schema.texts {
+            let path = "schema.texts[\"\(entry.name)\"]"
+            try NameValidation.check(entry.name, field: path + ".name")
+            guard Analyzer.supports(language: entry.value.language) else {
+                throw .invalid(
+                    path + ".language",
+                    "is \"\(entry.value.language)\", which is no Snowball algorithm; "
+                        + "use a name such as \"english\"")
+            }
+            let bm25 = entry.value.bm25
+            guard bm25.k1.isFinite, bm25.k1 >= 0, bm25.k1 <= 100 else {
+                throw .invalid(path + ".bm25.k1", "is \(bm25.k1); it must lie in 0...100")
+            }
+            guard bm25.b >= 0, bm25.b <= 1 else {
+                throw .invalid(path + ".bm25.b", "is \(bm25.b); it must lie in 0...1")
+            }
+        }
+        for entry in schema.metadata {
+            try NameValidation.check(entry.name, field: "schema.metadata[\"\(entry.name)\"].name")
+        }
+    }
+
+    static func checkDimension(_ dimension: Int, field: String) throws(KyroError) {
+        guard (1...Limits.dimensionMax).contains(dimension) else {
+            throw .overLimit(field, "is \(dimension); it must lie in 1...\(Limits.dimensionMax)")
+        }
+    }
+
+    static func checkCount(_ count: Int, _ field: String) throws(KyroError) {
+        guard count <= Limits.fieldsMax else {
+            throw .overLimit(field, "has \(count) fields; the limit is \(Limits.fieldsMax)")
+        }
+    }
+}
+
+extension Schema {
+    /// The fields of `other` that this schema lacks, added. A field that both have keeps its type
+    /// here; the caller has checked that they agree.
+    func merging(_ other: Schema) -> Schema {
+        var result = self
+        for entry in other.vectors where result.vectors[entry.name] == nil {
+            result.vectors[entry.name] = entry.value
+        }
+        for entry in other.sparseVectors where result.sparseVectors[entry.name] == nil {
+            result.sparseVectors[entry.name] = entry.value
+        }
+        for entry in other.texts where result.texts[entry.name] == nil {
+            result.texts[entry.name] = entry.value
+        }
+        for entry in other.metadata where result.metadata[entry.name] == nil {
+            result.metadata[entry.name] = entry.value
+        }
+        return result
+    }
+}

@@ -1,0 +1,93 @@
+// gzip and deflate for single messages, through zlib.
+import CZlib
+
+/// What `grpc-encoding` names.
+enum MessageEncoding {
+    case identity
+    case gzip
+    case deflate
+
+    init?(_ name: [UInt8]) {
+        switch String(decoding: name, as: UTF8.self) {
+        case "identity", "": self = .identity
+        case "gzip": self = .gzip
+        case "deflate": self = .deflate
+        default: return nil
+        }
+    }
+
+    static let accepted: StaticString = "identity,deflate,gzip"
+}
+
+enum MessageCompression {
+    enum Failure: Error, Equatable {
+        /// More than the limit came out.
+        case tooLarge
+        case damaged
+    }
+
+    private static let stepBytes = 64 << 10
+
+    /// Inflates gzip or zlib (the header tells which), at most `bytesMax` bytes.
+    static func inflate(_ bytes: [UInt8], bytesMax: Int) throws(Failure) -> [UInt8] {
+        var stream = unsafe z_stream()
+        let size = unsafe Int32(MemoryLayout<z_stream>.size)
+        // 15 + 32: the largest window, gzip or zlib told apart by the header.
+        guard unsafe inflateInit2_(&stream, 15 + 32, ZLIB_VERSION, size) == Z_OK else {
+            throw .damaged
+        }
+        defer { _ = unsafe inflateEnd(&stream) }
+        var input = bytes
+        var out: [UInt8] = []
+        var result = Z_OK
+        unsafe input.withUnsafeMutableBufferPointer { source in
+            unsafe stream.next_in = source.baseAddress
+            unsafe stream.avail_in = UInt32(source.count)
+            while result == Z_OK, out.count <= bytesMax {
+                let start = out.count
+                let room = min(max(Self.stepBytes, start), bytesMax + 1 - start)
+                guard room > 0 else { break }
+                out.append(contentsOf: repeatElement(0, count: room))
+                unsafe out.withUnsafeMutableBufferPointer { target in
+                    unsafe stream.next_out = target.baseAddress.map { unsafe $0 + start }
+                    unsafe stream.avail_out = UInt32(room)
+                    result = unsafe CZlib.inflate(&stream, Z_NO_FLUSH)
+                }
+                out.removeLast(Int(unsafe stream.avail_out))
+            }
+        }
+        guard out.count <= bytesMax else { throw .tooLarge }
+        guard result == Z_STREAM_END, unsafe stream.avail_in == 0 else { throw .damaged }
+        return out
+    }
+
+    /// nil where zlib has no memory: send the message as it is.
+    static func deflate(_ bytes: [UInt8], as encoding: MessageEncoding) -> [UInt8]? {
+        var stream = unsafe z_stream()
+        let size = unsafe Int32(MemoryLayout<z_stream>.size)
+        let windowBits: Int32 = encoding == .gzip ? 15 + 16 : 15
+        // Level 1: the network beside us is faster than any higher level.
+        guard
+            unsafe deflateInit2_(
+                &stream, 1, Z_DEFLATED, windowBits, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, size)
+                == Z_OK
+        else { return nil }
+        defer { _ = unsafe deflateEnd(&stream) }
+        var out = [UInt8](
+            repeating: 0, count: Int(unsafe deflateBound(&stream, UInt(bytes.count))))
+        var input = bytes
+        var result = Z_OK
+        unsafe input.withUnsafeMutableBufferPointer { source in
+            unsafe out.withUnsafeMutableBufferPointer { target in
+                unsafe stream.next_in = source.baseAddress
+                unsafe stream.avail_in = UInt32(source.count)
+                unsafe stream.next_out = target.baseAddress
+                unsafe stream.avail_out = UInt32(target.count)
+                result = unsafe CZlib.deflate(&stream, Z_FINISH)
+            }
+        }
+        guard result == Z_STREAM_END else { return nil }
+        out.removeLast(Int(unsafe stream.avail_out))
+        return out
+    }
+}

@@ -1,0 +1,42 @@
+// Between a message as its user sees it and as it stands on the wire.
+
+extension HTTP2Core {
+    /// Small messages gain nothing.
+    private static let compressedBytesMin = 512
+
+    func encode(_ message: [UInt8], compress: Bool) -> WireMessage {
+        guard compress, message.count >= Self.compressedBytesMin,
+            let smaller = MessageCompression.deflate(message, as: .gzip),
+            smaller.count < message.count
+        else { return WireMessage(bytes: message, isCompressed: false) }
+        return WireMessage(bytes: smaller, isCompressed: true)
+    }
+
+    func decode(_ message: WireMessage, of stream: HTTP2Stream) -> Result<[UInt8], GRPCStatus> {
+        guard message.isCompressed else { return .success(message.bytes) }
+        guard let encoding = stream.head.encoding, encoding != .identity else {
+            return .failure(
+                GRPCStatus(
+                    code: GRPCCode.internal,
+                    message: "a message is compressed and grpc-encoding names no encoding"))
+        }
+        do {
+            return .success(
+                try MessageCompression.inflate(
+                    message.bytes, bytesMax: configuration.messageBytesMax))
+        } catch {
+            switch error {
+            case .tooLarge:
+                return .failure(
+                    GRPCStatus(
+                        code: GRPCCode.resourceExhausted,
+                        message: "message inflates to more than the limit of "
+                            + "\(configuration.messageBytesMax) bytes"))
+            case .damaged:
+                return .failure(
+                    GRPCStatus(
+                        code: GRPCCode.internal, message: "a compressed message is damaged"))
+            }
+        }
+    }
+}

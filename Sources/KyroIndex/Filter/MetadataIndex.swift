@@ -1,0 +1,154 @@
+// All metadata of a collection in one shard, and event times: what filters are evaluated on.
+import KyroBytes
+import KyroModel
+import Synchronization
+
+/// Columns by field. The shard's writer appends; any thread evaluates at the same time.
+///
+/// `@unchecked Sendable`: rows are written before the counts that cover them.
+public final class MetadataIndex: @unchecked Sendable {
+    private let names = StringDictionary()
+    private let columns = ObjectList<MetadataColumn>(capacity: Limits.fieldsMax)
+    /// By slot; `noEventTime` where there is none.
+    private let eventTimes = Column<Int64>()
+    private let eventRows = Atomic<Int>(0)
+
+    static let noEventTime = Int64.min
+
+    public init() {}
+
+    /// Indexes the metadata of a new slot. Shard writer only.
+    /// - Precondition: slots ascend from call to call; the schema has checked the types.
+    public func append(
+        metadata: FieldMap<MetadataValue>, eventTimeMillis: Int64?, slot: Slot
+    ) {
+        for entry in metadata {
+            column(entry.name, makingOf: entry.value.type).append(entry.value, slot: slot.index)
+        }
+        setEventTime(eventTimeMillis, slot: slot.index)
+    }
+
+    /// - Precondition: the slot was published.
+    public func eventTime(of slot: Int) -> Int64? {
+        guard slot < eventRows.load(ordering: .acquiring) else { return nil }
+        let time = eventTimes[slot]
+        return time == Self.noEventTime ? nil : time
+    }
+
+    /// The visible slots that satisfy both; nil when neither is asked. A comparison with a field
+    /// that is unknown or of another type is false.
+    ///
+    /// Two-valued, as `Filter` says. The answer is the caller's own.
+    public func evaluate(
+        filter: Filter?, timeRange: TimeRange?, visibility: Visibility,
+        cancellation: Cancellation
+    ) throws(KyroError) -> SlotMask? {
+        if filter == nil, timeRange == nil { return nil }
+        let slotCount = visibility.slotCount
+        var result: SlotSet?
+        if let filter {
+            result = try slots(filter, slotCount: slotCount, cancellation: cancellation)
+        }
+        if let timeRange {
+            let inTime = try slots(timeRange, slotCount: slotCount, cancellation: cancellation)
+            if result == nil { result = inTime } else { result?.formIntersection(inTime) }
+        }
+        guard let result else { return nil }
+        var mask = result.mask(slotCount: slotCount)
+        try mask.keepVisible(visibility, cancellation: cancellation)
+        return mask
+    }
+
+    public var residentBytes: Int {
+        var total = names.residentBytes
+        for number in 0..<names.count { total += columns[number].residentBytes }
+        return total + eventTimes.residentBytes(rowCount: eventRows.load(ordering: .relaxed))
+    }
+
+    private func slots(
+        _ filter: Filter, slotCount: Int, cancellation: Cancellation
+    ) throws(KyroError) -> SlotSet {
+        try cancellation.check()
+        switch filter {
+        case .all(let children):
+            var result: SlotSet?
+            for child in children {
+                let next = try slots(child, slotCount: slotCount, cancellation: cancellation)
+                if result == nil { result = next } else { result?.formIntersection(next) }
+                if result?.isKnownEmpty == true { break }
+            }
+            return result ?? .dense(SlotMask(slotCount: slotCount, filledWith: true))
+        case .any(let children):
+            var result = SlotSet.empty(slotCount: slotCount)
+            for child in children {
+                result.formUnion(
+                    try slots(child, slotCount: slotCount, cancellation: cancellation))
+            }
+            return result
+        case .not(let child):
+            let inner = try slots(child, slotCount: slotCount, cancellation: cancellation)
+            return inner.complement(slotCount: slotCount)
+        case .equals(let field, let value):
+            return try column(field)?.slots(
+                equalToAny: [value], slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        case .isIn(let field, let values):
+            return try column(field)?.slots(
+                equalToAny: values, slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        case .range(let field, let lower, let upper):
+            return try column(field)?.slots(
+                from: lower, to: upper, slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        case .exists(let field):
+            guard let column = column(field) else { return .empty(slotCount: slotCount) }
+            return .dense(column.presence.mask(slotCount: slotCount))
+        case .prefix(let field, let prefix):
+            return try column(field)?.slots(
+                prefix: prefix, slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        }
+    }
+
+    private func slots(
+        _ range: TimeRange, slotCount: Int, cancellation: Cancellation
+    ) throws(KyroError) -> SlotSet {
+        let low = max(range.fromMillis ?? .min, Self.noEventTime + 1)
+        let high = range.toMillis.map { $0 == .min ? .min : $0 - 1 } ?? .max
+        guard low <= high else { return .empty(slotCount: slotCount) }
+        return .dense(
+            try SlotMask(
+                scanning: eventTimes, rows: eventRows.load(ordering: .acquiring),
+                range: low...high, slotCount: slotCount, cancellation: cancellation))
+    }
+
+    private func column(_ name: String) -> MetadataColumn? {
+        names.find(Array(name.utf8)).map { columns[$0] }
+    }
+
+    /// Writer only.
+    func column(_ name: String, makingOf type: ValueType) -> MetadataColumn {
+        if let column = column(name) { return column }
+        let made = MetadataColumn(type: type)
+        let number = names.intern(Array(name.utf8)) { columns.set(made, at: $0) }
+        return columns[number]
+    }
+
+    /// Writer only. The earliest of all times stands for none, so that it moves by one millisecond.
+    func setEventTime(_ time: Int64?, slot: Int) {
+        var row = eventRows.load(ordering: .relaxed)
+        precondition(slot >= row, "slot \(slot) comes after \(row) rows of event times")
+        // Rows that were jumped over have no event time either.
+        while row < slot {
+            eventTimes.append(Self.noEventTime, at: row)
+            row += 1
+        }
+        eventTimes.append(time.map { max($0, .min + 1) } ?? Self.noEventTime, at: slot)
+        eventRows.store(slot + 1, ordering: .releasing)
+    }
+
+    /// Fields in the order of their first appearance; a snapshot writes those it finds.
+    var fields: [(name: [UInt8], column: MetadataColumn)] {
+        (0..<names.count).map { (names.bytes($0), columns[$0]) }
+    }
+}

@@ -1,0 +1,29 @@
+// The numbers of one metadata field.
+import KyroBytes
+import KyroModel
+import Synchronization
+
+/// Pairs of a slot and the ordered key of one of its values, slots ascending; a list field has
+/// several pairs a slot, a document without the field none.
+///
+/// `@unchecked Sendable`: pairs are written before the count that covers them.
+final class NumberColumn: @unchecked Sendable {
+    let keys = Column<Int64>()
+    let owners = Column<UInt32>()
+    private let published = Atomic<Int>(0)
+
+    var count: Int { published.load(ordering: .acquiring) }
+
+    /// Writer only.
+    func append(_ key: Int64, slot: Int) {
+        let row = published.load(ordering: .relaxed)
+        keys.append(key, at: row)
+        owners.append(UInt32(slot), at: row)
+        published.store(row + 1, ordering: .releasing)
+    }
+
+    var residentBytes: Int {
+        let rows = published.load(ordering: .relaxed)
+        return keys.residentBytes(rowCount: rows) + owners.residentBytes(rowCount: rows)
+    }
+}

@@ -1,0 +1,30 @@
+// The strings of one metadata field.
+import KyroBytes
+import KyroModel
+
+/// Distinct values, numbered, and for each the slots that have it.
+///
+/// `@unchecked Sendable`: `last` belongs to the writer.
+final class StringColumn: @unchecked Sendable {
+    let dictionary = StringDictionary()
+    /// Slots ascending, each once.
+    let postings = PostingLists<UInt32>(baseShift: 8)
+    /// Writer only: the last slot of each value, to take a value repeated in a list once.
+    private let last = Column<UInt32>()
+
+    /// Writer only.
+    func append(_ value: [UInt8], slot: Int) {
+        let number = dictionary.intern(value) { number in
+            postings.reserve(list: number)
+            last.reserve(row: number)
+        }
+        if postings.count(number) > 0, last[number] == UInt32(slot) { return }
+        postings.append(UInt32(slot), to: number)
+        last[number] = UInt32(slot)
+    }
+
+    var residentBytes: Int {
+        dictionary.residentBytes + postings.residentBytes
+            + last.residentBytes(rowCount: dictionary.count)
+    }
+}

@@ -1,0 +1,36 @@
+// From posting lists to sets.
+import KyroModel
+
+extension StringColumn {
+    /// Slots below `slotCount` with one of the numbered values.
+    func slots(
+        with values: [Int], slotCount: Int, cancellation: Cancellation
+    ) throws(KyroError) -> SlotSet {
+        let total = values.reduce(0) { $0 + postings.count($1) }
+        if SlotSet.prefersSparse(count: total, slotCount: slotCount) {
+            let set = RoaringSet()
+            try unsafe forEachBlock(values, slotCount, cancellation) { unsafe set.insert($0) }
+            return .sparse(set)
+        }
+        var mask = SlotMask(slotCount: slotCount)
+        try unsafe forEachBlock(values, slotCount, cancellation) { slots in
+            for i in 0..<slots.count { mask.insert(Int(unsafe slots[i])) }
+        }
+        return .dense(mask)
+    }
+
+    private func forEachBlock(
+        _ values: [Int], _ slotCount: Int, _ cancellation: Cancellation,
+        _ body: (UnsafeBufferPointer<UInt32>) -> Void
+    ) throws(KyroError) {
+        for value in values {
+            try unsafe postings.forEachBlock(value) { block throws(KyroError) in
+                try cancellation.check()
+                var count = block.count
+                while count > 0, unsafe block[count - 1] >= slotCount { count -= 1 }
+                unsafe body(UnsafeBufferPointer(rebasing: block[..<count]))
+                return count == block.count
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+// Many append-only lists in one column of cells, read while the writer appends.
+//
+// Block i of a list holds min(2^i, 2,048) entries behind one link cell, the offset of the next
+// block: a list of one entry costs two cells, a long one wastes at most half of what it uses.
+//
+//   cells:  … | link | entry | … | link | entry | entry | …
+import KyroBytes
+import KyroModel
+
+/// One writer; a list's entries below its release-stored count never change.
+///
+/// `@unchecked Sendable`: entries and links are written before the count that covers them.
+@safe final class PostingLists<Entry>: @unchecked Sendable
+where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
+    private static var blockShiftMax: Int { 11 }
+    /// Entries in the growing blocks before the first of the greatest size.
+    private static var growing: Int { (1 << blockShiftMax) - 1 }
+
+    private let cells: Column<Entry>
+    private let heads = Column<UInt64>(baseShift: 4)
+    /// Writer only: offset of the block that is being filled.
+    private let tails = Column<UInt64>(baseShift: 4)
+    private let counts = AtomicColumn32(baseShift: 4)
+    /// Writer only: cells given out, gaps at the ends of chunks included.
+    private var used = 0
+    /// Writer only.
+    private var listCount = 0
+
+    /// - Parameter baseShift: log2 of the cells in the first chunk.
+    init(baseShift: Int) { cells = Column(baseShift: baseShift) }
+
+    /// Writer only, before a reader can learn of the list.
+    func reserve(list: Int) {
+        heads.reserve(row: list)
+        tails.reserve(row: list)
+        counts.reserve(row: list)
+        listCount = max(listCount, list + 1)
+    }
+
+    func count(_ list: Int) -> Int { Int(counts.load(list)) }
+
+    /// Writer only.
+    func append(_ entry: Entry, to list: Int) {
+        let count = Int(counts.load(list))
+        let block: Int
+        let within: Int
+        if count < Self.growing {
+            block = Int.bitWidth - 1 - (count + 1).leadingZeroBitCount
+            within = count + 1 - (1 << block)
+        } else {
+            block = Self.blockShiftMax
+            within = (count - Self.growing) & ((1 << Self.blockShiftMax) - 1)
+        }
+        if within == 0 {
+            let offset = allocate((1 << block) + 1)
+            if count == 0 {
+                heads[list] = UInt64(offset)
+            } else {
+                cells[Int(tails[list])] = Entry(offset)
+            }
+            tails[list] = UInt64(offset)
+        }
+        cells[Int(tails[list]) + 1 + within] = entry
+        counts.store(UInt32(count + 1), list)
+    }
+
+    private func allocate(_ size: Int) -> Int {
+        while cells.contiguousRows(from: used) < size {
+            used += cells.contiguousRows(from: used)
+        }
+        let offset = used
+        precondition(UInt64(offset + size) <= UInt64(Entry.max), "\(offset) cells of postings")
+        cells.reserve(row: offset)
+        used += size
+        return offset
+    }
+
+    /// Calls `body` with the list's entries, block by block in order, until it returns false.
+    @inline(__always)
+    func forEachBlock(
+        _ list: Int, _ body: (UnsafeBufferPointer<Entry>) throws(KyroError) -> Bool
+    ) throws(KyroError) {
+        var rest = count(list)
+        guard rest > 0 else { return }
+        var offset = Int(heads[list])
+        var size = 1
+        while true {
+            let start = unsafe cells.pointer(offset)
+            let block = min(rest, size)
+            let entries = unsafe UnsafeBufferPointer(start: start + 1, count: block)
+            guard unsafe try body(entries) else { return }
+            rest -= block
+            if rest == 0 { return }
+            offset = unsafe Int(start.pointee)
+            size = min(size * 2, 1 << Self.blockShiftMax)
+        }
+    }
+
+    /// Calls `body` with the list's entries in order until it returns false.
+    func forEachEntry(
+        _ list: Int, _ body: (Entry) throws(KyroError) -> Bool
+    ) throws(KyroError) {
+        try unsafe forEachBlock(list) { entries throws(KyroError) in
+            for i in 0..<entries.count {
+                guard try body(unsafe entries[i]) else { return false }
+            }
+            return true
+        }
+    }
+
+    /// Entries whose lower half, the slot, is below `slotCount`. Slots ascend.
+    func count(_ list: Int, below slotCount: Int) throws(KyroError) -> Int {
+        var count = 0
+        try forEachEntry(list) { entry throws(KyroError) in
+            guard UInt32(truncatingIfNeeded: entry) < slotCount else { return false }
+            count += 1
+            return true
+        }
+        return count
+    }
+
+    /// Writer only, or approximate.
+    var residentBytes: Int {
+        used * MemoryLayout<Entry>.size + listCount * 20
+    }
+}

@@ -1,0 +1,146 @@
+// An inverted index over one text field of a collection in one shard.
+import KyroBytes
+import KyroModel
+import Synchronization
+
+/// Terms, their postings (slot and term frequency), and document lengths. The shard's writer
+/// appends and removes; any thread searches at the same time.
+///
+/// `@unchecked Sendable`: the analyzer and `lengthRows` belong to the writer, the rest is published
+/// as its own types say.
+public final class TextIndex: @unchecked Sendable {
+    public let field: TextField
+
+    let dictionary = StringDictionary()
+    /// Entries are slot | term frequency << 32, slots ascending.
+    let postings = PostingLists<UInt64>(baseShift: 10)
+    /// Live documents by term.
+    private let liveFrequency = AtomicColumn32()
+    /// Tokens of the field by slot, plus one; zero where the document lacks the field.
+    let lengths = Column<UInt32>()
+    /// Rows of `lengths` that may be read.
+    let lengthRows = Atomic<Int>(0)
+    private let documentCount = Atomic<Int>(0)
+    private let totalLength = Atomic<Int>(0)
+
+    private var analyzer: Analyzer
+    /// Writer only: a document's terms in the order of its text.
+    private var terms: [UInt32] = []
+
+    public init(field: TextField) {
+        self.field = field
+        analyzer = Analyzer(field)
+    }
+
+    /// Indexes the text of a new slot. Shard writer only.
+    /// - Precondition: slots ascend from call to call.
+    public func append(_ text: String, slot: Slot) {
+        terms.removeAll(keepingCapacity: true)
+        analyzer.forEachTerm(text) { term in terms.append(UInt32(intern(term))) }
+        setLength(terms.count, slot: slot)
+        // N grows before df and shrinks after it: a reader that loads df first sees df ≤ N.
+        add(documents: 1, tokens: terms.count)
+        forEachDistinctTerm { term, frequency in
+            postings.append(UInt64(frequency) << 32 | UInt64(slot.raw), to: term)
+            liveFrequency.store(liveFrequency.load(term) + 1, term)
+        }
+    }
+
+    /// Takes the text of a version that died out of the live statistics; its postings stay for
+    /// readers of the past. Shard writer only.
+    /// - Precondition: `text` is what was appended at `slot`.
+    public func remove(_ text: String, slot: Slot) {
+        terms.removeAll(keepingCapacity: true)
+        analyzer.forEachTerm(text) { term in
+            guard let id = dictionary.find(term) else {
+                preconditionFailure("slot \(slot.raw) was indexed without a term of its text")
+            }
+            terms.append(UInt32(id))
+        }
+        forEachDistinctTerm { term, _ in
+            liveFrequency.store(liveFrequency.load(term) - 1, term)
+        }
+        add(documents: -1, tokens: -terms.count)
+    }
+
+    /// Distinct terms of a query, sorted by their bytes. Any thread.
+    public func analyze(_ query: String) -> [String] {
+        var analyzer = Analyzer(field)
+        var distinct: Set<[UInt8]> = []
+        analyzer.forEachTerm(query) { distinct.insert($0) }
+        return distinct.sorted { $0.lexicographicallyPrecedes($1) }
+            .map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Live statistics of this shard. Any thread.
+    public func statistics(of terms: [String]) -> Statistics {
+        let frequencies = terms.map { term in
+            number(term).map { Int(liveFrequency.load($0)) } ?? 0
+        }
+        return Statistics(
+            documentCount: documentCount.load(ordering: .acquiring),
+            totalLength: totalLength.load(ordering: .acquiring),
+            documentFrequency: frequencies)
+    }
+
+    /// What a search for the terms will touch at most. Any thread.
+    public func estimatedPostings(terms: [String]) -> Int {
+        terms.reduce(0) { sum, term in sum + (number(term).map(postings.count) ?? 0) }
+    }
+
+    public var residentBytes: Int {
+        dictionary.residentBytes + postings.residentBytes
+            + liveFrequency.residentBytes(rowCount: dictionary.count)
+            + lengths.residentBytes(rowCount: lengthRows.load(ordering: .relaxed))
+    }
+
+    /// The number of a term that some document has or had.
+    func number(_ term: String) -> Int? { dictionary.find(Array(term.utf8)) }
+
+    private func intern(_ term: [UInt8]) -> Int {
+        dictionary.intern(term) { id in
+            postings.reserve(list: id)
+            liveFrequency.reserve(row: id)
+        }
+    }
+
+    private func setLength(_ length: Int, slot: Slot) {
+        var row = lengthRows.load(ordering: .relaxed)
+        precondition(slot.index >= row, "slot \(slot.raw) comes after \(row) rows of lengths")
+        while row <= slot.index {
+            lengths.reserve(row: row)
+            row += lengths.contiguousRows(from: row)
+        }
+        lengths[slot.index] = UInt32(length + 1)
+        lengthRows.store(slot.index + 1, ordering: .releasing)
+    }
+
+    private func add(documents: Int, tokens: Int) {
+        documentCount.wrappingAdd(documents, ordering: .releasing)
+        totalLength.wrappingAdd(tokens, ordering: .releasing)
+    }
+
+    private func forEachDistinctTerm(_ body: (Int, Int) -> Void) {
+        terms.sort()
+        var position = 0
+        while position < terms.count {
+            let term = terms[position]
+            let start = position
+            while position < terms.count, terms[position] == term { position += 1 }
+            body(Int(term), position - start)
+        }
+    }
+
+    /// Rebuilds one posting list from a snapshot; slots ascend.
+    func restore(term: [UInt8], entries: [UInt64], liveCount: Int) {
+        let id = intern(term)
+        for entry in entries { postings.append(entry, to: id) }
+        liveFrequency.store(UInt32(liveCount), id)
+    }
+
+    /// Rebuilds one document's length from a snapshot; slots ascend.
+    func restore(length: Int, slot: Slot, isAlive: Bool) {
+        setLength(length, slot: slot)
+        if isAlive { add(documents: 1, tokens: length) }
+    }
+}

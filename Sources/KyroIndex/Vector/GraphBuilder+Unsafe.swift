@@ -1,0 +1,144 @@
+// Grows a graph row by row (Malkov & Yashunin 2018, algorithms 1 and 4) beside its readers.
+import CKernels
+import KyroBytes
+import KyroModel
+import Synchronization
+
+/// The maintenance thread's half of a `VectorGraph`.
+///
+/// `@unchecked Sendable`: only the index's one maintenance thread calls it.
+@safe final class GraphBuilder: @unchecked Sendable {
+    private let graph: VectorGraph
+    private let rows: VectorRows
+    private let memory = ScratchMemory()
+    /// Neighbours chosen, and candidates to choose from, of the list at hand.
+    private let chosen: UnsafeMutablePointer<UInt32>
+    private let candidates: UnsafeMutablePointer<UInt64>
+
+    init(graph: VectorGraph) {
+        self.graph = graph
+        rows = graph.rows
+        unsafe chosen = .allocate(capacity: ScratchMemory.batch)
+        unsafe candidates = .allocate(capacity: ScratchMemory.batch)
+        unsafe chosen.initialize(repeating: 0, count: ScratchMemory.batch)
+        unsafe candidates.initialize(repeating: 0, count: ScratchMemory.batch)
+        memory.reserve(pool: graph.parameters.efConstruction)
+    }
+
+    deinit {
+        unsafe chosen.deallocate()
+        unsafe candidates.deallocate()
+    }
+
+    /// Inserts the next row and publishes it. - Precondition: the writer has published the row.
+    func insertNext() {
+        let row = UInt32(graph.count)
+        precondition(Int(row) < rows.count, "row \(row) of \(rows.count)")
+        graph.reserve(row: row)
+        if let entry = graph.entry { link(row, entry: entry) }
+        graph.publish(row: row)
+    }
+
+    private func link(_ row: UInt32, entry: UInt32) {
+        let codes = unsafe UnsafePointer(rows.codes.pointer(Int(row)))
+        let factor = rows.queryFactor(row: Int(row))
+        let height = graph.height(row)
+        let top = graph.height(entry)
+        let ef = graph.parameters.efConstruction
+        var scored = 0
+        var start = unsafe graph.descend(
+            from: entry, top: top, bottom: height + 1, bound: row, codes: codes, factor: factor,
+            memory: memory, scored: &scored)
+        for layer in stride(from: min(height, top), through: 0, by: -1) {
+            var pool = unsafe CandidatePool(keys: memory.pool, capacity: ef, wanted: ef)
+            do {
+                try unsafe graph.walk(
+                    layer: layer, from: start, bound: row, codes: codes, factor: factor,
+                    admission: nil, memory: memory, pool: &pool, scored: &scored,
+                    cancellation: nil)
+            } catch {
+                preconditionFailure("a walk without cancellation was cancelled: \(error)")
+            }
+            unsafe start = CandidatePool.row(pool.keys[0])
+            let count = unsafe choose(
+                pool.keys, count: pool.count, for: row, limit: graph.parameters.neighboursMax)
+            let cells = unsafe graph.cells(row, layer: layer)
+            for i in 0..<count {
+                unsafe cells[i].store(chosen[i] + 1, ordering: .releasing)
+            }
+            for i in 0..<count {
+                let neighbour = unsafe cells[i].load(ordering: .relaxed) - 1
+                connect(neighbour, to: row, layer: layer)
+            }
+        }
+    }
+
+    /// Algorithm 4: takes a candidate when it is nearer to `row` than to every one taken before.
+    /// Leaves the rows in `chosen` and returns their number.
+    private func choose(
+        _ sorted: UnsafePointer<UInt64>, count: Int, for row: UInt32, limit: Int
+    ) -> Int {
+        // Under L2 a score lacks the square of the row that asked.
+        let bias = unsafe rows.terms.pointer(Int(row))[1]
+        var taken = 0
+        for i in 0..<count where taken < limit {
+            let key = unsafe sorted[i]
+            let candidate = unsafe CandidatePool.row(key)
+            let toRow = unsafe CandidatePool.score(key) + bias
+            let codes = unsafe rows.codes.pointer(Int(candidate))
+            let ownBias = unsafe rows.terms.pointer(Int(candidate))[1]
+            let factor = rows.queryFactor(row: Int(candidate))
+            var isTaken = true
+            for j in 0..<taken {
+                let other = unsafe chosen[j]
+                let dot = unsafe kyro_dot_i8(
+                    codes, rows.codes.pointer(Int(other)), rows.dimension)
+                if graph.score(dot, factor: factor, row: other) + ownBias > toRow {
+                    isTaken = false
+                    break
+                }
+            }
+            if isTaken {
+                unsafe chosen[taken] = candidate
+                taken += 1
+            }
+        }
+        return taken
+    }
+
+    /// Adds `row` to the list of `neighbour`, choosing anew when the list is full.
+    private func connect(_ neighbour: UInt32, to row: UInt32, layer: Int) {
+        let cells = unsafe graph.cells(neighbour, layer: layer)
+        let width = graph.width(layer: layer)
+        for i in 0..<width where unsafe cells[i].load(ordering: .relaxed) == 0 {
+            unsafe cells[i].store(row + 1, ordering: .releasing)
+            return
+        }
+        let batchRows = unsafe memory.batchRows
+        for i in 0..<width {
+            unsafe batchRows[i] = unsafe cells[i].load(ordering: .relaxed) - 1
+        }
+        unsafe batchRows[width] = row
+        for i in 0...width {
+            let pointer = unsafe rows.codes.pointer(Int(batchRows[i]))
+            unsafe memory.batchCodes[i] = unsafe UnsafePointer(pointer)
+        }
+        let codes = unsafe rows.codes.pointer(Int(neighbour))
+        let factor = rows.queryFactor(row: Int(neighbour))
+        unsafe kyro_dot_i8_list(
+            codes, memory.batchCodes, width + 1, rows.dimension, memory.batchDots)
+        for i in 0...width {
+            let score = unsafe graph.score(memory.batchDots[i], factor: factor, row: batchRows[i])
+            let key = unsafe CandidatePool.key(score: score, row: batchRows[i], isAdmitted: true)
+            var position = i
+            while position > 0, unsafe candidates[position - 1] < key {
+                unsafe candidates[position] = unsafe candidates[position - 1]
+                position -= 1
+            }
+            unsafe candidates[position] = key
+        }
+        let count = unsafe choose(candidates, count: width + 1, for: neighbour, limit: width)
+        for i in 0..<count { unsafe cells[i].store(chosen[i] + 1, ordering: .releasing) }
+        for i in count..<width { unsafe cells[i].store(0, ordering: .releasing) }
+    }
+}

@@ -1,0 +1,97 @@
+// The memory that one walk or scan works in.
+
+/// Buffers that grow and are reused. Used by one thread at a time.
+///
+/// `@unchecked Sendable`: it moves between threads with the search that owns it.
+@safe final class ScratchMemory: @unchecked Sendable {
+    /// Rows scored by one call of a kernel: as many as the longest neighbour list and one more.
+    static let batch = 72
+
+    /// One epoch a row; a row is visited when it holds the current one.
+    private(set) var visited: UnsafeMutablePointer<UInt8>
+    private var visitedCapacity = 0
+    private(set) var epoch: UInt8 = 0
+    /// Candidates, see `CandidatePool`.
+    private(set) var pool: UnsafeMutablePointer<UInt64>
+    private(set) var poolCapacity = 0
+    /// The query, and its codes.
+    private(set) var values: UnsafeMutablePointer<Float>
+    private(set) var codes: UnsafeMutablePointer<Int8>
+    private var dimensionCapacity = 0
+
+    let batchRows: UnsafeMutablePointer<UInt32>
+    let batchCodes: UnsafeMutablePointer<UnsafePointer<Int8>?>
+    let batchDots: UnsafeMutablePointer<Int32>
+    let batchScores: UnsafeMutablePointer<Double>
+
+    init() {
+        unsafe visited = .allocate(capacity: 1)
+        unsafe pool = .allocate(capacity: 1)
+        unsafe values = .allocate(capacity: 1)
+        unsafe codes = .allocate(capacity: 1)
+        unsafe batchRows = .allocate(capacity: Self.batch)
+        unsafe batchCodes = .allocate(capacity: Self.batch)
+        unsafe batchDots = .allocate(capacity: Self.batch)
+        unsafe batchScores = .allocate(capacity: Self.batch)
+        unsafe batchRows.initialize(repeating: 0, count: Self.batch)
+        unsafe batchCodes.initialize(repeating: nil, count: Self.batch)
+        unsafe batchDots.initialize(repeating: 0, count: Self.batch)
+        unsafe batchScores.initialize(repeating: 0, count: Self.batch)
+    }
+
+    deinit {
+        unsafe visited.deallocate()
+        unsafe pool.deallocate()
+        unsafe values.deallocate()
+        unsafe codes.deallocate()
+        unsafe batchRows.deallocate()
+        unsafe batchCodes.deallocate()
+        unsafe batchDots.deallocate()
+        unsafe batchScores.deallocate()
+    }
+
+    func reserve(dimension: Int) {
+        guard dimension > dimensionCapacity else { return }
+        unsafe values.deallocate()
+        unsafe codes.deallocate()
+        unsafe values = .allocate(capacity: dimension)
+        unsafe codes = .allocate(capacity: dimension)
+        dimensionCapacity = dimension
+    }
+
+    func reserve(pool count: Int) {
+        guard count > poolCapacity else { return }
+        unsafe pool.deallocate()
+        unsafe pool = .allocate(capacity: count)
+        poolCapacity = count
+    }
+
+    /// Makes every row in [0, rowCount) unvisited. Costs a fill once in 255 times.
+    func beginVisits(rowCount: Int) {
+        if rowCount > visitedCapacity {
+            unsafe visited.deallocate()
+            visitedCapacity = max(rowCount, 2 * visitedCapacity)
+            unsafe visited = .allocate(capacity: visitedCapacity)
+            unsafe visited.initialize(repeating: 0, count: visitedCapacity)
+            epoch = 0
+        }
+        if epoch == .max {
+            unsafe visited.update(repeating: 0, count: visitedCapacity)
+            epoch = 0
+        }
+        epoch += 1
+    }
+}
+
+/// Working memory of searches: keep one per thread or per search in flight and pass it in again.
+/// A value: a copy that is used while the original lives gets memory of its own.
+public struct VectorScratch: Sendable {
+    private var owned = ScratchMemory()
+
+    public init() {}
+
+    mutating func memory() -> ScratchMemory {
+        if !isKnownUniquelyReferenced(&owned) { owned = ScratchMemory() }
+        return owned
+    }
+}

@@ -1,0 +1,143 @@
+// One search on its way.
+import KyroBytes
+import KyroModel
+import Synchronization
+
+struct SearchRun {
+    let index: VectorIndex
+    let request: VectorIndex.Request
+    let admission: Admission
+    var top: TopK
+    let memory: ScratchMemory
+    let cancellation: Cancellation
+    var scored = 0
+
+    /// How many times `candidates` a filtered walk may keep of rows that only lead on.
+    static let poolFactor = 16
+    /// How many times what is reranked a scan keeps, in case the codes leave a doubt.
+    static let doubtFactor = 4
+    static let doubtMax = 512
+
+    init(
+        index: VectorIndex, request: VectorIndex.Request, admission: Admission, top: TopK,
+        memory: ScratchMemory, cancellation: Cancellation
+    ) {
+        self.index = index
+        self.request = request
+        self.admission = admission
+        self.top = top
+        self.memory = memory
+        self.cancellation = cancellation
+    }
+
+    mutating func scan() throws(KyroError) {
+        let query = unsafe EncodedQuery(request.vector, rows: index.rows, memory: memory)
+        try unsafe scan(query)
+    }
+
+    mutating func walk() throws(KyroError) {
+        let query = unsafe EncodedQuery(request.vector, rows: index.rows, memory: memory)
+        let needed = index.rerankCount(request)
+        let wanted = index.candidateCount(request)
+        if admission.mask == nil, !index.isDeadHeavy.load(ordering: .relaxed) {
+            let found = try unsafe walk(query, wanted: wanted, admission: nil)
+            if found >= needed { return }
+            index.isDeadHeavy.store(true, ordering: .relaxed)
+            top = TopK(k: request.k, order: top.order)
+        }
+        let found = try unsafe walk(query, wanted: wanted, admission: admission)
+        if found >= needed { return }
+        top = TopK(k: request.k, order: top.order)
+        try unsafe scan(query)
+    }
+
+    /// Scans everything: exact where asked or where the index is small, else codes and a rerank.
+    private mutating func scan(_ query: EncodedQuery) throws(KyroError) {
+        let rows = index.rows
+        let rowCount = rows.count
+        let needed = index.rerankCount(request)
+        if request.exact || rowCount <= max(index.flatRowsMax, needed) {
+            if let mask = admission.mask {
+                scored += try unsafe rows.scanValues(
+                    query, mask: mask, rowCount: rowCount, admission: admission, into: &top,
+                    cancellation: cancellation)
+            } else {
+                try unsafe rows.scanValues(
+                    query, range: 0..<rowCount, admission: admission, memory: memory, into: &top,
+                    cancellation: cancellation)
+                scored += rowCount
+            }
+            return
+        }
+        let wanted = min(needed * Self.doubtFactor, needed + Self.doubtMax)
+        memory.reserve(pool: wanted)
+        var pool = unsafe CandidatePool(keys: memory.pool, capacity: wanted, wanted: wanted)
+        if let mask = admission.mask {
+            scored += try unsafe rows.scanCodes(
+                query, mask: mask, rowCount: rowCount, admission: admission, memory: memory,
+                into: &pool, cancellation: cancellation)
+        } else {
+            try unsafe rows.scanCodes(
+                query, range: 0..<rowCount, admission: admission, memory: memory, into: &pool,
+                cancellation: cancellation)
+            scored += rowCount
+        }
+        _ = unsafe rerank(query, pool, needed: needed, isAdmitted: true)
+    }
+
+    /// Walks the graph, scans the tail into the same pool and scores the best exactly. Returns how
+    /// many candidates may be returned, `needed` at most.
+    private mutating func walk(
+        _ query: EncodedQuery, wanted: Int, admission walked: Admission?
+    ) throws(KyroError) -> Int {
+        let graph = index.graph
+        // The entry first, then the count: an entry is stored after the count that includes it.
+        let entry = graph.entry
+        let bound = UInt32(graph.count)
+        let rowCount = index.rows.count
+        let capacity = walked == nil ? wanted : wanted * Self.poolFactor
+        memory.reserve(pool: capacity)
+        var pool = unsafe CandidatePool(keys: memory.pool, capacity: capacity, wanted: wanted)
+        if let entry {
+            let start = unsafe graph.descend(
+                from: entry, top: graph.height(entry), bottom: 1, bound: bound,
+                codes: query.codes, factor: query.factor, memory: memory, scored: &scored)
+            try unsafe graph.walk(
+                layer: 0, from: start, bound: bound, codes: query.codes, factor: query.factor,
+                admission: walked, memory: memory, pool: &pool, scored: &scored,
+                cancellation: cancellation)
+        }
+        try unsafe index.rows.scanCodes(
+            query, range: Int(bound)..<rowCount, admission: admission, memory: memory,
+            into: &pool, cancellation: cancellation)
+        scored += rowCount - Int(bound)
+        let needed = index.rerankCount(request)
+        return unsafe rerank(query, pool, needed: needed, isAdmitted: walked != nil)
+    }
+
+    /// Exact scores of the best `needed` candidates that may be returned, and of further ones as
+    /// long as a code's error could hide a row that belongs among the best `k`: where many rows
+    /// score nearly alike, as in the far corner that a filter leaves, codes order them less well.
+    /// Returns how many were scored.
+    private mutating func rerank(
+        _ query: EncodedQuery, _ pool: CandidatePool, needed: Int, isAdmitted: Bool
+    ) -> Int {
+        let rows = index.rows
+        var found = 0
+        var error: Float = 0
+        for i in unsafe 0..<pool.count {
+            let key = unsafe pool.keys[i]
+            guard unsafe key & CandidatePool.admitted != 0 else { continue }
+            let estimate = unsafe CandidatePool.score(key) + query.bias
+            if found >= needed, estimate + error < top.threshold { break }
+            let row = Int(unsafe CandidatePool.row(key))
+            guard isAdmitted || admission.admits(row) else { continue }
+            found += 1
+            let score = unsafe rows.exactScore(query, row: row)
+            if found <= needed { error = max(error, abs(score - estimate)) }
+            top.insert(ScoredSlot(slot: Int(rows.slots[row]), score: score))
+        }
+        scored += found
+        return found
+    }
+}

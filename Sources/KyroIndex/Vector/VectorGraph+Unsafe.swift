@@ -1,0 +1,214 @@
+// A navigable small-world graph over codes (Malkov & Yashunin 2018), walked while it grows.
+//
+// Row r is in layer 0 and, with probability 1/M each, in the layers above; its height follows from
+// a hash of r, so that it needs no memory and a restart finds the same. A list is fixed-width cells
+// of row + 1, filled from the front, 0 behind. The maintenance thread alone stores cells; a reader
+// may see any mix of an old and a new list, because every row in either is complete: its columns
+// were published by the writer before the graph learnt of it, and a release-store of a cell
+// follows them. A reader skips rows at or above the count that it loaded when it began.
+import CKernels
+import KyroBytes
+import KyroModel
+import Synchronization
+
+/// `@unchecked Sendable`: cells are atomic; `upperList` is written before a cell leads to its row.
+@safe final class VectorGraph: @unchecked Sendable {
+    static let layersMax = 8
+
+    let rows: VectorRows
+    let parameters: GraphParameters
+    let base: AtomicColumn32
+    /// Lists above the base, one after the other for the layers of one row.
+    let upper: AtomicColumn32
+    /// First list of a row in `upper`, for rows that are in layer 1.
+    let upperList: Column<UInt32>
+    /// Lists given out in `upper`. Maintenance only.
+    var upperCount = 0
+    private let heightShift: Int
+    /// The highest row, + 1; stored after the count that includes it.
+    private let entryCell = Atomic<UInt32>(0)
+    private let published = Atomic<Int>(0)
+
+    init(rows: VectorRows, parameters: GraphParameters) {
+        self.rows = rows
+        self.parameters = parameters
+        base = AtomicColumn32(width: parameters.baseCells)
+        upper = AtomicColumn32(width: parameters.neighboursMax)
+        upperList = Column()
+        heightShift = parameters.neighboursMax.trailingZeroBitCount
+    }
+
+    /// Rows in the graph.
+    var count: Int { published.load(ordering: .acquiring) }
+
+    var entry: UInt32? {
+        let cell = entryCell.load(ordering: .acquiring)
+        return cell == 0 ? nil : cell - 1
+    }
+
+    /// The highest layer of a row (SplitMix64's finaliser as the hash).
+    @inline(__always) func height(_ row: UInt32) -> Int {
+        var hash = (UInt64(row) &+ 1) &* 0x9E37_79B9_7F4A_7C15
+        hash = (hash ^ (hash >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        hash = (hash ^ (hash >> 27)) &* 0x94D0_49BB_1331_11EB
+        hash ^= hash >> 31
+        return min(hash.trailingZeroBitCount / heightShift, Self.layersMax - 1)
+    }
+
+    /// Maintenance only: counts `row` in, and makes it the entry if none is as high.
+    func publish(row: UInt32) {
+        published.store(Int(row) + 1, ordering: .releasing)
+        if let entry, height(entry) >= height(row) { return }
+        entryCell.store(row + 1, ordering: .releasing)
+    }
+
+    /// Maintenance only: gives `row` its empty lists.
+    func reserve(row: UInt32) {
+        base.reserve(row: Int(row))
+        upperList.reserve(row: Int(row))
+        let height = height(row)
+        guard height > 0 else { return }
+        upperList[Int(row)] = UInt32(upperCount)
+        for list in upperCount..<(upperCount + height) { upper.reserve(row: list) }
+        upperCount += height
+    }
+
+    func width(layer: Int) -> Int {
+        layer == 0 ? parameters.baseCells : parameters.neighboursMax
+    }
+
+    @unsafe @inline(__always)
+    func cells(_ row: UInt32, layer: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+        if layer == 0 { return unsafe base.cells(Int(row)) }
+        return unsafe upper.cells(Int(upperList[Int(row)]) + layer - 1)
+    }
+
+    var residentBytes: Int {
+        base.residentBytes(rowCount: count) + upperList.residentBytes(rowCount: count)
+            + upper.residentBytes(rowCount: count / (parameters.neighboursMax - 1) + 1)
+    }
+}
+
+extension VectorGraph {
+    @inline(__always)
+    func score(_ dot: Int32, factor: Float, row: UInt32) -> Float {
+        let term = unsafe rows.terms.pointer(Int(row))
+        return unsafe Float(dot) * (factor * term[0]) + term[1]
+    }
+
+    /// Goes from `start` to the best row of each layer from `top` down to `bottom`.
+    func descend(
+        from start: UInt32, top: Int, bottom: Int, bound: UInt32,
+        codes: UnsafePointer<Int8>, factor: Float, memory: ScratchMemory, scored: inout Int
+    ) -> UInt32 {
+        guard top >= bottom else { return start }
+        let startCodes = unsafe rows.codes.pointer(Int(start))
+        let startDot = unsafe kyro_dot_i8(codes, startCodes, rows.dimension)
+        scored += 1
+        var best = start
+        var bestScore = score(startDot, factor: factor, row: start)
+        for layer in stride(from: top, through: bottom, by: -1) {
+            var isMoving = true
+            while isMoving {
+                isMoving = false
+                let cells = unsafe cells(best, layer: layer)
+                var count = 0
+                for i in 0..<width(layer: layer) {
+                    let cell = unsafe cells[i].load(ordering: .acquiring)
+                    if cell == 0 { break }
+                    if cell - 1 >= bound { continue }
+                    unsafe memory.batchRows[count] = cell - 1
+                    unsafe memory.batchCodes[count] =
+                        UnsafePointer(rows.codes.pointer(Int(cell - 1)))
+                    count += 1
+                }
+                unsafe kyro_dot_i8_list(
+                    codes, memory.batchCodes, count, rows.dimension, memory.batchDots)
+                scored += count
+                for i in 0..<count {
+                    let row = unsafe memory.batchRows[i]
+                    let score = unsafe score(memory.batchDots[i], factor: factor, row: row)
+                    if score > bestScore {
+                        best = row
+                        bestScore = score
+                        isMoving = true
+                    }
+                }
+            }
+        }
+        return best
+    }
+
+    /// Best-first search of one layer (algorithm 2): expands what is in the pool, best first,
+    /// until everything kept is expanded. With an admission, only what it admits counts towards
+    /// the pool's `wanted`, and the rest leads on.
+    ///
+    /// - Parameter start: where to begin; below `bound`.
+    func walk(
+        layer: Int, from start: UInt32, bound: UInt32, codes: UnsafePointer<Int8>, factor: Float,
+        admission: Admission?, memory: ScratchMemory, pool: inout CandidatePool,
+        scored: inout Int, cancellation: Cancellation?
+    ) throws(KyroError) {
+        memory.beginVisits(rowCount: Int(bound))
+        let visited = unsafe memory.visited
+        let epoch = memory.epoch
+        let batchRows = unsafe memory.batchRows
+        let batchCodes = unsafe memory.batchCodes
+        let batchDots = unsafe memory.batchDots
+        let width = width(layer: layer)
+        let dimension = rows.dimension
+
+        unsafe visited[Int(start)] = epoch
+        unsafe batchRows[0] = start
+        unsafe batchCodes[0] = UnsafePointer(rows.codes.pointer(Int(start)))
+        var count = 1
+        var cursor = 0
+        var steps = 0
+        while true {
+            unsafe kyro_dot_i8_list(codes, batchCodes, count, dimension, batchDots)
+            scored += count
+            for i in 0..<count {
+                let row = unsafe batchRows[i]
+                let score = unsafe score(batchDots[i], factor: factor, row: row)
+                var key = unsafe CandidatePool.key(score: score, row: row, isAdmitted: true)
+                guard unsafe key > pool.threshold else { continue }
+                if let admission, !admission.admits(Int(row)) {
+                    unsafe key &= ~CandidatePool.admitted
+                    guard unsafe key > pool.threshold else { continue }
+                }
+                cursor = min(cursor, unsafe pool.insert(key))
+            }
+            while unsafe cursor < pool.count
+                && pool.keys[cursor] & CandidatePool.expanded != 0
+            {
+                cursor += 1
+            }
+            guard unsafe cursor < pool.count else { return }
+            let key = unsafe pool.keys[cursor]
+            unsafe pool.keys[cursor] = key | CandidatePool.expanded
+            if unsafe cursor + 1 < pool.count {
+                // Likely the next to be expanded.
+                let next = unsafe CandidatePool.row(pool.keys[cursor + 1])
+                let nextCells = unsafe UnsafeRawPointer(cells(next, layer: layer))
+                unsafe kyro_prefetch(nextCells)
+                unsafe kyro_prefetch(nextCells + 64)
+            }
+            let cells = unsafe cells(CandidatePool.row(key), layer: layer)
+            count = 0
+            for i in 0..<width {
+                let cell = unsafe cells[i].load(ordering: .acquiring)
+                if cell == 0 { break }
+                let row = cell - 1
+                if row >= bound { continue }
+                if unsafe visited[Int(row)] == epoch { continue }
+                unsafe visited[Int(row)] = epoch
+                unsafe batchRows[count] = row
+                unsafe batchCodes[count] = UnsafePointer(rows.codes.pointer(Int(row)))
+                unsafe kyro_prefetch(rows.terms.pointer(Int(row)))
+                count += 1
+            }
+            steps += 1
+            if steps & 31 == 0, let cancellation { try cancellation.check() }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// The dense vectors of one field of one collection in one shard: exact rows, int8 codes, and a
+// graph over the codes that a maintenance thread grows behind a scanned tail.
+import KyroBytes
+import KyroModel
+import Synchronization
+
+/// Who may call what: `append` the shard's writer; `foldStep` one maintenance thread; everything
+/// else any thread at any time. Nothing blocks anything.
+public final class VectorIndex: Sendable {
+    public let field: VectorField
+    public let parameters: GraphParameters
+    let rows: VectorRows
+    let graph: VectorGraph
+    private let builder: GraphBuilder
+    /// Whether a recent walk kept too few visible rows and had to be repeated with the dead ones
+    /// sorted out on the way; then the next begins like that.
+    let isDeadHeavy = Atomic<Bool>(false)
+
+    public init(field: VectorField, parameters: GraphParameters = .default) {
+        self.field = field
+        self.parameters = parameters
+        rows = VectorRows(field: field)
+        graph = VectorGraph(rows: rows, parameters: parameters)
+        builder = GraphBuilder(graph: graph)
+    }
+
+    /// Takes a restored graph.
+    init(field: VectorField, parameters: GraphParameters, rows: VectorRows, graph: VectorGraph) {
+        self.field = field
+        self.parameters = parameters
+        self.rows = rows
+        self.graph = graph
+        builder = GraphBuilder(graph: graph)
+    }
+
+    /// Stores the vector of a slot; from then on searches find it, by scanning until it is folded.
+    /// Shard's writer only.
+    ///
+    /// - Precondition: as many finite floats as the field has dimensions, a slot above all before.
+    public func append(_ vector: [Float], slot: Slot) {
+        rows.append(vector, slot: slot.index)
+    }
+
+    /// Inserts up to `rowsMax` rows of the tail into the graph and returns how many; zero when
+    /// none is left or the index is still small enough to be scanned. The index's one maintenance
+    /// thread only. About 100 µs a row, so that a few dozen rows make a step.
+    ///
+    /// Dead rows go in too: a read at an older sequence may still see them.
+    ///
+    /// - Parameter visibility: rows at or above its `slotCount` stay in the tail.
+    public func foldStep(
+        rowsMax: Int, visibility: Visibility, cancellation: Cancellation
+    ) -> Int {
+        let rowCount = rows.count
+        guard graph.count > 0 || rowCount > flatRowsMax else { return 0 }
+        let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rowCount)
+        var inserted = 0
+        while inserted < rowsMax, graph.count < end, !cancellation.isCancelled {
+            builder.insertNext()
+            inserted += 1
+        }
+        return inserted
+    }
+
+    public var rowCount: Int { rows.count }
+    public var graphCount: Int { graph.count }
+    public var tailCount: Int {
+        let folded = graph.count
+        return rows.count - folded
+    }
+    public var residentBytes: Int { rows.residentBytes + graph.residentBytes }
+
+    /// The floats given at `append`, bit for bit.
+    public func vector(of slot: Slot) -> [Float]? {
+        rows.row(ofSlot: slot.index, rowCount: rows.count).map { rows.values.row($0) }
+    }
+
+    /// Up to so many rows are scanned in full precision.
+    var flatRowsMax: Int { parameters.flatRowsMax(dimension: field.dimension) }
+}

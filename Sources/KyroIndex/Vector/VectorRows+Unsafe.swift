@@ -1,0 +1,162 @@
+// The columns of a vector index: what is known of each row, written once by the shard's writer.
+import CKernels
+import KyroBytes
+import KyroModel
+import Synchronization
+
+/// Rows are numbered densely in the order of their slots; a slot without the field has no row.
+///
+/// A code's score against a query is `dot(codes) × query factor × factor + bias`: the cosine, the
+/// inner product, or under L2 the negative squared distance less the query's own square.
+///
+/// `@unchecked Sendable`: columns are written by one thread before `count` is release-stored.
+@safe final class VectorRows: @unchecked Sendable {
+    let dimension: Int
+    let metric: Metric
+    /// As appended, bit for bit.
+    let values: Column<Float>
+    let codes: Column<Int8>
+    /// Factor and bias.
+    let terms: Column<Float>
+    /// 1 / |row|; cosine only.
+    let inverseNorms: Column<Double>
+    let slots: Column<UInt32>
+    /// Row + 1 of a slot; zero for none.
+    private let rowOfSlot: Column<UInt32>
+    private var reservedSlots = 0
+    private let published = Atomic<Int>(0)
+
+    init(field: VectorField) {
+        precondition(field.dimension > 0 && field.dimension <= Limits.dimensionMax)
+        dimension = field.dimension
+        metric = field.metric
+        values = Column(width: dimension)
+        codes = Column(width: dimension)
+        terms = Column(width: 2)
+        inverseNorms = Column()
+        slots = Column()
+        rowOfSlot = Column()
+    }
+
+    var count: Int { published.load(ordering: .acquiring) }
+
+    // MARK: writer
+
+    func append(_ vector: [Float], slot: Int) {
+        let row = published.load(ordering: .relaxed)
+        precondition(vector.count == dimension, "\(vector.count) floats for \(dimension)")
+        reserve(row: row, slot: slot)
+        unsafe vector.withUnsafeBufferPointer { source in
+            guard let from = source.baseAddress else { return }
+            let to = unsafe values.pointer(row)
+            unsafe kyro_copy_row(to, from, dimension * MemoryLayout<Float>.stride)
+            let scale = unsafe kyro_encode_i8(from, dimension, codes.pointer(row))
+            let square = unsafe kyro_dot_f32(from, from, dimension)
+            let norm = square.squareRoot()
+            let inverse = norm > 0 ? 1 / norm : 0
+            let term = unsafe terms.pointer(row)
+            switch metric {
+            case .cosine:
+                unsafe term[0] = Float(Double(scale) * inverse)
+                inverseNorms[row] = inverse
+            case .innerProduct:
+                unsafe term[0] = scale
+            case .l2:
+                unsafe term[0] = scale
+                unsafe term[1] = -Float(min(square, Double(Float.greatestFiniteMagnitude)))
+            }
+        }
+        publish(row: row, slot: slot)
+    }
+
+    func reserve(row: Int, slot: Int) {
+        precondition(unsafe row < CandidatePool.rowsMax, "row \(row) is beyond the last one")
+        if row > 0 {
+            let previous = Int(slots[row - 1])
+            precondition(slot > previous, "slot \(slot) after slot \(previous)")
+        }
+        values.reserve(row: row)
+        codes.reserve(row: row)
+        terms.reserve(row: row)
+        slots.reserve(row: row)
+        if metric == .cosine { inverseNorms.reserve(row: row) }
+        while reservedSlots <= slot {
+            rowOfSlot.reserve(row: reservedSlots)
+            reservedSlots += rowOfSlot.contiguousRows(from: reservedSlots)
+        }
+    }
+
+    func publish(row: Int, slot: Int) {
+        slots[row] = UInt32(slot)
+        rowOfSlot[slot] = UInt32(row + 1)
+        published.store(row + 1, ordering: .releasing)
+    }
+
+    // MARK: any thread
+
+    /// The row of a slot, among the first `rowCount`.
+    @inline(__always) func row(ofSlot slot: Int, rowCount: Int) -> Int? {
+        guard rowCount > 0, slot <= Int(slots[rowCount - 1]) else { return nil }
+        let row = Int(rowOfSlot[slot]) - 1
+        return row >= 0 && row < rowCount ? row : nil
+    }
+
+    /// Rows whose slot is below `slotCount`, among the first `rowCount`.
+    func rows(belowSlot slotCount: Int, rowCount: Int) -> Int {
+        var low = 0
+        var high = rowCount
+        while low < high {
+            let middle = (low + high) / 2
+            if Int(slots[middle]) < slotCount { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// What a row's code is multiplied with when the row asks.
+    @inline(__always) func queryFactor(row: Int) -> Float {
+        let factor = unsafe terms.pointer(row)[0]
+        return metric == .l2 ? 2 * factor : factor
+    }
+
+    var residentBytes: Int {
+        let rowCount = count
+        let slotCount = rowCount == 0 ? 0 : Int(slots[rowCount - 1]) + 1
+        return values.residentBytes(rowCount: rowCount) + codes.residentBytes(rowCount: rowCount)
+            + terms.residentBytes(rowCount: rowCount) + slots.residentBytes(rowCount: rowCount)
+            + inverseNorms.residentBytes(rowCount: rowCount)
+            + rowOfSlot.residentBytes(rowCount: slotCount)
+    }
+}
+
+/// A query in both precisions, for the time of one search.
+@unsafe struct EncodedQuery {
+    let values: UnsafePointer<Float>
+    let inverseNorm: Double
+    let codes: UnsafePointer<Int8>
+    let factor: Float
+    /// What a code's score lacks to estimate the exact one: the query's own square under L2.
+    let bias: Float
+
+    /// Copies and encodes into `memory`, which must outlive this.
+    init(_ vector: [Float], rows: VectorRows, memory: ScratchMemory) {
+        precondition(vector.count == rows.dimension, "\(vector.count) for \(rows.dimension)")
+        memory.reserve(dimension: rows.dimension)
+        let values = unsafe memory.values
+        unsafe vector.withUnsafeBufferPointer { source in
+            guard let from = source.baseAddress else { return }
+            unsafe values.update(from: from, count: vector.count)
+        }
+        let scale = unsafe kyro_encode_i8(values, rows.dimension, memory.codes)
+        let square = unsafe kyro_dot_f32(values, values, rows.dimension)
+        let norm = square.squareRoot()
+        unsafe bias = rows.metric == .l2 ? -Float(square) : 0
+        unsafe self.values = unsafe UnsafePointer(values)
+        unsafe inverseNorm = norm > 0 ? 1 / norm : 0
+        unsafe codes = UnsafePointer(memory.codes)
+        switch rows.metric {
+        case .cosine: unsafe factor = unsafe Float(Double(scale) * inverseNorm)
+        case .innerProduct: unsafe factor = scale
+        case .l2: unsafe factor = 2 * scale
+        }
+    }
+}

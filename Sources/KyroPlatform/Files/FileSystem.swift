@@ -1,0 +1,94 @@
+// The seam between the store and the disk. Everything durable goes through these two protocols, so
+// that tests can record the order of operations, inject failures and cut the power.
+
+/// What was asked of the file system.
+public enum FileOperation: String, Sendable, CaseIterable {
+    case open, create, read, write, sync, truncate, allocate, size, lock
+    case rename, unlink, list, makeDirectory, syncDirectory
+}
+
+/// The world refused: which call, on what, where, and why.
+public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
+    public let operation: FileOperation
+    public let path: String
+    public let offset: UInt64?
+    public let errno: Errno
+
+    public init(_ operation: FileOperation, _ path: String, offset: UInt64? = nil, _ errno: Errno) {
+        self.operation = operation
+        self.path = path
+        self.offset = offset
+        self.errno = errno
+    }
+
+    public var description: String {
+        let place = offset.map { " at offset \($0)" } ?? ""
+        return "\(operation.rawValue) of \(path)\(place) failed: \(errno)"
+    }
+}
+
+public enum OpenMode: Sendable {
+    /// Must exist.
+    case read
+    /// Must exist.
+    case readWrite
+    /// Made when missing, kept when there.
+    case readWriteOrCreate
+    /// Made; what was there is emptied.
+    case createEmpty
+}
+
+/// An open file. Closed when the last reference goes. Calls are positional, so that threads may
+/// share one; each retries EINTR and completes short transfers by itself.
+public protocol File: AnyObject, Sendable {
+    var path: String { get }
+    /// Up to `count` bytes; fewer only at the end of the file.
+    func read(at offset: UInt64, count: Int) throws(FileError) -> [UInt8]
+    /// All of `bytes[range]`, or an error after which any part of it may have been written.
+    func write(_ bytes: [UInt8], range: Range<Int>, at offset: UInt64) throws(FileError)
+    /// fdatasync(2). After an error nothing is known about what was written since the last
+    /// success, and asking again proves nothing (Rebello et al., USENIX ATC 2020).
+    func sync() throws(FileError)
+    func truncate(to byteCount: UInt64) throws(FileError)
+    /// Reserves the first `byteCount` bytes, which read as zero where they were not written.
+    func allocate(_ byteCount: UInt64) throws(FileError)
+    func size() throws(FileError) -> UInt64
+    /// flock(2), exclusive, without waiting. False when another open file holds it.
+    func lockExclusively() throws(FileError) -> Bool
+}
+
+extension File {
+    public func write(_ bytes: [UInt8], at offset: UInt64) throws(FileError) {
+        try write(bytes, range: 0..<bytes.count, at: offset)
+    }
+
+    /// The whole file. For files known to be small.
+    public func readAll() throws(FileError) -> [UInt8] {
+        try read(at: 0, count: Int(clamping: try size()))
+    }
+}
+
+public protocol FileSystem: AnyObject, Sendable {
+    func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File
+    /// Replaces what was at `target`, atomically for readers; durable after `syncDirectory`.
+    func rename(_ path: String, to target: String) throws(FileError)
+    func unlink(_ path: String) throws(FileError)
+    /// Names in a directory, sorted, without "." and "..".
+    func list(_ path: String) throws(FileError) -> [String]
+    /// Makes one directory; one that is there is fine.
+    func makeDirectory(_ path: String) throws(FileError)
+    /// fsync(2) of a directory: its entries survive power loss.
+    func syncDirectory(_ path: String) throws(FileError)
+}
+
+extension FileSystem {
+    /// Opens what may be missing.
+    public func openIfPresent(_ path: String, _ mode: OpenMode) throws(FileError) -> (any File)? {
+        do {
+            return try open(path, mode)
+        } catch {
+            if error.errno == .notFound { return nil }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,59 @@
+// Chance as a parameter: the kernel's, or a seeded one that a test can repeat.
+import CLinux
+import Glibc
+import Synchronization
+
+public protocol RandomSource: AnyObject, Sendable {
+    func next() -> UInt64
+}
+
+extension RandomSource {
+    /// `count` bytes.
+    public func bytes(count: Int) -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(count)
+        while result.count < count {
+            var word = next()
+            for _ in 0..<min(8, count - result.count) {
+                result.append(UInt8(truncatingIfNeeded: word))
+                word >>= 8
+            }
+        }
+        return result
+    }
+}
+
+/// getrandom(2), which cannot fail for up to 256 bytes once the kernel's pool is ready.
+public final class SystemRandomSource: RandomSource {
+    public init() {}
+
+    public func next() -> UInt64 {
+        var word: UInt64 = 0
+        var count = -1
+        repeat {
+            count = unsafe withUnsafeMutableBytes(of: &word) { target in
+                unsafe getrandom(target.baseAddress, target.count, 0)
+            }
+        } while count < 0 && errno == EINTR
+        precondition(count == 8, "getrandom gave \(count) bytes of 8")
+        return word
+    }
+}
+
+/// SplitMix64 (Steele, Lea & Flood 2014, figure 17).
+public final class SeededRandomSource: RandomSource {
+    private let state: Mutex<UInt64>
+
+    public init(seed: UInt64) { state = Mutex(seed) }
+
+    public func next() -> UInt64 {
+        let counter = state.withLock { state -> UInt64 in
+            state &+= 0x9E37_79B9_7F4A_7C15
+            return state
+        }
+        var word = counter
+        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
+        return word ^ (word >> 31)
+    }
+}

@@ -1,0 +1,60 @@
+// The server: an engine, its services, and the transport that carries them.
+import KyroEngine
+import KyroHTTP2
+import KyroModel
+import KyroPlatform
+
+public struct ServerOptions: Sendable {
+    public var engine: EngineConfiguration
+    public var transport = ServerTransportConfiguration()
+    /// Time that calls under way get when the server stops.
+    public var drainMillis = 10_000
+    public var version: String
+
+    public init(engine: EngineConfiguration, version: String) {
+        self.engine = engine
+        self.version = version
+        transport.http2.messageBytesMax = Limits.messageBytesMax
+    }
+}
+
+/// Start it, wait for a signal, stop it.
+public final class KyroServer: Sendable {
+    private let engine: Engine
+    private let pool: WorkerPool
+    private let health: HealthBoard
+    private let transport: Server
+    private let drainMillis: Int
+
+    /// Opens the data directory; recovery goes on in the background.
+    public init(_ options: ServerOptions) throws(KyroError) {
+        drainMillis = options.drainMillis
+        let health = HealthBoard()
+        self.health = health
+        engine = try Engine(
+            options.engine, hashSeed: SystemRandomSource().next(),
+            notice: { Log.warning($0) }, whenServing: { health.setServing() })
+        pool = WorkerPool(
+            name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
+        let connections = ConnectionCounter()
+        transport = Server(
+            configuration: options.transport,
+            dispatcher: MethodTable(
+                context: ServiceContext(
+                    engine: engine, pool: pool, health: health, version: options.version,
+                    connectionCount: { connections.count })))
+        connections.observe(transport)
+    }
+
+    /// - Returns: the port, which the kernel chose if it was zero.
+    public func start() throws(SocketError) -> UInt16 { try transport.start() }
+
+    /// Refuses new calls, finishes those under way, seals the logs.
+    public func stop() {
+        health.setDraining()
+        transport.drain(timeoutMillis: drainMillis)
+        transport.join()
+        pool.stop()
+        engine.close()
+    }
+}

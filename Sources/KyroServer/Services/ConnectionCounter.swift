@@ -1,0 +1,14 @@
+// Lets the status service see the transport that is made after it.
+import Synchronization
+
+final class ConnectionCounter: Sendable {
+    private struct Observed: Sendable {
+        weak var server: Server?
+    }
+
+    private let observed = Mutex(Observed())
+
+    func observe(_ server: Server) { observed.withLock { $0.server = server } }
+
+    var count: Int { observed.withLock { $0.server?.connectionCount ?? 0 } }
+}

@@ -1,0 +1,113 @@
+// grpc.health.v1.Health.
+import KyroHTTP2
+import KyroModel
+import KyroWire
+import Synchronization
+
+/// What health says, and who wants to hear when it changes.
+///
+/// Serving means: recovery is done and the server is not draining. Every service of the server has
+/// the same state; "" stands for the server as a whole.
+final class HealthBoard: Sendable {
+    private struct State {
+        var isServing = false
+        var isDraining = false
+        var watchers: [Int: @Sendable (HealthCheckResponse.ServingStatus) -> Void] = [:]
+        var nextWatcher = 0
+    }
+
+    static let services: Set<String> = [
+        "", "kyrodb.v2.Collections", "kyrodb.v2.Ingest", "kyrodb.v2.Search",
+        "kyrodb.v2.Operations", "grpc.health.v1.Health",
+    ]
+
+    private let state = Mutex(State())
+
+    var isDraining: Bool { state.withLock { $0.isDraining } }
+
+    func status(of service: String) -> HealthCheckResponse.ServingStatus {
+        guard Self.services.contains(service) else { return .serviceUnknown }
+        return state.withLock { $0.isServing && !$0.isDraining ? .serving : .notServing }
+    }
+
+    func setServing() { change { $0.isServing = true } }
+    func setDraining() { change { $0.isDraining = true } }
+
+    private func change(_ body: (inout State) -> Void) {
+        let (watchers, status): ([@Sendable (HealthCheckResponse.ServingStatus) -> Void], HealthCheckResponse.ServingStatus) =
+            state.withLock {
+                body(&$0)
+                let isUp = $0.isServing && !$0.isDraining
+                return (Array($0.watchers.values), isUp ? .serving : .notServing)
+            }
+        for watcher in watchers { watcher(status) }
+    }
+
+    func watch(_ watcher: @escaping @Sendable (HealthCheckResponse.ServingStatus) -> Void) -> Int {
+        state.withLock {
+            $0.nextWatcher += 1
+            $0.watchers[$0.nextWatcher] = watcher
+            return $0.nextWatcher
+        }
+    }
+
+    func unwatch(_ id: Int) { state.withLock { $0.watchers[id] = nil } }
+
+    @Sendable func check(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            let request = try HealthCheckRequest.decode(wire: message)
+            let status = status(of: request.service)
+            guard status != .serviceUnknown else {
+                throw KyroError(
+                    code: .notFound, reason: "SERVICE_UNKNOWN",
+                    message: "this server has no service \"\(request.service)\"")
+            }
+            reply.succeed(HealthCheckResponse(status: status).encodeWire())
+        } catch {
+            reply.fail(error)
+        }
+    }
+}
+
+/// Sends the state at once and again whenever it changes.
+final class HealthWatchHandler: CallHandler {
+    private let board: HealthBoard
+    private let reply: Reply
+    private var watcher: Int?
+    private var last: HealthCheckResponse.ServingStatus?
+    private var request: [UInt8]?
+
+    init(_ board: HealthBoard, call: ServerCall) {
+        self.board = board
+        reply = Reply(call)
+    }
+
+    func receive(_ message: [UInt8], call: ServerCall) { request = message }
+
+    func halfClosed(call: ServerCall) {
+        do throws(KyroError) {
+            let request = try HealthCheckRequest.decode(wire: request ?? [])
+            let handler = LoopBound(self)
+            let service = request.service
+            watcher = board.watch { [reply, board] _ in
+                reply.onLoop { handler.value.send(board.status(of: service), $0) }
+            }
+            send(board.status(of: service), call)
+        } catch {
+            call.finish(GRPCStatus(error))
+        }
+    }
+
+    func writable(call: ServerCall) {}
+
+    func closed(call: ServerCall) {
+        if let watcher { board.unwatch(watcher) }
+        watcher = nil
+    }
+
+    private func send(_ status: HealthCheckResponse.ServingStatus, _ call: ServerCall) {
+        guard !call.isFinished, status != last else { return }
+        last = status
+        call.send(HealthCheckResponse(status: status).encodeWire())
+    }
+}

@@ -1,0 +1,200 @@
+// kyrodb.v2.Ingest: the unary write, and the stream with credits.
+import KyroEngine
+import KyroHTTP2
+import KyroModel
+import KyroStore
+import KyroWire
+
+struct IngestService: Sendable {
+    private let context: ServiceContext
+
+    init(_ context: ServiceContext) { self.context = context }
+
+    @Sendable func write(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            let request = try WriteRequest.decode(wire: message)
+            context.engine.write(request, byteCount: message.count) { result in
+                reply.complete(result.map { $0.encodeWire() })
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+}
+
+/// One ingest stream, on its loop.
+///
+/// The client may have `grantedBytes` of messages sent in total; every acknowledgement grants what
+/// its batch took. What waits here and in the shards' queues is therefore bounded, and a client
+/// that sends more is ended. Batches enter the queues in the order in which they came: the next
+/// waits until the one before has its place.
+final class IngestStreamHandler: CallHandler {
+    private enum Phase {
+        case waitingForOpen
+        case opening(StreamOpen)
+        case open(StreamOpen)
+        case ended
+    }
+
+    private struct Waiting {
+        var batch: StreamBatch
+        var byteCount: Int
+    }
+
+    private let context: ServiceContext
+    private let reply: Reply
+    private var phase = Phase.waitingForOpen
+    private var receivedBytes = 0
+    private var grantedBytes = Limits.streamCreditBytes
+    private var waiting: [Waiting] = []
+    private var isQueueing = false
+    private var unacknowledged = 0
+    private var isHalfClosed = false
+
+    init(_ context: ServiceContext, call: ServerCall) {
+        self.context = context
+        reply = Reply(call)
+    }
+
+    func receive(_ message: [UInt8], call: ServerCall) {
+        if case .ended = phase { return }
+        receivedBytes += message.count
+        guard receivedBytes <= grantedBytes else {
+            return end(
+                call,
+                KyroError(
+                    .creditExceeded,
+                    "the stream has sent \(receivedBytes) bytes; its credit is \(grantedBytes): "
+                        + "wait for acknowledgements before sending more"))
+        }
+        do throws(KyroError) {
+            switch (phase, try StreamRequest.decode(wire: message)) {
+            case (.waitingForOpen, .open(let open)): begin(open)
+            case (.waitingForOpen, .batch):
+                throw .invalid("batch", "came first; a stream begins with open")
+            case (.opening, .open), (.open, .open):
+                throw .invalid("open", "came twice; a stream has one")
+            case (.opening, .batch(let batch)), (.open, .batch(let batch)):
+                guard batch.clientSequence > 0 else {
+                    throw .invalid("batch.client_seq", "is 0; it must be at least 1")
+                }
+                waiting.append(Waiting(batch: batch, byteCount: message.count))
+                queueNext()
+            case (.ended, _): return
+            }
+        } catch {
+            end(call, error)
+        }
+    }
+
+    func halfClosed(call: ServerCall) {
+        isHalfClosed = true
+        finishIfDone(call)
+    }
+
+    func writable(call: ServerCall) {}
+
+    func closed(call: ServerCall) {
+        phase = .ended
+        waiting.removeAll()
+    }
+
+    private func begin(_ open: StreamOpen) {
+        phase = .opening(open)
+        let handler = LoopBound(self)
+        context.engine.openStream(open) { [reply] result in
+            reply.onLoop { handler.value.opened(result, call: $0) }
+        }
+    }
+
+    private func opened(_ result: Result<UInt64, KyroError>, call: ServerCall) {
+        guard case .opening(let open) = phase else { return }
+        switch result {
+        case .failure(let error): end(call, error)
+        case .success(let lastClientSequence):
+            phase = .open(open)
+            let opened = StreamOpened(
+                lastClientSequence: lastClientSequence,
+                creditBytes: UInt64(Limits.streamCreditBytes))
+            call.send(StreamResponse.opened(opened).encodeWire())
+            queueNext()
+            finishIfDone(call)
+        }
+    }
+
+    private func queueNext() {
+        guard case .open(let open) = phase, !isQueueing, !waiting.isEmpty else { return }
+        isQueueing = true
+        unacknowledged += 1
+        let next = waiting.removeFirst()
+        let handler = LoopBound(self)
+        let clientSequence = next.batch.clientSequence
+        context.engine.write(
+            WriteRequest(
+                scope: open.scope, mutations: next.batch.mutations,
+                createIfMissing: open.createIfMissing),
+            producer: ProducerMark(id: open.producer, clientSequence: clientSequence),
+            byteCount: next.byteCount,
+            onQueued: { [reply] in
+                reply.onLoop { _ in
+                    handler.value.isQueueing = false
+                    handler.value.queueNext()
+                }
+            },
+            completion: { [reply] result in
+                reply.onLoop {
+                    handler.value.acknowledge(
+                        result, clientSequence: clientSequence, byteCount: next.byteCount, call: $0)
+                }
+            })
+    }
+
+    private func acknowledge(
+        _ result: Result<WriteResponse, KyroError>, clientSequence: UInt64, byteCount: Int,
+        call: ServerCall
+    ) {
+        if case .ended = phase { return }
+        unacknowledged -= 1
+        switch result {
+        case .failure(let error): return end(call, error)
+        case .success(let response):
+            grantedBytes += byteCount
+            let engine = context.engine
+            let errors = response.outcomes.enumerated().compactMap {
+                index, outcome -> StreamAck.IndexedError? in
+                guard case .failed(let error) = outcome else { return nil }
+                return StreamAck.IndexedError(index: UInt32(index), error: error)
+            }
+            let ack = StreamAck(
+                clientSequence: clientSequence,
+                durable: engine.isSyncedBeforeAcknowledgement ? response.seq : engine.durable,
+                searchable: response.seq, errors: errors, creditBytes: UInt64(byteCount),
+                isDuplicate: !response.outcomes.isEmpty
+                    && response.outcomes.allSatisfy { $0 == .duplicate })
+            call.send(StreamResponse.ack(ack).encodeWire())
+        }
+        finishIfDone(call)
+    }
+
+    private func finishIfDone(_ call: ServerCall) {
+        guard isHalfClosed, unacknowledged == 0, waiting.isEmpty else { return }
+        if case .opening = phase { return }
+        phase = .ended
+        call.finish(.success)
+    }
+
+    private func end(_ call: ServerCall, _ error: KyroError) {
+        phase = .ended
+        waiting.removeAll()
+        call.finish(GRPCStatus(error))
+    }
+}
+
+/// Carries a loop's object through a closure that another thread may own.
+///
+/// `@unchecked Sendable`: `value` is touched on its loop only, inside `Reply.onLoop`.
+struct LoopBound<Value: AnyObject>: @unchecked Sendable {
+    let value: Value
+
+    init(_ value: Value) { self.value = value }
+}

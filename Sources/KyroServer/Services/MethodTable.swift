@@ -1,0 +1,68 @@
+// From a path to what answers it.
+import KyroEngine
+import KyroHTTP2
+import KyroModel
+import KyroPlatform
+import KyroWire
+
+/// Every method of every service. Read-only after its construction, so that all loops share it.
+final class MethodTable: CallDispatcher {
+    private typealias MakeHandler = @Sendable (ServerCall) -> any CallHandler
+
+    private let methods: [String: MakeHandler]
+
+    init(context: ServiceContext) {
+        let collections = CollectionsService(context)
+        let ingest = IngestService(context)
+        let search = SearchService(context)
+        let operations = OperationsService(context)
+        let health = context.health
+        methods = [
+            "/kyrodb.v2.Collections/Create": { _ in UnaryHandler(collections.create) },
+            "/kyrodb.v2.Collections/Describe": { _ in UnaryHandler(collections.describe) },
+            "/kyrodb.v2.Collections/List": { _ in UnaryHandler(collections.list) },
+            "/kyrodb.v2.Collections/Drop": { _ in UnaryHandler(collections.drop) },
+            "/kyrodb.v2.Ingest/Write": { _ in UnaryHandler(ingest.write) },
+            "/kyrodb.v2.Ingest/Stream": { IngestStreamHandler(context, call: $0) },
+            "/kyrodb.v2.Search/Search": { _ in UnaryHandler(search.search) },
+            "/kyrodb.v2.Search/SearchMany": { SearchManyHandler(context, call: $0) },
+            "/kyrodb.v2.Search/Lookup": { _ in UnaryHandler(search.lookup) },
+            "/kyrodb.v2.Search/Scan": { ScanHandler(context, call: $0) },
+            "/kyrodb.v2.Operations/Status": { _ in UnaryHandler(operations.status) },
+            "/kyrodb.v2.Operations/Snapshot": { _ in UnaryHandler(operations.snapshot) },
+            "/kyrodb.v2.Operations/Flush": { _ in UnaryHandler(operations.flush) },
+            "/grpc.health.v1.Health/Check": { _ in UnaryHandler(health.check) },
+            "/grpc.health.v1.Health/Watch": { HealthWatchHandler(health, call: $0) },
+        ]
+    }
+
+    func handler(for call: ServerCall) -> (any CallHandler)? { methods[call.path]?(call) }
+}
+
+/// What the services share.
+struct ServiceContext: Sendable {
+    let engine: Engine
+    let pool: WorkerPool
+    let health: HealthBoard
+    let version: String
+    let connectionCount: @Sendable () -> Int
+
+    /// Distances that a search may cost and still run on its loop: about half a millisecond.
+    static let inlineCostMax = 6_000
+
+    /// Runs `work` here when it is short and the loop has nothing else to do, on the pool otherwise.
+    func run(
+        cost: Int, on call: ServerCall, orFail reply: Reply,
+        _ work: @escaping @Sendable () -> Void
+    ) {
+        if cost <= Self.inlineCostMax, !(cost > Self.inlineCostMax / 8 && call.loop.hasOtherReadyWork)
+        {
+            return work()
+        }
+        guard pool.submit(work) else {
+            return reply.fail(
+                KyroError(
+                    .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50))
+        }
+    }
+}

@@ -1,0 +1,44 @@
+// kyrodb.v2.Operations.
+import KyroEngine
+import KyroModel
+import KyroPlatform
+import KyroWire
+
+struct OperationsService: Sendable {
+    private let context: ServiceContext
+
+    init(_ context: ServiceContext) { self.context = context }
+
+    @Sendable func status(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            _ = try StatusRequest.decode(wire: message)
+        } catch {
+            return reply.fail(error)
+        }
+        var status = context.engine.status()
+        if context.health.isDraining { status.state = .draining }
+        status.version = context.version
+        status.connections = UInt32(clamping: context.connectionCount())
+        status.residentBytes = ProcessMemory.residentBytes
+        status.kernels = context.engine.kernels
+        reply.succeed(status.encodeWire())
+    }
+
+    @Sendable func snapshot(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            _ = try SnapshotRequest.decode(wire: message)
+        } catch {
+            return reply.fail(error)
+        }
+        context.engine.snapshot { result in reply.complete(result.map { $0.encodeWire() }) }
+    }
+
+    @Sendable func flush(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            _ = try FlushRequest.decode(wire: message)
+        } catch {
+            return reply.fail(error)
+        }
+        context.engine.flush { result in reply.complete(result.map { $0.encodeWire() }) }
+    }
+}

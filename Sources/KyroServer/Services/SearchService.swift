@@ -1,0 +1,226 @@
+// kyrodb.v2.Search: the unary methods and the two that stream.
+import KyroEngine
+import KyroHTTP2
+import KyroModel
+import KyroWire
+
+struct SearchService: Sendable {
+    private let context: ServiceContext
+
+    init(_ context: ServiceContext) { self.context = context }
+
+    @Sendable func search(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            let request = try SearchRequest.decode(wire: message)
+            let engine = context.engine
+            let cancellation = call.cancellation
+            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) {
+                do throws(KyroError) {
+                    let response = try engine.search(request, cancellation: cancellation)
+                    reply.succeed(response.encodeWire())
+                } catch {
+                    reply.fail(error)
+                }
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    @Sendable func lookup(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            let request = try LookupRequest.decode(wire: message)
+            let engine = context.engine
+            let cancellation = call.cancellation
+            // A document costs about as much as 30 distances to find and encode.
+            let cost = engine.mustWait(for: request.minSeq) ? .max : 30 * request.ids.count
+            context.run(cost: cost, on: call, orFail: reply) {
+                do throws(KyroError) {
+                    let response = try engine.lookup(request, cancellation: cancellation)
+                    reply.succeed(response.encodeWire())
+                } catch {
+                    reply.fail(error)
+                }
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+}
+
+/// Searches as they come, answers as they are ready; the tag tells which is which.
+final class SearchManyHandler: CallHandler {
+    /// Searches of one stream under way at once; beyond it the client's window closes.
+    private static let inFlightMax = 64
+    /// Answers waiting for the client; beyond it too.
+    private static let queuedBytesMax = 1 << 20
+
+    private let context: ServiceContext
+    private let reply: Reply
+    private var inFlight = 0
+    private var isHalfClosed = false
+    private var isPaused = false
+
+    init(_ context: ServiceContext, call: ServerCall) {
+        self.context = context
+        reply = Reply(call)
+    }
+
+    func receive(_ message: [UInt8], call: ServerCall) {
+        let request: SearchManyRequest
+        do throws(KyroError) {
+            request = try SearchManyRequest.decode(wire: message)
+        } catch {
+            return call.finish(GRPCStatus(error))
+        }
+        inFlight += 1
+        let engine = context.engine
+        let cancellation = call.cancellation
+        let handler = LoopBound(self)
+        let work: @Sendable () -> Void = { [reply] in
+            let result: Result<SearchResponse, KyroError>
+            do throws(KyroError) {
+                result = .success(try engine.search(request.search, cancellation: cancellation))
+            } catch {
+                result = .failure(error)
+            }
+            let answer = SearchManyResponse(tag: request.tag, result: result).encodeWire()
+            reply.onLoop { handler.value.answered(answer, call: $0) }
+        }
+        if engine.estimatedCost(request.search) <= ServiceContext.inlineCostMax,
+            !call.loop.hasOtherReadyWork
+        {
+            work()
+        } else if !context.pool.submit(work) {
+            let error = KyroError(
+                .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50)
+            let answer = SearchManyResponse(tag: request.tag, result: .failure(error))
+            answered(answer.encodeWire(), call: call)
+        }
+        pauseIfFull(call)
+    }
+
+    func halfClosed(call: ServerCall) {
+        isHalfClosed = true
+        if inFlight == 0 { call.finish(.success) }
+    }
+
+    func writable(call: ServerCall) { resumeIfRoom(call) }
+    func closed(call: ServerCall) {}
+
+    private func answered(_ answer: [UInt8], call: ServerCall) {
+        inFlight -= 1
+        call.send(answer)
+        if isHalfClosed, inFlight == 0 { return call.finish(.success) }
+        resumeIfRoom(call)
+    }
+
+    private func pauseIfFull(_ call: ServerCall) {
+        guard !isPaused, isFull(call) else { return }
+        isPaused = true
+        call.pauseReading()
+    }
+
+    private func resumeIfRoom(_ call: ServerCall) {
+        guard isPaused, !isFull(call) else { return }
+        isPaused = false
+        call.resumeReading()
+    }
+
+    private func isFull(_ call: ServerCall) -> Bool {
+        inFlight >= Self.inFlightMax || call.queuedBytes >= Self.queuedBytesMax
+    }
+}
+
+/// Streams documents as fast as the client takes them: the next piece is made when the last has
+/// left for the socket.
+final class ScanHandler: CallHandler {
+    private static let pieceBytes = 256 << 10
+    private static let queuedBytesMax = 1 << 20
+
+    private let context: ServiceContext
+    private let reply: Reply
+    private var message: [UInt8]?
+    private var cursor: CursorBox?
+    private var isProducing = false
+
+    /// `@unchecked Sendable`: one piece is made at a time, `isProducing` sees to it.
+    private final class CursorBox: @unchecked Sendable {
+        let cursor: ScanCursor
+        init(_ cursor: ScanCursor) { self.cursor = cursor }
+    }
+
+    init(_ context: ServiceContext, call: ServerCall) {
+        self.context = context
+        reply = Reply(call)
+    }
+
+    func receive(_ message: [UInt8], call: ServerCall) {
+        guard self.message == nil else {
+            return call.finish(
+                GRPCStatus(KyroError(.malformedMessage, "a scan takes one message; a second came")))
+        }
+        self.message = message
+    }
+
+    func halfClosed(call: ServerCall) {
+        guard let message else {
+            return call.finish(
+                GRPCStatus(KyroError(.malformedMessage, "a scan takes one message; none came")))
+        }
+        let engine = context.engine
+        let cancellation = call.cancellation
+        let handler = LoopBound(self)
+        isProducing = true
+        submit(call) { [reply] in
+            do throws(KyroError) {
+                let request = try ScanRequest.decode(wire: message)
+                let box = CursorBox(try engine.scan(request, cancellation: cancellation))
+                reply.onLoop {
+                    handler.value.cursor = box
+                    handler.value.isProducing = false
+                    handler.value.produce($0)
+                }
+            } catch {
+                reply.fail(error)
+            }
+        }
+    }
+
+    func writable(call: ServerCall) { produce(call) }
+
+    func closed(call: ServerCall) { cursor = nil }
+
+    private func produce(_ call: ServerCall) {
+        guard let cursor, !isProducing, !call.isFinished, call.queuedBytes < Self.queuedBytesMax
+        else { return }
+        isProducing = true
+        let handler = LoopBound(self)
+        submit(call) { [reply] in
+            do throws(KyroError) {
+                let piece = try cursor.cursor.next(bytesMax: Self.pieceBytes)?.encodeWire()
+                reply.onLoop {
+                    handler.value.isProducing = false
+                    handler.value.deliver(piece, $0)
+                }
+            } catch {
+                reply.fail(error)
+            }
+        }
+    }
+
+    private func deliver(_ piece: [UInt8]?, _ call: ServerCall) {
+        guard let piece else { return call.finish(.success) }
+        call.send(piece)
+        produce(call)
+    }
+
+    private func submit(_ call: ServerCall, _ work: @escaping @Sendable () -> Void) {
+        if !context.pool.submit(work) {
+            reply.fail(
+                KyroError(
+                    .queueFull, "too many requests are waiting; resume the scan by its token",
+                    retryAfterMillis: 50))
+        }
+    }
+}

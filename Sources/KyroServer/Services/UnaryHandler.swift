@@ -1,0 +1,35 @@
+// Calls with one request message and one answer.
+import KyroHTTP2
+import KyroModel
+
+/// Collects the one message and runs the method when the client has ended its side.
+final class UnaryHandler: CallHandler {
+    typealias Method = (_ message: [UInt8], _ call: ServerCall, _ reply: Reply) -> Void
+
+    private let method: Method
+    private var message: [UInt8]?
+
+    init(_ method: @escaping Method) { self.method = method }
+
+    func receive(_ message: [UInt8], call: ServerCall) {
+        guard self.message == nil else {
+            let error = KyroError(
+                .malformedMessage, "\(call.path) takes one message; a second one came")
+            return call.finish(GRPCStatus(error))
+        }
+        self.message = message
+    }
+
+    func halfClosed(call: ServerCall) {
+        guard let message else {
+            let error = KyroError(
+                .malformedMessage, "\(call.path) takes one message; none came")
+            return call.finish(GRPCStatus(error))
+        }
+        self.message = nil
+        method(message, call, Reply(call))
+    }
+
+    func writable(call: ServerCall) {}
+    func closed(call: ServerCall) {}
+}

@@ -1,0 +1,270 @@
+// One client: its socket, its session, its calls. Lives and dies on its loop.
+import KyroHTTP2
+import KyroModel
+import KyroPlatform
+
+final class Connection: LoopChannel {
+    let session: ServerSession
+    private let fd: Int32
+    private let loop: EventLoop
+    private let configuration: ServerTransportConfiguration
+    private let dispatcher: any CallDispatcher
+    /// Called once, after the socket is closed.
+    private let onClose: (Connection) -> Void
+
+    private var registration: LoopRegistration?
+    private var isClosed = false
+    private var isProcessing = false
+    private var isFlushScheduled = false
+    /// The socket took less than was offered: the loop tells when it takes more.
+    private var isWriteBlocked = false
+    private var isReadStopped = false
+
+    private let openedNanos: UInt64
+    private var lastReceivedNanos: UInt64
+    private var lastActiveNanos: UInt64
+    private var hasSeenRequest = false
+    private var watchdog: LoopTimer?
+    private static let keepalivePing = Array("kyroping".utf8)
+
+    init(
+        fd: Int32, loop: EventLoop, configuration: ServerTransportConfiguration,
+        dispatcher: any CallDispatcher, onClose: @escaping (Connection) -> Void
+    ) {
+        self.fd = fd
+        self.loop = loop
+        self.configuration = configuration
+        self.dispatcher = dispatcher
+        self.onClose = onClose
+        session = ServerSession(configuration: configuration.http2)
+        openedNanos = loop.nowNanos
+        lastReceivedNanos = loop.nowNanos
+        lastActiveNanos = loop.nowNanos
+    }
+
+    func start() {
+        do {
+            registration = try loop.register(fd: fd, channel: self)
+        } catch {
+            Log.warning("a connection could not be watched", ["error": error])
+            close()
+            return
+        }
+        armWatchdog()
+        flush()
+    }
+
+    // MARK: the socket
+
+    func ready(_ readiness: LoopReadiness) {
+        if isClosed { return }
+        if readiness.contains(.writable) { isWriteBlocked = false }
+        if readiness.contains(.hungUp), isReadStopped { return close() }
+        if !isReadStopped, !readiness.isDisjoint(with: [.readable, .hungUp]) { readSocket() }
+        if !isClosed { flush() }
+    }
+
+    private func readSocket() {
+        // Bounded, so that one fast client does not keep the loop from the others.
+        for _ in 0..<4 {
+            switch Socket.read(fd, into: &loop.scratch) {
+            case .bytes(let count):
+                lastReceivedNanos = loop.nowNanos
+                receive(count)
+                if isClosed || count < loop.scratch.count { return }
+            case .wouldBlock:
+                return
+            case .endOfStream, .failed:
+                return close()
+            }
+        }
+    }
+
+    private func receive(_ count: Int) {
+        do {
+            try session.receive(loop.scratch, count: count)
+        } catch {
+            Log.debug("a client broke the protocol", ["error": error])
+            return close()
+        }
+        processEvents()
+    }
+
+    /// Output is made at the end of the turn, unless this connection is being served right now.
+    func scheduleFlush() {
+        guard !isProcessing, !isFlushScheduled, !isClosed else { return }
+        isFlushScheduled = true
+        loop.atTurnEnd { [self] in
+            isFlushScheduled = false
+            if !isClosed { flush() }
+        }
+    }
+
+    private func flush() {
+        repeat {
+            processEvents()
+            if isClosed { return }
+            if isWriteBlocked { break }
+            do {
+                try session.produce()
+            } catch {
+                return close()
+            }
+            guard session.outputOffset < session.output.count else {
+                if session.hasEvents { continue }
+                break
+            }
+            switch Socket.write(fd, session.output, from: session.outputOffset) {
+            case .bytes(let count):
+                session.outputWritten(count)
+                if session.outputOffset < session.output.count { isWriteBlocked = true }
+            case .wouldBlock:
+                isWriteBlocked = true
+            case .endOfStream, .failed:
+                return close()
+            }
+        } while true
+        if session.isFinished { return close() }
+        updateInterest()
+    }
+
+    private var interest: (readable: Bool, writable: Bool) = (true, false)
+
+    private func updateInterest() {
+        isReadStopped = isWriteBlocked && session.queuedBytes > configuration.queuedBytesMax
+        let wanted = (readable: !isReadStopped, writable: isWriteBlocked)
+        guard let registration, wanted != interest else { return }
+        interest = wanted
+        loop.update(registration, readable: wanted.readable, writable: wanted.writable)
+    }
+
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        if let registration { loop.unregister(registration) }
+        registration = nil
+        if let watchdog { loop.cancel(watchdog) }
+        watchdog = nil
+        Socket.close(fd)
+        session.connectionLost()
+        while let event = session.nextEvent() {
+            if case .closed(let stream) = event { endCall(of: stream) }
+        }
+        onClose(self)
+    }
+
+    // MARK: calls
+
+    private func processEvents() {
+        guard !isProcessing else { return }
+        isProcessing = true
+        defer { isProcessing = false }
+        while !isClosed, let event = session.nextEvent() {
+            loop.backlog = session.pendingCount
+            handle(event)
+        }
+        loop.backlog = 0
+    }
+
+    private func call(of stream: HTTP2Stream) -> ServerCall? { stream.context as? ServerCall }
+
+    private func handle(_ event: ServerEvent) {
+        switch event {
+        case .request(let stream):
+            begin(stream)
+        case .message(let stream, let bytes):
+            guard let call = call(of: stream), let handler = call.handler else { return }
+            handler.receive(bytes, call: call)
+        case .halfClosed(let stream):
+            guard let call = call(of: stream), let handler = call.handler else { return }
+            handler.halfClosed(call: call)
+        case .writable(let stream):
+            guard let call = call(of: stream), let handler = call.handler else { return }
+            handler.writable(call: call)
+        case .failed(let stream, _):
+            call(of: stream)?.release(.cancelled)
+        case .closed(let stream):
+            endCall(of: stream)
+            lastActiveNanos = loop.nowNanos
+        case .goAway, .pong:
+            break
+        }
+    }
+
+    private func begin(_ stream: HTTP2Stream) {
+        hasSeenRequest = true
+        let call = ServerCall(stream: stream, connection: self, loop: loop)
+        stream.context = call
+        if let deadline = call.deadlineNanos {
+            guard deadline > EventLoop.monotonicNanos() else { return expire(call) }
+            call.deadlineTimer = loop.schedule(atNanos: deadline) { [weak call, weak self] in
+                guard let call, let self else { return }
+                self.expire(call)
+            }
+        }
+        call.handler = dispatcher.handler(for: call)
+        if call.handler == nil {
+            call.finish(
+                GRPCStatus(
+                    code: GRPCCode.unimplemented, message: "unknown method \(call.path)"))
+        }
+    }
+
+    private func expire(_ call: ServerCall) {
+        if call.isFinished, call.queuedBytes == 0 { return }
+        call.finish(
+            GRPCStatus(code: GRPCCode.deadlineExceeded, message: "the deadline has passed"))
+        // A status behind messages for which the client has no room would wait for ever.
+        if call.queuedBytes > 0 { session.reset(call.stream) }
+        call.release(.deadlineExceeded)
+        scheduleFlush()
+    }
+
+    private func endCall(of stream: HTTP2Stream) {
+        guard let call = call(of: stream) else { return }
+        stream.context = nil
+        call.release(call.isFinished && stream.closeCode == 0 ? nil : .cancelled)
+    }
+
+    // MARK: the connection's own life
+
+    /// Idle and silent connections, looked at now and then.
+    private func armWatchdog() {
+        let firstMillis = min(configuration.handshakeTimeoutMillis, configuration.keepaliveMillis)
+        let millis = hasSeenRequest ? configuration.keepaliveMillis : firstMillis
+        watchdog = loop.schedule(afterNanos: UInt64(millis) * 1_000_000) { [weak self] in
+            self?.watch()
+        }
+    }
+
+    private func watch() {
+        func passed(_ since: UInt64, _ millis: Int) -> Bool {
+            loop.nowNanos - min(since, loop.nowNanos) >= UInt64(millis) * 1_000_000
+        }
+        if !hasSeenRequest, passed(openedNanos, configuration.handshakeTimeoutMillis) {
+            return close()
+        }
+        if passed(lastReceivedNanos, 2 * configuration.keepaliveMillis) { return close() }
+        if configuration.idleTimeoutMillis > 0, session.streamCount == 0,
+            passed(lastActiveNanos, configuration.idleTimeoutMillis)
+        {
+            beginDrain()
+        } else if passed(lastReceivedNanos, configuration.keepaliveMillis) {
+            session.ping(Self.keepalivePing)
+        }
+        armWatchdog()
+        flush()
+    }
+
+    /// Calls go on; the client learns to open no more, and the socket closes behind the last.
+    func beginDrain() {
+        guard !isClosed else { return }
+        session.beginDrain()
+        loop.schedule(afterNanos: 1_000_000_000) { [weak self] in
+            guard let self, !self.isClosed else { return }
+            self.session.finishDrain()
+            self.flush()
+        }
+        flush()
+    }
+}

@@ -1,0 +1,107 @@
+// The boundary between the transport and the services: one call.
+import KyroHTTP2
+import KyroModel
+import KyroPlatform
+
+/// What a service method sees of a call. Lives on its loop and is touched only there; from other
+/// threads come back with `call.loop.execute { … }`.
+///
+/// `@unchecked Sendable`: only so that closures may carry it back to its loop.
+public final class ServerCall: @unchecked Sendable {
+    /// `/kyrodb.v2.Search/Search`
+    public let path: String
+    /// The request's, in wire order; `-bin` values are decoded.
+    public let metadata: GRPCMetadata
+    /// Set when the client resets the call or disconnects, and when its time is up.
+    public let cancellation = Cancellation()
+    /// From `grpc-timeout`, on the clock of `EventLoop.monotonicNanos`. The transport ends the call
+    /// with DEADLINE_EXCEEDED by itself.
+    public let deadlineNanos: UInt64?
+    public let loop: EventLoop
+
+    let stream: HTTP2Stream
+    weak var connection: Connection?
+    var handler: CallHandler?
+    var deadlineTimer: LoopTimer?
+    public private(set) var isFinished = false
+
+    init(stream: HTTP2Stream, connection: Connection, loop: EventLoop) {
+        path = stream.path
+        metadata = stream.metadata
+        deadlineNanos = stream.timeoutNanos.map { nanos in
+            let (sum, overflow) = EventLoop.monotonicNanos().addingReportingOverflow(nanos)
+            return overflow ? .max : sum
+        }
+        self.stream = stream
+        self.connection = connection
+        self.loop = loop
+    }
+
+    /// Optional, before the first message.
+    public func sendInitialMetadata(_ metadata: GRPCMetadata) {
+        guard !isFinished, let connection else { return }
+        connection.session.sendInitialMetadata(metadata, on: stream)
+        connection.scheduleFlush()
+    }
+
+    /// Queues one message. Dropped after `finish` and after the call was cancelled.
+    public func send(_ message: [UInt8]) {
+        guard !isFinished, let connection else { return }
+        connection.session.send(message, on: stream)
+        connection.scheduleFlush()
+    }
+
+    /// Ends the call behind the messages queued. The first one counts.
+    public func finish(_ status: GRPCStatus, trailers: GRPCMetadata = []) {
+        guard !isFinished, let connection else { return }
+        isFinished = true
+        connection.session.finish(stream, status, trailers: trailers)
+        connection.scheduleFlush()
+    }
+
+    /// Bytes accepted by `send` that wait for the client's window: they are not yet in the output
+    /// of the connection, which holds at most `HTTP2Configuration.outputBytesMax` besides.
+    public var queuedBytes: Int { stream.queuedBytes }
+
+    /// Stops taking request messages: the client's window is not reopened.
+    public func pauseReading() {
+        guard !isFinished else { return }
+        connection?.session.pauseReading(stream)
+    }
+
+    public func resumeReading() {
+        guard !isFinished, let connection, stream.isReadingPaused else { return }
+        connection.session.resumeReading(stream)
+        connection.scheduleFlush()
+    }
+
+    /// The call is over for its handler, whatever is still on its way to the client.
+    func release(_ cause: Cancellation.Cause?) {
+        if let cause { cancellation.cancel(cause) }
+        isFinished = true
+        if let deadlineTimer { loop.cancel(deadlineTimer) }
+        deadlineTimer = nil
+        guard let handler else { return }
+        self.handler = nil
+        handler.closed(call: self)
+    }
+}
+
+/// Serves one call; called on the call's loop.
+public protocol CallHandler: AnyObject {
+    /// Each request message, in order.
+    func receive(_ message: [UInt8], call: ServerCall)
+    /// The client ended its side.
+    func halfClosed(call: ServerCall)
+    /// `queuedBytes` fell to the low-water mark.
+    func writable(call: ServerCall)
+    /// Cancelled, disconnected, failed or finished; comes exactly once. Release things.
+    func closed(call: ServerCall)
+}
+
+public protocol CallDispatcher: Sendable {
+    /// nil: no such method; the call ends with UNIMPLEMENTED.
+    ///
+    /// A handler may also `finish` the call here, and return nil.
+    func handler(for call: ServerCall) -> CallHandler?
+}

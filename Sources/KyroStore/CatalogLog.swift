@@ -1,0 +1,203 @@
+// The catalog's log: one growing file in the bytes of LogFormat.swift, synced with every change, and
+// written anew as the shortest list of records when it has grown well past that.
+import KyroBytes
+import KyroPlatform
+
+/// One thread at a time.
+///
+/// `@unchecked Sendable`: the caller, the engine's catalog, holds a lock around every call.
+public final class CatalogLog: @unchecked Sendable {
+    /// Below this the file is never written anew.
+    static let compactionBytesMin: UInt64 = 1 << 20
+
+    private let path: String
+    private let directory: String
+    private let fileSystem: any FileSystem
+    private let identity: LogIdentity
+    private var file: any File
+    private var header: SegmentHeader
+    private var offset = 0
+    private var chain: UInt32 = 0
+    private var lsn = LSN.zero
+    private var failure: String?
+    /// Bytes after the last writing anew.
+    private var compactedBytes: UInt64 = 0
+    public private(set) var state = CatalogState()
+    /// The cut tail of an append that was not acknowledged.
+    public private(set) var tear: RecoveryReport.Tear?
+    private var records: [CatalogRecord] = []
+
+    private init(
+        path: String, directory: String, fileSystem: any FileSystem, identity: LogIdentity,
+        file: any File, header: SegmentHeader
+    ) {
+        self.path = path
+        self.directory = directory
+        self.fileSystem = fileSystem
+        self.identity = identity
+        self.file = file
+        self.header = header
+    }
+
+    /// Opens the log or makes it, and reads it through.
+    public static func open(
+        path: String, directory: String, fileSystem: any FileSystem, id: DirectoryID
+    ) throws(StoreError) -> CatalogLog {
+        let identity = LogIdentity(directory: id, shard: LogIdentity.catalogShard)
+        let found = try storing { () throws(FileError) in
+            try fileSystem.openIfPresent(path, .readWrite)
+        }
+        guard let found else {
+            let (file, header) = try write(
+                [.nextID(CatalogState().nextID)], ordinal: 1, path: path, directory: directory,
+                fileSystem, identity)
+            let log = CatalogLog(
+                path: path, directory: directory, fileSystem: fileSystem, identity: identity,
+                file: file, header: header)
+            try log.read()
+            return log
+        }
+        let bytes = try storing { () throws(FileError) in
+            try found.read(at: 0, count: SegmentHeader.byteCount)
+        }
+        let header = try SegmentHeader.decode(bytes, path: path)
+        guard header.identity == identity else {
+            throw .damaged(
+                StoreError.Damage(
+                    path: path, offset: 16,
+                    finding: "the catalog of directory \(header.identity.directory)",
+                    affected: "every collection"))
+        }
+        let log = CatalogLog(
+            path: path, directory: directory, fileSystem: fileSystem, identity: identity,
+            file: found, header: header)
+        try log.read()
+        return log
+    }
+
+    /// Every record the file held when it was opened, in order.
+    public func load() -> [CatalogRecord] { records }
+
+    public var diskBytes: UInt64 { UInt64(offset) }
+
+    /// Logs the record and syncs it. It is part of `state` when this returns.
+    ///
+    /// - Throws: `.malformed` when it does not follow from the state (nothing is written then);
+    ///   `.outOfSpace`, after which it may be tried again; any other error stops the catalog.
+    public func append(_ record: CatalogRecord) throws(StoreError) {
+        if let failure { throw .stopped(path: path, cause: failure) }
+        var next = state
+        try next.apply(record)
+        var batch = LogBatch()
+        batch.add { record.encode(into: &$0) }
+        let (byteCount, crc) = batch.finish(lsn: lsn, synced: lsn, chain: chain, isSeal: false)
+        do {
+            try file.write(batch.writer.bytes, at: UInt64(offset))
+        } catch {
+            if !error.errno.isOutOfSpace { failure = error.description }
+            throw .from(error)
+        }
+        do {
+            try file.sync()
+        } catch {
+            failure = error.description
+            throw .io(error)
+        }
+        state = next
+        offset += byteCount
+        chain = crc
+        lsn = lsn + byteCount
+        if diskBytes > Self.compactionBytesMin, diskBytes > compactedBytes * 2 {
+            // The record is durable: a compaction that finds no room is tried again at the next.
+            do { try compact() } catch { if case .outOfSpace = error { return } else { throw error } }
+        }
+    }
+
+    /// Writes the shortest list of records into a new file and puts it in the place of the old.
+    public func compact() throws(StoreError) {
+        if let failure { throw .stopped(path: path, cause: failure) }
+        do {
+            (file, header) = try Self.write(
+                state.records, ordinal: header.ordinal + 1, path: path, directory: directory,
+                fileSystem, identity)
+        } catch {
+            // The rename may or may not have happened: whatever is appended to the old file could
+            // be lost.
+            if case .outOfSpace = error { throw error }
+            failure = error.description
+            throw error
+        }
+        try read()
+        compactedBytes = diskBytes
+    }
+
+    private static func write(
+        _ records: [CatalogRecord], ordinal: UInt64, path: String, directory: String,
+        _ fileSystem: any FileSystem, _ identity: LogIdentity
+    ) throws(StoreError) -> (any File, SegmentHeader) {
+        let header = SegmentHeader(identity: identity, ordinal: ordinal, base: .zero, chain: 0)
+        var batch = LogBatch()
+        for record in records { batch.add { record.encode(into: &$0) } }
+        _ = batch.finish(lsn: .zero, synced: .zero, chain: 0, isSeal: false)
+        let unfinished = path + ".new"
+        let bytes = header.encode() + batch.writer.bytes
+        try storing { () throws(FileError) in
+            let file = try fileSystem.open(unfinished, .createEmpty)
+            try file.write(bytes, at: 0)
+            try file.sync()
+        }
+        let file: any File
+        do {
+            try fileSystem.rename(unfinished, to: path)
+            try fileSystem.syncDirectory(directory)
+            file = try fileSystem.open(path, .readWrite)
+        } catch {
+            throw .io(error)
+        }
+        return (file, header)
+    }
+
+    /// Reads the file from the start, cuts a torn tail, and stands behind the last record.
+    private func read() throws(StoreError) {
+        let bytes = try storing { () throws(FileError) in try file.readAll() }
+        var walk = BatchWalk(bytes, header)
+        var fresh = CatalogState()
+        var found: [CatalogRecord] = []
+        while let batch = walk.next() {
+            do throws(StoreError) {
+                for range in try walk.records(of: batch) {
+                    let record = try CatalogRecord.decode(bytes, range: range)
+                    try fresh.apply(record)
+                    found.append(record)
+                }
+            } catch {
+                throw damage(batch.offset, "the checksum holds, but \(error)")
+            }
+        }
+        let proof = walk.proofOfSyncBehind()?.synced ?? .zero
+        // The first batch is synced before the file gets its name.
+        guard walk.lsn >= max(walk.synced, proof), !found.isEmpty else {
+            throw damage(walk.offset, "no readable batch, though LSN \(proof) was synced")
+        }
+        if walk.ending == .unreadable {
+            tear = RecoveryReport.Tear(path: path, offset: UInt64(walk.offset), lsn: walk.lsn)
+        }
+        try storing { () throws(FileError) in
+            // For the same reasons as in ShardLog.adoptEnd.
+            let proven = Int(walk.synced.raw) + SegmentHeader.byteCount
+            try file.write(bytes, range: proven..<walk.offset, at: UInt64(proven))
+            try file.truncate(to: UInt64(walk.offset))
+            try file.sync()
+        }
+        (offset, chain, lsn) = (walk.offset, walk.chain, walk.lsn)
+        (state, records) = (fresh, found)
+        compactedBytes = max(compactedBytes, Self.compactionBytesMin / 2)
+    }
+
+    private func damage(_ offset: Int, _ finding: String) -> StoreError {
+        .damaged(
+            StoreError.Damage(
+                path: path, offset: UInt64(offset), finding: finding,
+                affected: "collections made or changed after that point"))
+    }
+}

@@ -1,0 +1,175 @@
+// One change to the catalog, and the catalog that the changes add up to.
+//
+//   u8       version, 1
+//   u8       1 created, 2 schema, 3 dropped, 4 next id
+//   varint   collection id (for 4: the lowest id not yet given out)
+//   created: string tenant, string namespace, varint schema version, schema
+//   schema:  varint schema version, schema
+//
+// A schema is four maps in strictly rising order of names, each a varint count and entries:
+//   dense vectors: name, varint dimension, u8 metric
+//   sparse vectors: name
+//   texts: name, u8 analyser, string language, f64 k1, f64 b
+//   metadata: name, u8 type
+import KyroBytes
+import KyroModel
+
+public enum CatalogRecord: Equatable, Sendable {
+    case created(CollectionID, Scope, schemaVersion: UInt32, Schema)
+    /// The whole schema as of this version.
+    case schemaChanged(CollectionID, schemaVersion: UInt32, Schema)
+    case dropped(CollectionID)
+    /// Ids below were given out, even if no collection has them any more.
+    case nextID(CollectionID)
+
+    static let version: UInt8 = 1
+
+    func encode(into writer: inout ByteWriter) {
+        writer.writeByte(Self.version)
+        switch self {
+        case .created(let id, let scope, let schemaVersion, let schema):
+            writer.writeByte(1)
+            writer.writeVarint(UInt64(id.raw))
+            writer.writeString(scope.tenant)
+            writer.writeString(scope.namespace)
+            writer.writeVarint(UInt64(schemaVersion))
+            schema.encode(into: &writer)
+        case .schemaChanged(let id, let schemaVersion, let schema):
+            writer.writeByte(2)
+            writer.writeVarint(UInt64(id.raw))
+            writer.writeVarint(UInt64(schemaVersion))
+            schema.encode(into: &writer)
+        case .dropped(let id):
+            writer.writeByte(3)
+            writer.writeVarint(UInt64(id.raw))
+        case .nextID(let id):
+            writer.writeByte(4)
+            writer.writeVarint(UInt64(id.raw))
+        }
+    }
+
+    static func decode(_ bytes: [UInt8], range: Range<Int>) throws(StoreError) -> CatalogRecord {
+        var reader = RecordReader(bytes, range: range, subject: "catalog record")
+        let version = try reader.byte()
+        guard version == Self.version else {
+            throw reader.malformed("encoding version \(version), expected \(Self.version)")
+        }
+        let kind = try reader.byte()
+        let id = CollectionID(try reader.varint32())
+        let record: CatalogRecord
+        switch kind {
+        case 1:
+            let tenant = try reader.string()
+            let scope = Scope(tenant: tenant, namespace: try reader.string())
+            record = .created(
+                id, scope, schemaVersion: try reader.varint32(), try Schema.decode(from: &reader))
+        case 2:
+            record = .schemaChanged(
+                id, schemaVersion: try reader.varint32(), try Schema.decode(from: &reader))
+        case 3: record = .dropped(id)
+        case 4: record = .nextID(id)
+        default: throw reader.malformed("kind \(kind)")
+        }
+        try reader.end()
+        return record
+    }
+}
+
+extension Schema {
+    func encode(into writer: inout ByteWriter) {
+        writer.writeVarint(UInt64(vectors.count))
+        for entry in vectors {
+            writer.writeString(entry.name)
+            writer.writeVarint(UInt64(entry.value.dimension))
+            writer.writeByte(entry.value.metric.rawValue)
+        }
+        writer.writeVarint(UInt64(sparseVectors.count))
+        for entry in sparseVectors { writer.writeString(entry.name) }
+        writer.writeVarint(UInt64(texts.count))
+        for entry in texts {
+            writer.writeString(entry.name)
+            writer.writeByte(entry.value.analyzer.rawValue)
+            writer.writeString(entry.value.language)
+            writer.writeFixed64(entry.value.bm25.k1.bitPattern)
+            writer.writeFixed64(entry.value.bm25.b.bitPattern)
+        }
+        writer.writeVarint(UInt64(metadata.count))
+        for entry in metadata {
+            writer.writeString(entry.name)
+            writer.writeByte(entry.value.rawValue)
+        }
+    }
+
+    static func decode(from reader: inout RecordReader) throws(StoreError) -> Schema {
+        var schema = Schema()
+        schema.vectors = try decodeMap(from: &reader) { reader throws(StoreError) in
+            let dimension = try reader.varint32()
+            let raw = try reader.byte()
+            guard let metric = Metric(rawValue: raw) else { throw reader.malformed("metric \(raw)") }
+            return VectorField(dimension: Int(dimension), metric: metric)
+        }
+        schema.sparseVectors = try decodeMap(from: &reader, bytesEach: 1) { _ in SparseField() }
+        schema.texts = try decodeMap(from: &reader) { reader throws(StoreError) in
+            let raw = try reader.byte()
+            guard let analyzer = AnalyzerKind(rawValue: raw) else {
+                throw reader.malformed("analyser \(raw)")
+            }
+            let language = try reader.string()
+            let k1 = Double(bitPattern: try reader.fixed64())
+            let b = Double(bitPattern: try reader.fixed64())
+            return TextField(
+                analyzer: analyzer, language: language, bm25: BM25Parameters(k1: k1, b: b))
+        }
+        schema.metadata = try decodeMap(from: &reader) { reader throws(StoreError) in
+            let raw = try reader.byte()
+            guard let type = ValueType(rawValue: raw) else { throw reader.malformed("type \(raw)") }
+            return type
+        }
+        return schema
+    }
+}
+
+/// The catalog as its records add up.
+public struct CatalogState: Equatable, Sendable {
+    public private(set) var collections: [CollectionID: CollectionDescription] = [:]
+    /// The lowest id not yet given out.
+    public private(set) var nextID = CollectionID(1)
+
+    public init() {}
+
+    /// - Throws: `.malformed` when the record does not follow from those before it.
+    public mutating func apply(_ record: CatalogRecord) throws(StoreError) {
+        switch record {
+        case .created(let id, let scope, let schemaVersion, let schema):
+            guard collections[id] == nil else {
+                throw .malformed("catalog: collection id \(id.raw) is given out twice")
+            }
+            collections[id] = CollectionDescription(
+                scope: scope, id: id, schemaVersion: schemaVersion, schema: schema)
+            nextID = max(nextID, CollectionID(id.raw + 1))
+        case .schemaChanged(let id, let schemaVersion, let schema):
+            guard let known = collections[id], known.schemaVersion < schemaVersion else {
+                throw .malformed(
+                    "catalog: schema version \(schemaVersion) of collection id \(id.raw)")
+            }
+            collections[id]?.schemaVersion = schemaVersion
+            collections[id]?.schema = schema
+        case .dropped(let id):
+            guard collections.removeValue(forKey: id) != nil else {
+                throw .malformed("catalog: collection id \(id.raw) is dropped and was not there")
+            }
+        case .nextID(let id):
+            nextID = max(nextID, id)
+        }
+    }
+
+    /// The shortest list of records that adds up to this.
+    public var records: [CatalogRecord] {
+        let created = collections.values.sorted { $0.id < $1.id }.map { collection in
+            CatalogRecord.created(
+                collection.id, collection.scope, schemaVersion: collection.schemaVersion,
+                collection.schema)
+        }
+        return created + [.nextID(nextID)]
+    }
+}

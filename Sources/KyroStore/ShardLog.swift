@@ -1,0 +1,226 @@
+// The log of one shard: what is in it was accepted, and what was synced in it survives.
+//
+// Life: `open`, `replay` once, then `append` and `sync` as often as needed, `seal` at a clean stop.
+// LogFormat.swift draws the bytes, ShardLog+Recovery.swift holds the rules of recovery.
+import KyroBytes
+import KyroPlatform
+import Synchronization
+
+/// One thread, the shard's writer, calls everything but the properties marked "any thread" and
+/// `prepareSpare`.
+///
+/// `@unchecked Sendable`: the writer owns the plain fields; what others read is atomic.
+public final class ShardLog: @unchecked Sendable {
+    public struct Options: Sendable {
+        /// Bytes of a segment file. A batch that does not fit gets a file of its own size.
+        public var segmentBytes: Int
+        /// Files kept ready for the next segments.
+        public var sparesMax: Int
+
+        public init(segmentBytes: Int = 16 << 20, sparesMax: Int = 2) {
+            precondition(segmentBytes >= 256, "a segment of \(segmentBytes) bytes holds no batch")
+            self.segmentBytes = segmentBytes
+            self.sparesMax = sparesMax
+        }
+    }
+
+    struct Segment {
+        var header: SegmentHeader
+        var path: String
+        var file: any File
+        /// Size of the file.
+        var capacity: UInt64
+    }
+
+    enum State {
+        case opened
+        case ready
+        case sealed
+        case failed(cause: String)
+    }
+
+    let identity: LogIdentity
+    let files: SegmentFiles
+    var segments: [Segment] = []
+    var state = State.opened
+    /// Where in the last segment the next batch goes.
+    var offset = 0
+    /// CRC field of the last batch.
+    var chain: UInt32 = 0
+    let current = Atomic<UInt64>(0)
+    let synced = Atomic<UInt64>(0)
+    let segmentFileBytes = Atomic<UInt64>(0)
+
+    init(_ identity: LogIdentity, _ files: SegmentFiles) {
+        self.identity = identity
+        self.files = files
+    }
+
+    /// Where the next batch will begin: everything appended lies below. Any thread.
+    public var currentLSN: LSN { LSN(current.load(ordering: .acquiring)) }
+    /// Everything below survives power loss. Any thread.
+    public var syncedLSN: LSN { LSN(synced.load(ordering: .acquiring)) }
+    /// Bytes of all files of the log, spares included. Any thread.
+    public var diskBytes: UInt64 {
+        segmentFileBytes.load(ordering: .acquiring) + files.spareBytes
+    }
+    /// Whether `prepareSpare` has something to do. Any thread.
+    public var needsSpare: Bool { files.needsSpare }
+
+    /// Writes a file for a later segment, if one is wanted. Any thread, one at a time; not the
+    /// writer, which would wait for a segment's worth of disk.
+    public func prepareSpare() throws(StoreError) {
+        try storing { () throws(FileError) in try files.prepareSpare() }
+    }
+
+    /// Logs these records as one batch: a crash keeps all of them or none.
+    @discardableResult
+    public func append(_ records: [LogRecord]) throws(StoreError) -> LSN {
+        var batch = LogBatch()
+        for record in records { batch.add(record) }
+        return try append(&batch)
+    }
+
+    /// Logs the batch with one write. It is durable once `sync` has returned its end or more.
+    ///
+    /// - Returns: the LSN behind the batch.
+    /// - Throws: `.outOfSpace`, after which the same may be tried again with a new batch; any other
+    ///   error stops the log.
+    @discardableResult
+    public func append(_ batch: inout LogBatch) throws(StoreError) -> LSN {
+        try append(&batch, isSeal: false)
+    }
+
+    /// Makes everything appended durable.
+    ///
+    /// - Throws: when the sync fails, and at everything asked of the log after that.
+    @discardableResult
+    public func sync() throws(StoreError) -> LSN {
+        try requireReady()
+        let target = currentLSN
+        guard syncedLSN < target else { return target }
+        try failing { () throws(FileError) in try lastSegment.file.sync() }
+        synced.store(target.raw, ordering: .releasing)
+        return target
+    }
+
+    /// Ends the log at a clean stop: what it holds is durable, and the seal says so.
+    public func seal() throws(StoreError) {
+        try sync()
+        var batch = LogBatch()
+        try append(&batch, isSeal: true)
+        try sync()
+        state = .sealed
+    }
+
+    /// Gives up segments that lie wholly below `lsn`, under a snapshot that is durable.
+    public func truncate(before lsn: LSN) throws(StoreError) {
+        try requireReady()
+        var spares: [String] = []
+        var isChanged = false
+        while segments.count > 1, segments[1].header.base <= lsn {
+            let segment = segments[0]
+            if let spare = try failing({ () throws(FileError) in
+                try files.retire(
+                    segment.path, byteCount: segment.capacity, toBeAdded: spares.count)
+            }) {
+                spares.append(spare)
+            }
+            segments.removeFirst()
+            segmentFileBytes.subtract(segment.capacity, ordering: .releasing)
+            isChanged = true
+        }
+        guard isChanged else { return }
+        try failing { () throws(FileError) in try files.syncDirectory() }
+        files.addSpares(spares)
+    }
+
+    var lastSegment: Segment {
+        guard let last = segments.last else { preconditionFailure("the log has no segment") }
+        return last
+    }
+
+    @discardableResult
+    private func append(_ batch: inout LogBatch, isSeal: Bool) throws(StoreError) -> LSN {
+        try requireReady()
+        precondition(isSeal || !batch.isEmpty, "an empty batch")
+        let needed = BatchHeader.paddedCount(batch.byteCount) + LogBatch.terminatorCount
+        if UInt64(offset + needed) > lastSegment.capacity { try rotate(needed: needed) }
+        let (byteCount, crc) = batch.finish(
+            lsn: currentLSN, synced: syncedLSN, chain: chain, isSeal: isSeal)
+        let segment = lastSegment
+        do {
+            try segment.file.write(batch.writer.bytes, at: UInt64(offset))
+        } catch {
+            // Nothing counts before the write has returned, so that the next batch goes to the same
+            // place. Only a full disk leaves the file itself beyond doubt.
+            if !error.errno.isOutOfSpace { state = .failed(cause: error.description) }
+            throw .from(error)
+        }
+        offset += byteCount
+        chain = crc
+        let end = currentLSN + byteCount
+        current.store(end.raw, ordering: .releasing)
+        return end
+    }
+
+    /// Begins the next segment. The one before is synced first, so that only the last segment of a
+    /// log can be torn.
+    private func rotate(needed: Int) throws(StoreError) {
+        try sync()
+        try beginSegment(ordinal: lastSegment.header.ordinal + 1, needed: needed)
+    }
+
+    func beginSegment(ordinal: UInt64, needed: Int) throws(StoreError) {
+        let header = SegmentHeader(
+            identity: identity, ordinal: ordinal, base: currentLSN, chain: chain)
+        let path = files.path(ordinal: ordinal)
+        let byteCount = SegmentHeader.byteCount + needed
+        let spare = try storing { () throws(FileError) in
+            try files.takeFile(byteCount: byteCount)
+        }
+        do {
+            let file = try files.fileSystem.open(spare, .readWrite)
+            let terminator = [UInt8](repeating: 0, count: LogBatch.terminatorCount)
+            try file.write(header.encode() + terminator, at: 0)
+        } catch {
+            files.returnFile(spare)
+            if !error.errno.isOutOfSpace { state = .failed(cause: error.description) }
+            throw .from(error)
+        }
+        // From here on the new segment may exist for whoever reads the directory after a crash, so
+        // that the old one must get no further batch.
+        let segment = try failing { () throws(FileError) -> Segment in
+            try files.fileSystem.open(spare, .readWrite).sync()
+            try files.fileSystem.rename(spare, to: path)
+            try files.syncDirectory()
+            let file = try files.fileSystem.open(path, .readWrite)
+            return Segment(header: header, path: path, file: file, capacity: try file.size())
+        }
+        segments.append(segment)
+        segmentFileBytes.add(segment.capacity, ordering: .releasing)
+        offset = SegmentHeader.byteCount
+    }
+
+    private func requireReady() throws(StoreError) {
+        switch state {
+        case .ready: return
+        case .failed(let cause): throw .stopped(path: files.directory, cause: cause)
+        case .opened: preconditionFailure("\(files.directory) was not replayed")
+        case .sealed: preconditionFailure("\(files.directory) is sealed")
+        }
+    }
+
+    /// Stops the log when `body` fails.
+    @discardableResult
+    func failing<Result>(
+        _ body: () throws(FileError) -> Result
+    ) throws(StoreError) -> Result {
+        do {
+            return try body()
+        } catch {
+            state = .failed(cause: error.description)
+            throw .io(error)
+        }
+    }
+}

@@ -1,0 +1,230 @@
+// collections.proto, second part: Collection and the messages of the Collections service.
+import KyroModel
+
+// MARK: Collection
+
+struct CollectionDraft: WireDraft {
+    var scope = ScopeDraft()
+    var id: UInt32 = 0
+    var schemaVersion: UInt32 = 0
+    var schema = SchemaDraft()
+    var documentCount: UInt64 = 0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): try reader.message("scope", into: &scope)
+        case (2, .varint): id = try reader.uint32("collection_id")
+        case (3, .varint): schemaVersion = try reader.uint32("schema_version")
+        case (4, .bytes): try reader.message("schema", into: &schema)
+        case (5, .varint): documentCount = try reader.varint("document_count")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> CollectionDescription {
+        CollectionDescription(
+            scope: scope.finish(), id: CollectionID(id), schemaVersion: schemaVersion,
+            schema: try schema.finish("schema"), documentCount: documentCount)
+    }
+}
+
+extension CollectionDescription: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.message(1, scope)
+        sink.uint(2, id.raw)
+        sink.uint(3, schemaVersion)
+        sink.message(4, schema)
+        sink.uint(5, documentCount)
+    }
+}
+
+/// CreateCollectionResponse and DescribeCollectionResponse: the collection alone, as field 1.
+struct CollectionAnswerDraft: WireDraft {
+    var collection = CollectionDraft()
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): try reader.message("collection", into: &collection)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> CollectionDescription {
+        try collection.finish("collection")
+    }
+}
+
+private struct CollectionAnswerOnWire: WireEncodable {
+    let collection: CollectionDescription
+
+    func encode<Sink: WireSink>(into sink: inout Sink) { sink.message(1, collection) }
+}
+
+extension CollectionDescription {
+    /// From a CreateCollectionResponse or a DescribeCollectionResponse.
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> CollectionDescription {
+        try decodeMessage(CollectionAnswerDraft.self, bytes)
+    }
+
+    /// To a CreateCollectionResponse or a DescribeCollectionResponse.
+    public func encodeWire() -> [UInt8] { encodeMessage(CollectionAnswerOnWire(collection: self)) }
+}
+
+// MARK: Create
+
+struct CreateCollectionRequestDraft: WireDraft {
+    var scope = ScopeDraft()
+    var schema = SchemaDraft()
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): try reader.message("scope", into: &scope)
+        case (2, .bytes): try reader.message("schema", into: &schema)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> CreateCollectionRequest {
+        CreateCollectionRequest(scope: scope.finish(), schema: try schema.finish("schema"))
+    }
+}
+
+extension CreateCollectionRequest: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> CreateCollectionRequest {
+        try decodeMessage(CreateCollectionRequestDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.message(1, scope)
+        sink.message(2, schema)
+    }
+}
+
+// MARK: Describe, Drop
+
+/// A request that names a collection and says no more.
+struct ScopeRequestDraft: WireDraft {
+    var scope = ScopeDraft()
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): try reader.message("scope", into: &scope)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> Scope { scope.finish() }
+}
+
+extension DescribeCollectionRequest: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> DescribeCollectionRequest {
+        DescribeCollectionRequest(scope: try decodeMessage(ScopeRequestDraft.self, bytes))
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) { sink.message(1, scope) }
+}
+
+extension DropCollectionRequest: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> DropCollectionRequest {
+        DropCollectionRequest(scope: try decodeMessage(ScopeRequestDraft.self, bytes))
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) { sink.message(1, scope) }
+}
+
+struct DropCollectionResponseDraft: WireDraft {
+    var documentsDropped: UInt64 = 0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): documentsDropped = try reader.varint("documents_dropped")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> DropCollectionResponse {
+        DropCollectionResponse(documentsDropped: documentsDropped)
+    }
+}
+
+extension DropCollectionResponse: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> DropCollectionResponse {
+        try decodeMessage(DropCollectionResponseDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) { sink.uint(1, documentsDropped) }
+}
+
+// MARK: List
+
+struct ListCollectionsRequestDraft: WireDraft {
+    var tenant = ""
+    var pageSize: UInt32 = 0
+    var pageToken = ""
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): tenant = try reader.string("tenant_id")
+        case (2, .varint): pageSize = try reader.uint32("page_size")
+        case (3, .bytes): pageToken = try reader.string("page_token")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> ListCollectionsRequest {
+        ListCollectionsRequest(tenant: tenant, pageSize: pageSize, pageToken: pageToken)
+    }
+}
+
+extension ListCollectionsRequest: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> ListCollectionsRequest {
+        try decodeMessage(ListCollectionsRequestDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, tenant)
+        sink.uint(2, pageSize)
+        sink.string(3, pageToken)
+    }
+}
+
+struct ListCollectionsResponseDraft: WireDraft {
+    var collections: [CollectionDraft] = []
+    var nextPageToken = ""
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): try reader.message("collections", appendingTo: &collections)
+        case (2, .bytes): nextPageToken = try reader.string("next_page_token")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> ListCollectionsResponse {
+        ListCollectionsResponse(
+            collections: try finishList(collections, "collections"), nextPageToken: nextPageToken)
+    }
+}
+
+extension ListCollectionsResponse: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> ListCollectionsResponse {
+        try decodeMessage(ListCollectionsResponseDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.messages(1, collections)
+        sink.string(2, nextPageToken)
+    }
+}

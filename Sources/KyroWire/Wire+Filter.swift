@@ -1,0 +1,372 @@
+// types.proto, third part: Filter and TimeRange.
+import KyroModel
+
+/// A filter while its fields arrive. A member of the oneof that comes again merges into itself and
+/// replaces any other.
+enum FilterDraft: WireDraft {
+    case empty
+    case all(FilterListDraft)
+    case any(FilterListDraft)
+    indirect case not(FilterDraft)
+    case equals(EqualsDraft)
+    case isIn(InDraft)
+    case range(RangeDraft)
+    case exists(ExistsDraft)
+    case prefix(PrefixDraft)
+
+    init() { self = .empty }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes):
+            var list = FilterListDraft()
+            if case .all(let present) = self { list = present }
+            try reader.message("all_of", into: &list)
+            self = .all(list)
+        case (2, .bytes):
+            var list = FilterListDraft()
+            if case .any(let present) = self { list = present }
+            try reader.message("any_of", into: &list)
+            self = .any(list)
+        case (3, .bytes):
+            var negated = FilterDraft()
+            if case .not(let present) = self { negated = present }
+            try reader.message("negation", into: &negated)
+            self = .not(negated)
+        case (4, .bytes):
+            var comparison = EqualsDraft()
+            if case .equals(let present) = self { comparison = present }
+            try reader.message("equals", into: &comparison)
+            self = .equals(comparison)
+        case (5, .bytes):
+            var membership = InDraft()
+            if case .isIn(let present) = self { membership = present }
+            try reader.message("in_set", into: &membership)
+            self = .isIn(membership)
+        case (6, .bytes):
+            var range = RangeDraft()
+            if case .range(let present) = self { range = present }
+            try reader.message("range", into: &range)
+            self = .range(range)
+        case (7, .bytes):
+            var existence = ExistsDraft()
+            if case .exists(let present) = self { existence = present }
+            try reader.message("exists", into: &existence)
+            self = .exists(existence)
+        case (8, .bytes):
+            var prefix = PrefixDraft()
+            if case .prefix(let present) = self { prefix = present }
+            try reader.message("prefix", into: &prefix)
+            self = .prefix(prefix)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> Filter {
+        guard depth <= Limits.filterDepthMax else {
+            throw .overLimit(
+                path: "",
+                problem: "is nested deeper than \(Limits.filterDepthMax): flatten it")
+        }
+        guard !isCut else {
+            throw .overLimit(
+                path: "",
+                problem: "has more than \(Limits.filterNodesMax) nodes: in_set takes many values")
+        }
+        return try build()
+    }
+
+    /// A comparison has depth 1. The reader bounds this recursion.
+    private var depth: Int {
+        switch self {
+        case .all(let list), .any(let list): 1 + (list.filters.lazy.map(\.depth).max() ?? 0)
+        case .not(let negated): 1 + negated.depth
+        case .empty, .equals, .isIn, .range, .exists, .prefix: 1
+        }
+    }
+
+    /// Whether filters were left out because there were too many.
+    private var isCut: Bool {
+        switch self {
+        case .all(let list), .any(let list): list.isCut || list.filters.contains(where: \.isCut)
+        case .not(let negated): negated.isCut
+        case .empty, .equals, .isIn, .range, .exists, .prefix: false
+        }
+    }
+
+    private func build() throws(WireError) -> Filter {
+        switch self {
+        case .empty:
+            throw .invalid(path: "", problem: "has no node: set one of the kinds of Filter")
+        case .all(let list): return .all(try FilterDraft.build(list, "all_of"))
+        case .any(let list): return .any(try FilterDraft.build(list, "any_of"))
+        case .not(let negated):
+            do { return .not(try negated.build()) } catch { throw error.inside("negation") }
+        case .equals(let draft): return try draft.finish("equals")
+        case .isIn(let draft): return try draft.finish("in_set")
+        case .range(let draft): return try draft.finish("range")
+        case .exists(let draft): return .exists(field: draft.field)
+        case .prefix(let draft): return .prefix(field: draft.field, draft.prefix)
+        }
+    }
+
+    private static func build(
+        _ list: FilterListDraft, _ name: StaticString
+    ) throws(WireError) -> [Filter] {
+        var filters: [Filter] = []
+        filters.reserveCapacity(list.filters.count)
+        for (index, draft) in list.filters.enumerated() {
+            do { filters.append(try draft.build()) } catch {
+                throw error.inside("filters", index: index).inside(name)
+            }
+        }
+        return filters
+    }
+}
+
+struct FilterListDraft: WireDraft {
+    var filters: [FilterDraft] = []
+    var isCut = false
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes):
+            // Two bytes on the wire become a hundred in memory: the bound must hold while reading.
+            reader.filterCount += 1
+            guard reader.filterCount <= Limits.filterNodesMax else {
+                isCut = true
+                return try reader.skip(field)
+            }
+            try reader.message("filters", appendingTo: &filters)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> [FilterDraft] { filters }
+}
+
+struct EqualsDraft: WireDraft {
+    var field = ""
+    var value = ValueDraft()
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        case (2, .bytes): try reader.message("value", into: &value)
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() throws(WireError) -> Filter {
+        .equals(field: field, try value.finish("value"))
+    }
+}
+
+struct InDraft: WireDraft {
+    var field = ""
+    var values: [ValueDraft] = []
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        case (2, .bytes): try reader.message("values", appendingTo: &values)
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() throws(WireError) -> Filter {
+        .isIn(field: field, try finishList(values, "values"))
+    }
+}
+
+struct RangeDraft: WireDraft {
+    struct BoundDraft {
+        var value: ValueDraft
+        var isInclusive: Bool
+    }
+
+    var field = ""
+    var lower: BoundDraft?
+    var upper: BoundDraft?
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        case (2, .bytes):
+            try RangeDraft.read("greater_than", into: &lower, isInclusive: false, &reader)
+        case (3, .bytes): try RangeDraft.read("at_least", into: &lower, isInclusive: true, &reader)
+        case (4, .bytes):
+            try RangeDraft.read("less_than", into: &upper, isInclusive: false, &reader)
+        case (5, .bytes): try RangeDraft.read("at_most", into: &upper, isInclusive: true, &reader)
+        default: try reader.skip(wire)
+        }
+    }
+
+    private static func read(
+        _ name: StaticString, into bound: inout BoundDraft?, isInclusive: Bool,
+        _ reader: inout WireReader
+    ) throws(WireError) {
+        var value = ValueDraft()
+        if let present = bound, present.isInclusive == isInclusive { value = present.value }
+        try reader.message(name, into: &value)
+        bound = BoundDraft(value: value, isInclusive: isInclusive)
+    }
+
+    func finish() throws(WireError) -> Filter {
+        .range(
+            field: field,
+            lower: try RangeDraft.finish(lower, exclusive: "greater_than", inclusive: "at_least"),
+            upper: try RangeDraft.finish(upper, exclusive: "less_than", inclusive: "at_most"))
+    }
+
+    private static func finish(
+        _ bound: BoundDraft?, exclusive: StaticString, inclusive: StaticString
+    ) throws(WireError) -> Filter.Bound? {
+        guard let bound else { return nil }
+        let value = try bound.value.finish(bound.isInclusive ? inclusive : exclusive)
+        return Filter.Bound(value, isInclusive: bound.isInclusive)
+    }
+}
+
+struct ExistsDraft: WireDraft {
+    var field = ""
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() -> Filter { .exists(field: field) }
+}
+
+struct PrefixDraft: WireDraft {
+    var field = ""
+    var prefix = ""
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        case (2, .bytes): prefix = try reader.string("prefix")
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() -> Filter { .prefix(field: field, prefix) }
+}
+
+/// Finishes every element of a repeated message.
+func finishList<Item: WireDraft>(
+    _ drafts: [Item], _ name: StaticString
+) throws(WireError) -> [Item.Value] {
+    var finished: [Item.Value] = []
+    finished.reserveCapacity(drafts.count)
+    for (index, draft) in drafts.enumerated() {
+        finished.append(try draft.finish(name, index: index))
+    }
+    return finished
+}
+
+// MARK: Encoding
+
+extension Filter: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        switch self {
+        case .all(let filters): sink.message(1, FilterListOnWire(filters: filters))
+        case .any(let filters): sink.message(2, FilterListOnWire(filters: filters))
+        case .not(let filter): sink.message(3, filter)
+        case .equals(let field, let value):
+            sink.message(4, EqualsOnWire(field: field, value: value))
+        case .isIn(let field, let values): sink.message(5, InOnWire(field: field, values: values))
+        case .range(let field, let lower, let upper):
+            sink.message(6, RangeOnWire(field: field, lower: lower, upper: upper))
+        case .exists(let field): sink.message(7, ExistsOnWire(field: field))
+        case .prefix(let field, let prefix):
+            sink.message(8, PrefixOnWire(field: field, prefix: prefix))
+        }
+    }
+}
+
+struct FilterListOnWire: WireEncodable {
+    let filters: [Filter]
+
+    func encode<Sink: WireSink>(into sink: inout Sink) { sink.messages(1, filters) }
+}
+
+struct EqualsOnWire: WireEncodable {
+    let field: String
+    let value: MetadataValue
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        sink.message(2, value)
+    }
+}
+
+struct InOnWire: WireEncodable {
+    let field: String
+    let values: [MetadataValue]
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        sink.messages(2, values)
+    }
+}
+
+struct RangeOnWire: WireEncodable {
+    let field: String
+    let lower: Filter.Bound?
+    let upper: Filter.Bound?
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        if let lower { sink.message(lower.isInclusive ? 3 : 2, lower.value) }
+        if let upper { sink.message(upper.isInclusive ? 5 : 4, upper.value) }
+    }
+}
+
+struct ExistsOnWire: WireEncodable {
+    let field: String
+
+    func encode<Sink: WireSink>(into sink: inout Sink) { sink.string(1, field) }
+}
+
+struct PrefixOnWire: WireEncodable {
+    let field: String
+    let prefix: String
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        sink.string(2, prefix)
+    }
+}
+
+extension Filter {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> Filter {
+        try decodeMessage(FilterDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+}
+
+// MARK: TimeRange
+
+extension TimeRange: WireDraft, WireEncodable {
+    init() { self.init(fromMillis: nil) }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): fromMillis = try reader.int64("from_ms")
+        case (2, .varint): toMillis = try reader.int64("to_ms")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> TimeRange { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        if let fromMillis { sink.presentInt(1, fromMillis) }
+        if let toMillis { sink.presentInt(2, toMillis) }
+    }
+}

@@ -1,0 +1,199 @@
+// operations.proto: Status, Snapshot and Flush.
+import KyroModel
+
+// MARK: Requests
+
+public struct StatusRequest: Equatable, Sendable {
+    public init() {}
+
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> StatusRequest {
+        try decodeEmptyMessage(bytes)
+        return StatusRequest()
+    }
+
+    public func encodeWire() -> [UInt8] { [] }
+}
+
+public struct SnapshotRequest: Equatable, Sendable {
+    public init() {}
+
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> SnapshotRequest {
+        try decodeEmptyMessage(bytes)
+        return SnapshotRequest()
+    }
+
+    public func encodeWire() -> [UInt8] { [] }
+}
+
+public struct FlushRequest: Equatable, Sendable {
+    public init() {}
+
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> FlushRequest {
+        try decodeEmptyMessage(bytes)
+        return FlushRequest()
+    }
+
+    public func encodeWire() -> [UInt8] { [] }
+}
+
+// MARK: StatusResponse
+
+struct ShardStatusDraft: WireDraft {
+    var status = ShardStatus(shard: 0)
+    var state: Int32 = 0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): status.shard = try reader.uint32("shard")
+        case (2, .varint): state = try reader.int32("state")
+        case (3, .bytes): status.problem = try reader.string("problem")
+        case (4, .varint): status.documents = try reader.varint("documents")
+        case (5, .varint): status.seq = Sequence(try reader.varint("seq"))
+        case (6, .varint): status.logLSN = try reader.varint("log_lsn")
+        case (7, .varint): status.syncedLSN = try reader.varint("synced_lsn")
+        case (8, .varint): status.snapshotSeq = Sequence(try reader.varint("snapshot_seq"))
+        case (9, .varint): status.residentBytes = try reader.varint("resident_bytes")
+        case (10, .varint): status.diskBytes = try reader.varint("disk_bytes")
+        case (11, .varint): status.queueDepth = try reader.varint("queue_depth")
+        case (12, .varint): status.graphRows = try reader.varint("graph_rows")
+        case (13, .varint): status.tailRows = try reader.varint("tail_rows")
+        case (14, .varint): status.replayedRecords = try reader.varint("replayed_records")
+        case (15, .varint): status.graphRowsInserted = try reader.varint("graph_rows_inserted")
+        case (16, .varint): status.deadRows = try reader.varint("dead_rows")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> ShardStatus {
+        var finished = status
+        finished.state = try enumValue(state, "state", ShardState.init(rawValue:))
+        return finished
+    }
+}
+
+extension ShardStatus: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.uint(1, shard)
+        sink.uint(2, UInt32(state.rawValue))
+        sink.string(3, problem)
+        sink.uint(4, documents)
+        sink.uint(5, seq.raw)
+        sink.uint(6, logLSN)
+        sink.uint(7, syncedLSN)
+        sink.uint(8, snapshotSeq.raw)
+        sink.uint(9, residentBytes)
+        sink.uint(10, diskBytes)
+        sink.uint(11, queueDepth)
+        sink.uint(12, graphRows)
+        sink.uint(13, tailRows)
+        sink.uint(14, replayedRecords)
+        sink.uint(15, graphRowsInserted)
+        sink.uint(16, deadRows)
+    }
+}
+
+struct StatusResponseDraft: WireDraft {
+    var response = StatusResponse()
+    var state: Int32 = 0
+    var shards: [ShardStatusDraft] = []
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): response.version = try reader.string("version")
+        case (2, .varint): state = try reader.int32("state")
+        case (3, .varint): response.uptimeMillis = try reader.varint("uptime_ms")
+        case (4, .varint): response.seq = Sequence(try reader.varint("seq"))
+        case (5, .varint): response.collectionCount = try reader.uint32("collection_count")
+        case (6, .bytes): try reader.message("shards", appendingTo: &shards)
+        case (7, .varint): response.residentBytes = try reader.varint("resident_bytes")
+        case (8, .varint): response.connections = try reader.uint32("connections")
+        case (9, .bytes): response.kernels = try reader.string("kernels")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> StatusResponse {
+        var finished = response
+        finished.state = try enumValue(state, "state", ServerState.init(rawValue:))
+        finished.shards = try finishList(shards, "shards")
+        return finished
+    }
+}
+
+extension StatusResponse: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> StatusResponse {
+        try decodeMessage(StatusResponseDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, version)
+        sink.uint(2, UInt32(state.rawValue))
+        sink.uint(3, uptimeMillis)
+        sink.uint(4, seq.raw)
+        sink.uint(5, collectionCount)
+        sink.messages(6, shards)
+        sink.uint(7, residentBytes)
+        sink.uint(8, connections)
+        sink.string(9, kernels)
+    }
+}
+
+// MARK: SnapshotResponse, FlushResponse
+
+struct SnapshotResponseDraft: WireDraft {
+    var seq: UInt64 = 0
+    var bytes: UInt64 = 0
+    var micros: UInt64 = 0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): seq = try reader.varint("seq")
+        case (2, .varint): bytes = try reader.varint("bytes")
+        case (3, .varint): micros = try reader.varint("micros")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> SnapshotResponse {
+        SnapshotResponse(seq: Sequence(seq), bytes: bytes, micros: micros)
+    }
+}
+
+extension SnapshotResponse: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> SnapshotResponse {
+        try decodeMessage(SnapshotResponseDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.uint(1, seq.raw)
+        sink.uint(2, bytes)
+        sink.uint(3, micros)
+    }
+}
+
+struct FlushResponseDraft: WireDraft {
+    var durable: UInt64 = 0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): durable = try reader.varint("durable_seq")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> FlushResponse { FlushResponse(durable: Sequence(durable)) }
+}
+
+extension FlushResponse: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> FlushResponse {
+        try decodeMessage(FlushResponseDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) { sink.uint(1, durable.raw) }
+}

@@ -1,0 +1,198 @@
+// collections.proto, first part: the schema.
+import KyroModel
+
+// MARK: Schema
+
+struct VectorFieldDraft: WireDraft {
+    var name = ""
+    var dimension: UInt32 = 0
+    var metric: Int32 = 0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): name = try reader.string("name")
+        case (2, .varint): dimension = try reader.uint32("dimension")
+        case (3, .varint): metric = try reader.int32("metric")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> VectorField {
+        VectorField(
+            dimension: Int(dimension),
+            metric: try enumValue(metric, "metric", Metric.init(rawValue:)))
+    }
+}
+
+struct SparseFieldDraft: WireDraft {
+    var name = ""
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): name = try reader.string("name")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> SparseField { SparseField() }
+}
+
+struct TextFieldDraft: WireDraft {
+    var name = ""
+    var analyzer: Int32 = 0
+    var language = ""
+    var bm25: BM25ParametersDraft?
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): name = try reader.string("name")
+        case (2, .varint): analyzer = try reader.int32("analyzer")
+        case (3, .bytes): language = try reader.string("language")
+        case (4, .bytes): try reader.message("bm25", into: &bm25)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> TextField {
+        TextField(
+            analyzer: try enumValue(analyzer, "analyzer", AnalyzerKind.init(rawValue:)),
+            language: language, bm25: bm25?.finish() ?? BM25Parameters())
+    }
+}
+
+struct BM25ParametersDraft: WireDraft {
+    var k1 = 0.0
+    var b = 0.0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .fixed64): k1 = try reader.double("k1")
+        case (2, .fixed64): b = try reader.double("b")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> BM25Parameters { BM25Parameters(k1: k1, b: b) }
+}
+
+struct MetadataFieldDraft: WireDraft {
+    var name = ""
+    var type: Int32 = 0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): name = try reader.string("name")
+        case (2, .varint): type = try reader.int32("type")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> ValueType {
+        try enumValue(type, "type", ValueType.init(rawValue:))
+    }
+}
+
+struct SchemaDraft: WireDraft {
+    var vectors: [VectorFieldDraft] = []
+    var sparseVectors: [SparseFieldDraft] = []
+    var texts: [TextFieldDraft] = []
+    var metadata: [MetadataFieldDraft] = []
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): try reader.message("vectors", appendingTo: &vectors)
+        case (2, .bytes): try reader.message("sparse_vectors", appendingTo: &sparseVectors)
+        case (3, .bytes): try reader.message("texts", appendingTo: &texts)
+        case (4, .bytes): try reader.message("metadata", appendingTo: &metadata)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> Schema {
+        var schema = Schema()
+        schema.vectors = try finishFields(vectors, "vectors", \.name)
+        schema.sparseVectors = try finishFields(sparseVectors, "sparse_vectors", \.name)
+        schema.texts = try finishFields(texts, "texts", \.name)
+        schema.metadata = try finishFields(metadata, "metadata", \.name)
+        return schema
+    }
+}
+
+/// Declarations by name; a name that is declared twice could mean either.
+private func finishFields<Draft: WireDraft>(
+    _ drafts: [Draft], _ list: StaticString, _ nameOf: (Draft) -> String
+) throws(WireError) -> FieldMap<Draft.Value> {
+    var fields: FieldMap<Draft.Value> = [:]
+    for (index, draft) in drafts.enumerated() {
+        let name = nameOf(draft)
+        guard fields[name] == nil else {
+            throw WireError.invalid(path: "name", problem: "\"\(name)\" is declared twice")
+                .inside(list, index: index)
+        }
+        fields[name] = try draft.finish(list, index: index)
+    }
+    return fields
+}
+
+private struct VectorFieldOnWire: WireEncodable {
+    let name: String
+    let field: VectorField
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, name)
+        sink.uint(2, UInt32(clamping: field.dimension))
+        sink.uint(3, UInt32(field.metric.rawValue))
+    }
+}
+
+private struct SparseFieldOnWire: WireEncodable {
+    let name: String
+
+    func encode<Sink: WireSink>(into sink: inout Sink) { sink.string(1, name) }
+}
+
+private struct TextFieldOnWire: WireEncodable {
+    let name: String
+    let field: TextField
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, name)
+        sink.uint(2, UInt32(field.analyzer.rawValue))
+        sink.string(3, field.language)
+        sink.message(4, field.bm25)
+    }
+}
+
+extension BM25Parameters: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.double(1, k1)
+        sink.double(2, b)
+    }
+}
+
+private struct MetadataFieldOnWire: WireEncodable {
+    let name: String
+    let type: ValueType
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, name)
+        sink.uint(2, UInt32(type.rawValue))
+    }
+}
+
+extension Schema: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        for entry in vectors.entries {
+            sink.message(1, VectorFieldOnWire(name: entry.name, field: entry.value))
+        }
+        for entry in sparseVectors.entries {
+            sink.message(2, SparseFieldOnWire(name: entry.name))
+        }
+        for entry in texts.entries {
+            sink.message(3, TextFieldOnWire(name: entry.name, field: entry.value))
+        }
+        for entry in metadata.entries {
+            sink.message(4, MetadataFieldOnWire(name: entry.name, type: entry.value))
+        }
+    }
+}

@@ -1,0 +1,269 @@
+// search.proto, first part: the parts of a question, SearchRequest and SearchManyRequest.
+import KyroModel
+
+// MARK: Legs
+
+struct VectorQueryDraft: WireDraft {
+    var field = ""
+    var vector: DenseVectorDraft?
+    var efSearch: UInt32 = 0
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        case (2, .bytes): try reader.message("vector", into: &vector)
+        case (3, .varint): efSearch = try reader.uint32("ef_search")
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() throws(WireError) -> VectorQuery {
+        guard let vector else { throw .invalid(path: "vector", problem: "is missing") }
+        return VectorQuery(
+            field: field, vector: try vector.finish("vector"), efSearch: efSearch)
+    }
+}
+
+extension VectorQuery: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        sink.message(2, DenseVectorOnWire(values: vector, encoding: .floats))
+        sink.uint(3, efSearch)
+    }
+}
+
+struct SparseQueryDraft: WireDraft {
+    var field = ""
+    var vector: SparseVectorDraft?
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        case (2, .bytes): try reader.message("vector", into: &vector)
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() throws(WireError) -> SparseQuery {
+        guard let vector else { throw .invalid(path: "vector", problem: "is missing") }
+        return SparseQuery(field: field, vector: try vector.finish("vector"))
+    }
+}
+
+extension SparseQuery: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        sink.message(2, vector)
+    }
+}
+
+extension TextQuery: WireDraft, WireEncodable {
+    init() { self.init(query: "") }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): query = try reader.string("query")
+        case (2, .bytes): fields.append(try reader.string("fields"))
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> TextQuery { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, query)
+        sink.strings(2, fields)
+    }
+}
+
+// MARK: TimeDecay, Fusion
+
+extension TimeDecay: WireDraft, WireEncodable {
+    init() { self.init(halfLifeMillis: 0) }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): halfLifeMillis = try reader.int64("half_life_ms")
+        case (2, .varint): originMillis = try reader.int64("origin_ms")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> TimeDecay { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.int(1, halfLifeMillis)
+        if let originMillis { sink.presentInt(2, originMillis) }
+    }
+}
+
+extension LegWeights: WireDraft, WireEncodable {
+    /// Of a message that is there: what it does not name weighs nothing.
+    init() { self.init(vector: 0, sparse: 0, text: 0) }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .fixed64): vector = try reader.double("vector")
+        case (2, .fixed64): sparse = try reader.double("sparse")
+        case (3, .fixed64): text = try reader.double("text")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> LegWeights { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.double(1, vector)
+        sink.double(2, sparse)
+        sink.double(3, text)
+    }
+}
+
+struct FusionDraft: WireDraft {
+    var method: Int32 = 0
+    var rrfK: UInt32 = 0
+    var weights: LegWeights?
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): method = try reader.int32("method")
+        case (2, .varint): rrfK = try reader.uint32("rrf_k")
+        case (3, .bytes): try reader.message("weights", into: &weights)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> Fusion {
+        Fusion(
+            method: try enumValue(method, "method", FusionMethod.init(rawValue:)), rrfK: rrfK,
+            weights: weights)
+    }
+}
+
+extension Fusion: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.uint(1, UInt32(method.rawValue))
+        sink.uint(2, rrfK)
+        sink.message(3, weights)
+    }
+}
+
+// MARK: SearchRequest
+
+struct SearchRequestDraft: WireDraft {
+    var scope = ScopeDraft()
+    var vector: VectorQueryDraft?
+    var sparse: SparseQueryDraft?
+    var text: TextQuery?
+    var filter: FilterDraft?
+    var timeRange: TimeRange?
+    var timeDecay: TimeDecay?
+    var fusion: FusionDraft?
+    var limit: UInt32 = 0
+    var offset: UInt32 = 0
+    var candidates: UInt32 = 0
+    var projection: ProjectionDraft?
+    var minSeq: UInt64 = 0
+    var exact = false
+    var explain = false
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): try reader.message("scope", into: &scope)
+        case (2, .bytes): try reader.message("vector", into: &vector)
+        case (3, .bytes): try reader.message("sparse", into: &sparse)
+        case (4, .bytes): try reader.message("text", into: &text)
+        case (5, .bytes): try reader.message("filter", into: &filter)
+        case (6, .bytes): try reader.message("time_range", into: &timeRange)
+        case (7, .bytes): try reader.message("time_decay", into: &timeDecay)
+        case (8, .bytes): try reader.message("fusion", into: &fusion)
+        case (9, .varint): limit = try reader.uint32("limit")
+        case (10, .varint): offset = try reader.uint32("offset")
+        case (11, .varint): candidates = try reader.uint32("candidates")
+        case (12, .bytes): try reader.message("projection", into: &projection)
+        case (13, .varint): minSeq = try reader.varint("min_seq")
+        case (14, .varint): exact = try reader.bool("exact")
+        case (15, .varint): explain = try reader.bool("explain")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> SearchRequest {
+        var request = SearchRequest(scope: scope.finish())
+        request.vector = try vector?.finish("vector")
+        request.sparse = try sparse?.finish("sparse")
+        request.text = text
+        request.filter = try filter?.finish("filter")
+        request.timeRange = timeRange
+        request.timeDecay = timeDecay
+        request.fusion = try fusion?.finish("fusion")
+        request.limit = limit
+        request.offset = offset
+        request.candidates = candidates
+        request.projection = try projection?.finish("projection")
+        request.minSeq = Sequence(minSeq)
+        request.exact = exact
+        request.explain = explain
+        return request
+    }
+}
+
+extension SearchRequest: WireEncodable {
+    /// A missing limit stays 0: the engine refuses it.
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> SearchRequest {
+        try decodeMessage(SearchRequestDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.message(1, scope)
+        sink.message(2, vector)
+        sink.message(3, sparse)
+        sink.message(4, text)
+        sink.message(5, filter)
+        sink.message(6, timeRange)
+        sink.message(7, timeDecay)
+        sink.message(8, fusion)
+        sink.uint(9, limit)
+        sink.uint(10, offset)
+        sink.uint(11, candidates)
+        sink.message(12, projection)
+        sink.uint(13, minSeq.raw)
+        sink.bool(14, exact)
+        sink.bool(15, explain)
+    }
+}
+
+// MARK: SearchManyRequest
+
+struct SearchManyRequestDraft: WireDraft {
+    var tag: UInt64 = 0
+    var search: SearchRequestDraft?
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): tag = try reader.varint("tag")
+        case (2, .bytes): try reader.message("search", into: &search)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> SearchManyRequest {
+        guard let search else { throw .invalid(path: "search", problem: "is missing") }
+        return SearchManyRequest(tag: tag, search: try search.finish("search"))
+    }
+}
+
+extension SearchManyRequest: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> SearchManyRequest {
+        try decodeMessage(SearchManyRequestDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.uint(1, tag)
+        sink.message(2, search)
+    }
+}

@@ -1,0 +1,154 @@
+// kyroctl collections create, list, describe, drop.
+import KyroClient
+import KyroCommands
+import KyroModel
+
+extension Command {
+    static let collectionsCreate = Command(
+        name: "collections create", summary: "Create a collection.", positionals: "NAME",
+        details: """
+            Fields that are not declared here are added by the first document that carries them: a
+            vector with its dimension and the cosine metric, a text with the standard analyzer,
+            metadata with the type of the value. A field's type never changes afterwards.
+            """,
+        options: [
+            Option(
+                "vector", value: "NAME:DIMENSION[:METRIC]", isRepeatable: true,
+                "a vector field; metrics are cosine (default), ip and l2"),
+            Option("sparse", value: "NAME", isRepeatable: true, "a sparse vector field"),
+            Option(
+                "text", value: "NAME[:ANALYZER[:LANGUAGE]]", isRepeatable: true,
+                "a text field; analyzers are standard (default), code and raw"),
+            Option(
+                "field", value: "NAME:TYPE", isRepeatable: true,
+                "a metadata field; types are string, int64, double, bool, timestamp, and lists of "
+                    + "them such as string[]"),
+        ],
+        examples: [
+            ("collections create commits", "a collection whose fields come with its documents"),
+            (
+                "collections create commits --vector embedding:384 --text title "
+                    + "--field files:int64", "declare what is known"
+            ),
+        ],
+        run: createCollection)
+
+    static let collectionsList = Command(
+        name: "collections list", summary: "List the collections of a tenant.",
+        examples: [
+            ("collections list", "collections of the tenant \"default\""),
+            ("collections list --tenant acme --json", "one object a line"),
+        ],
+        run: listCollections)
+
+    static let collectionsDescribe = Command(
+        name: "collections describe", summary: "Show a collection's fields and size.",
+        positionals: "NAME",
+        examples: [("collections describe commits", "fields of the collection commits")],
+        run: describeCollection)
+
+    static let collectionsDrop = Command(
+        name: "collections drop", summary: "Delete a collection and all its documents.",
+        positionals: "NAME",
+        options: [Option("yes", "really; without it nothing happens")],
+        examples: [("collections drop commits --yes", "delete the collection commits")],
+        run: dropCollection)
+}
+
+private func createCollection(_ session: Session) throws -> ExitCode {
+    let arguments = session.arguments
+    var schema = Schema()
+    for text in arguments.strings("vector") { try schema.addVector(text) }
+    for text in arguments.strings("text") { try schema.addText(text) }
+    for text in arguments.strings("field") { try schema.addMetadata(text) }
+    for name in arguments.strings("sparse") { schema.sparseVectors[name] = SparseField() }
+    let scope = try session.scopeOfCommand()
+    let collection = try CollectionsClient(session.connection()).create(scope, schema: schema)
+    if session.isJSON {
+        session.write(JSON(collection))
+    } else {
+        session.write("created \(scope.namespace) (collection \(collection.id.raw))\n")
+    }
+    return .done
+}
+
+private func listCollections(_ session: Session) throws -> ExitCode {
+    _ = try session.arguments.positionals(exactly: [])
+    let collections = try CollectionsClient(session.connection()).listAll(tenant: session.tenant)
+    if session.isJSON {
+        for collection in collections { session.write(JSON(collection)) }
+        return .done
+    }
+    if collections.isEmpty {
+        session.write("The tenant \(session.tenant) has no collections.\n")
+        return .done
+    }
+    var table = Table([
+        .init("collection"), .init("id", isRightAligned: true),
+        .init("documents", isRightAligned: true), .init("vectors", widthMin: 12),
+        .init("texts", widthMin: 12), .init("metadata", widthMin: 12),
+    ])
+    for collection in collections {
+        let schema = collection.schema
+        table.append([
+            collection.scope.namespace, String(collection.id.raw),
+            countText(collection.documentCount),
+            schema.vectors.map { "\($0.name):\($0.value.dimension)" }.joined(separator: ", "),
+            schema.texts.names.joined(separator: ", "),
+            schema.metadata.names.joined(separator: ", "),
+        ])
+    }
+    session.write(table)
+    return .done
+}
+
+private func describeCollection(_ session: Session) throws -> ExitCode {
+    let scope = try session.scopeOfCommand()
+    let collection = try CollectionsClient(session.connection()).describe(scope)
+    if session.isJSON {
+        session.write(JSON(collection))
+        return .done
+    }
+    session.write(
+        "\(scope.namespace) of tenant \(scope.tenant): collection \(collection.id.raw), "
+            + "\(countText(collection.documentCount)) documents, "
+            + "schema version \(collection.schemaVersion)\n\n")
+    var table = Table([.init("field"), .init("kind"), .init("type", widthMin: 12)])
+    let schema = collection.schema
+    for field in schema.vectors {
+        table.append([
+            field.name, "vector", "\(field.value.dimension) floats, \(field.value.metric.text)",
+        ])
+    }
+    for name in schema.sparseVectors.names { table.append([name, "sparse vector", ""]) }
+    for field in schema.texts {
+        let (text, bm25) = (field.value, field.value.bm25)
+        table.append([
+            field.name, "text",
+            "\(text.analyzer.text), \(text.language), k1 \(bm25.k1), b \(bm25.b)",
+        ])
+    }
+    for field in schema.metadata { table.append([field.name, "metadata", field.value.text]) }
+    if table.rows.isEmpty {
+        session.write("No fields yet: the first documents bring them.\n")
+    } else {
+        session.write(table)
+    }
+    return .done
+}
+
+private func dropCollection(_ session: Session) throws -> ExitCode {
+    let scope = try session.scopeOfCommand()
+    guard session.arguments.flag("yes") else {
+        throw UsageError("this deletes every document of \(scope.namespace); say --yes to do it")
+    }
+    let answer = try CollectionsClient(session.connection()).drop(scope)
+    if session.isJSON {
+        session.write(
+            .object([JSON.Member("documents_dropped", JSON(answer.documentsDropped))]))
+    } else {
+        session.write(
+            "dropped \(scope.namespace) with \(countText(answer.documentsDropped)) documents\n")
+    }
+    return .done
+}

@@ -1,0 +1,243 @@
+// kyroctl search.
+import KyroClient
+import KyroCommands
+import KyroModel
+
+extension Command {
+    static let search = Command(
+        name: "search", summary: "Find documents by vector, words, or both.",
+        details: """
+            At least one of --text, --vector, --like and --sparse says what to look for; with
+            several, each finds its candidates and their scores are fused: a weighted sum of
+            normalised scores, or reciprocal ranks with --rrf.
+
+            \(ReadOptions.filterHelp)
+            """,
+        options: [
+            Option("text", value: "WORDS", "rank by these words (BM25)"),
+            Option("text-fields", value: "NAMES", "search only these text fields"),
+            Option(
+                "vector", value: "SOURCE",
+                "rank by a vector: a JSON list, a file with one, a .npy file, or - for input"),
+            Option("row", value: "N", "row of the .npy file, from 0 (default 0)"),
+            Option("like", value: "ID", "rank by the vector of this document, which is left out"),
+            Option("vector-field", value: "NAME", "which vector field (default: the only one)"),
+            Option(
+                "sparse", value: "JSON", "rank by {\"indices\": [1, 5], \"values\": [0.5, 2]}"),
+            Option("sparse-field", value: "NAME", "which sparse field (default: the only one)"),
+            ReadOptions.filter, ReadOptions.since, ReadOptions.until,
+            Option("decay", value: "TIME", "halve a score for each such age, such as 30d"),
+            Option("decay-origin", value: "TIME", "where age counts from (default: now)"),
+            Option("rrf", "fuse by reciprocal ranks"),
+            Option("rrf-k", value: "N", "constant of --rrf (default 60)"),
+            Option("weights", value: "LIST", "weights of the legs, such as vector=1,text=0.5"),
+            Option("limit", short: "k", value: "N", "how many hits (default 10)"),
+            Option("offset", value: "N", "leave out the best N"),
+            Option("candidates", value: "N", "candidates of each leg before fusion (default 100)"),
+            Option("ef", value: "N", "breadth of the graph search; more is better and slower"),
+            Option("exact", "compare with every vector instead of walking the graph"),
+            Option("explain", "show what each shard did"),
+            ReadOptions.fields, ReadOptions.minSeq,
+        ],
+        examples: [
+            ("search -n commits --text 'flow control window'", "by words"),
+            (
+                "search -n commits --vector queries.npy --row 3 "
+                    + "--filter 'repo = \"apple/swift-nio\" and files < 10'",
+                "by a vector, among few documents"
+            ),
+            (
+                "search -n commits --like grpc-go-4d88514f0a0f --text readme "
+                    + "--weights vector=1,text=0.5 --decay 365d -k 5",
+                "hybrid: like that document, with a word, newer ones first"
+            ),
+            ("search -n commits --text deadlock --since 2024-01-01 --json", "for scripts"),
+        ],
+        run: runSearch)
+}
+
+private func runSearch(_ session: Session) throws -> ExitCode {
+    let arguments = session.arguments
+    _ = try arguments.positionals(exactly: [])
+    let scope = try session.scope()
+    var request = try SearchRequest.plain(session, scope: scope)
+    let client = SearchClient(try session.connection())
+    let limit = Int(request.limit)
+    let like = arguments.string("like").map { DocumentID(argument: $0) }
+    if let like {
+        let vector = try vectorOf(like, client, scope, field: request.vector?.field ?? "")
+        request.vector?.vector = vector
+        request.limit += 1
+    }
+    request.projection = try ReadOptions.projection(session, scope: scope)
+
+    let start = Now.monotonicNanos
+    var response = try client.search(request)
+    let micros = (Now.monotonicNanos - start) / 1_000
+    if let like { response.hits = Array(response.hits.filter { $0.id != like }.prefix(limit)) }
+    if session.isJSON {
+        session.write(json(of: response, micros: micros))
+    } else {
+        show(response, micros: micros, firstRank: Int(request.offset) + 1, session)
+    }
+    return .done
+}
+
+extension SearchRequest {
+    /// Everything that needs no question to the server; the vector of `--like` is still empty.
+    fileprivate static func plain(_ session: Session, scope: Scope) throws -> SearchRequest {
+        let arguments = session.arguments
+        var request = SearchRequest(scope: scope)
+        let field = arguments.string("vector-field") ?? ""
+        let efSearch = UInt32(try arguments.integer("ef", in: 1...Limits.efSearchMax) ?? 0)
+        if arguments.string("like") != nil, arguments.string("vector") != nil {
+            throw UsageError("--vector and --like both give the vector; choose one")
+        }
+        if let source = arguments.string("vector") {
+            let row = try arguments.integer("row", in: 0...Int(Int32.max)) ?? 0
+            request.vector = VectorQuery(
+                field: field, vector: try VectorSource.read(source, row: row), efSearch: efSearch)
+        } else if arguments.string("like") != nil {
+            request.vector = VectorQuery(field: field, vector: [], efSearch: efSearch)
+        }
+        if let text = arguments.string("text") {
+            let fields = arguments.string("text-fields")?.split(separator: ",").map(String.init)
+            request.text = TextQuery(query: text, fields: fields ?? [])
+        }
+        if let text = arguments.string("sparse") {
+            request.sparse = SparseQuery(
+                field: arguments.string("sparse-field") ?? "",
+                vector: try VectorSource.sparse(text))
+        }
+        guard request.vector != nil || request.text != nil || request.sparse != nil else {
+            throw UsageError("what to look for? Give --text, --vector, --like or --sparse")
+        }
+        request.filter = try ReadOptions.filter(session)
+        request.timeRange = try ReadOptions.timeRange(session)
+        let origin = try arguments.time("decay-origin", nowMillis: Now.wallMillis)
+        if let halfLife = try arguments.millis("decay") {
+            request.timeDecay = TimeDecay(halfLifeMillis: halfLife, originMillis: origin)
+        } else if origin != nil {
+            throw UsageError("--decay-origin needs --decay")
+        }
+        request.fusion = try fusion(arguments)
+        request.limit = UInt32(try arguments.integer("limit", in: 1...Limits.hitsMax) ?? 10)
+        request.offset = UInt32(try arguments.integer("offset", in: 0...Limits.hitsMax) ?? 0)
+        request.candidates = UInt32(
+            try arguments.integer("candidates", in: 1...Limits.hitsMax) ?? 0)
+        request.minSeq = try ReadOptions.minSeq(session)
+        request.exact = arguments.flag("exact")
+        request.explain = arguments.flag("explain")
+        return request
+    }
+
+    private static func fusion(_ arguments: Arguments) throws(UsageError) -> Fusion? {
+        let rrfK = try arguments.integer("rrf-k", in: 1...Limits.rrfKMax)
+        let weights = try arguments.string("weights").map {
+            text throws(UsageError) in try LegWeights(parsing: text)
+        }
+        guard arguments.flag("rrf") || rrfK != nil || weights != nil else { return nil }
+        return Fusion(
+            method: arguments.flag("rrf") || rrfK != nil ? .rrf : .weighted,
+            rrfK: UInt32(rrfK ?? 0), weights: weights)
+    }
+}
+
+/// The stored vector of one document.
+private func vectorOf(
+    _ id: DocumentID, _ client: SearchClient, _ scope: Scope, field: String
+) throws -> [Float] {
+    let vectors = field.isEmpty ? Selection.all : Selection(names: [field])
+    let answer = try client.lookup(
+        LookupRequest(
+            scope: scope, ids: [id],
+            projection: Projection(vectors: vectors, vectorEncoding: .packedF32)))
+    guard let document = answer.results.first?.document else {
+        throw KyroError(
+            code: .notFound, reason: "DOCUMENT_NOT_FOUND",
+            message: "--like: \(scope.namespace) has no document \(id.argument)")
+    }
+    let found = document.vectors
+    guard let vector = found.entries.first?.value, found.count == 1 else {
+        throw UsageError(
+            found.isEmpty
+                ? "--like: the document \(id.argument) has no such vector"
+                : "--like: the document has the vectors \(found.names.joined(separator: ", ")); "
+                    + "choose one by --vector-field")
+    }
+    return vector
+}
+
+private func json(of response: SearchResponse, micros: Int64) -> JSON {
+    func leg(_ name: String, _ score: LegScore?) -> [JSON.Member] {
+        guard let score else { return [] }
+        let members = [
+            JSON.Member("score", .double(Double(score.score))),
+            JSON.Member("rank", .int(Int64(score.rank))),
+        ]
+        return [JSON.Member(name, .object(members))]
+    }
+    let hits = response.hits.map { hit in
+        var members = [
+            JSON.Member("id", JSON(hit.id)), JSON.Member("score", .double(hit.score)),
+            JSON.Member("seq", JSON(hit.seq)),
+        ]
+        members += leg("vector", hit.vector) + leg("sparse", hit.sparse) + leg("text", hit.text)
+        if let document = hit.document {
+            members.append(JSON.Member("document", .object(JSON.parts(of: document))))
+        }
+        return JSON.object(members)
+    }
+    var members = [
+        JSON.Member("hits", .array(hits)), JSON.Member("seq", JSON(response.seq)),
+        JSON.Member("micros", .int(micros)),
+    ]
+    if let explain = response.explain {
+        members.append(JSON.Member("explain", ExplainOutput.json(of: explain)))
+    }
+    return .object(members)
+}
+
+private func show(
+    _ response: SearchResponse, micros: Int64, firstRank: Int, _ session: Session
+) {
+    let hits = response.hits
+    let legs: [(title: String, score: (Hit) -> LegScore?)] = [
+        ("vector", { $0.vector }), ("sparse", { $0.sparse }), ("text", { $0.text }),
+    ]
+    let shownLegs = legs.filter { leg in hits.contains { leg.score($0) != nil } }
+    let isFused = shownLegs.count > 1
+    let hasTime = hits.contains { $0.document?.eventTimeMillis != nil }
+    let names = ReadOptions.columns(session)
+
+    var columns: [Table.Column] = [
+        .init("#", isRightAligned: true), .init("score", isRightAligned: true),
+    ]
+    if isFused { columns += shownLegs.map { .init($0.title, isRightAligned: true) } }
+    columns.append(.init("id", widthMin: 16))
+    if hasTime { columns.append(.init("time")) }
+    columns += (names ?? ["document"]).map { .init($0, widthMin: 8) }
+
+    var table = Table(columns)
+    for (index, hit) in hits.enumerated() {
+        var row = [String(firstRank + index), decimal(hit.score, places: 4)]
+        if isFused {
+            row += shownLegs.map { leg in
+                leg.score(hit).map { decimal(Double($0.score), places: 4) } ?? "-"
+            }
+        }
+        row.append(hit.id.argument)
+        if hasTime { row.append(hit.document?.timeCell ?? "") }
+        if let names {
+            row += names.map { hit.document?.cell($0) ?? "" }
+        } else {
+            row.append(hit.document?.gist ?? "")
+        }
+        table.append(row)
+    }
+    if !hits.isEmpty { session.write(table) }
+    let noun = hits.count == 1 ? "hit" : "hits"
+    session.write(
+        "\(hits.count) \(noun) in \(TimeSpan.text(micros: micros)), seq \(response.seq.raw)\n")
+    if let explain = response.explain { ExplainOutput.show(explain, session) }
+}

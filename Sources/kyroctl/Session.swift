@@ -1,0 +1,72 @@
+// What every command needs: its arguments, a connection, and a place for its answer.
+import KyroClient
+import KyroCommands
+import KyroModel
+
+final class Session {
+    let arguments: Arguments
+    let isJSON: Bool
+    let timeoutMillis: Int64
+    private let endpoint: Endpoint
+    private var opened: Connection?
+
+    init(_ words: [String], command: Command) throws {
+        arguments = try Arguments(words, options: Command.globalOptions + command.options)
+        isJSON = arguments.flag("json")
+        timeoutMillis = try arguments.millis("timeout") ?? 30_000
+        let server = arguments.string("server") ?? Terminal.environment("KYRODB_SERVER")
+        do {
+            endpoint = try server.map { text throws(KyroError) in try Endpoint(parsing: text) }
+                ?? .local
+        } catch {
+            throw UsageError("--server: \(error.message)")
+        }
+    }
+
+    /// Opened by the first use.
+    func connection() throws -> Connection {
+        if let opened { return opened }
+        let made = try Connection(
+            to: endpoint,
+            timeouts: Timeouts(
+                connectMillis: min(5_000, timeoutMillis), callMillis: timeoutMillis))
+        opened = made
+        return made
+    }
+
+    var server: String { endpoint.description }
+
+    var tenant: String {
+        arguments.string("tenant") ?? Terminal.environment("KYRODB_TENANT") ?? Scope.defaultTenant
+    }
+
+    /// The collection that the options name.
+    func scope() throws -> Scope {
+        guard
+            let namespace = arguments.string("namespace")
+                ?? Terminal.environment("KYRODB_NAMESPACE")
+        else { throw UsageError("which collection? Name it by -n NAME") }
+        return Scope(tenant: tenant, namespace: namespace)
+    }
+
+    /// The collection that the only positional word or the options name.
+    func scopeOfCommand() throws -> Scope {
+        if arguments.positionals.isEmpty { return try scope() }
+        let name = try arguments.positionals(exactly: ["the collection's name"])[0]
+        if let other = arguments.string("namespace"), other != name {
+            throw UsageError("two collections are named: \"\(name)\" and \"\(other)\"")
+        }
+        return Scope(tenant: tenant, namespace: name)
+    }
+
+    // MARK: output
+
+    func write(_ text: String) { Terminal.write(text) }
+
+    func write(_ json: JSON) { Terminal.write(json.text + "\n") }
+
+    func write(_ table: Table) { Terminal.write(table.text(width: Terminal.width())) }
+
+    /// For people beside the answer; scripts that read standard output do not see it.
+    func note(_ text: String) { Terminal.writeError("kyroctl: \(text)\n") }
+}

@@ -1,0 +1,145 @@
+// The server's command line.
+import KyroEngine
+import KyroModel
+import KyroPlatform
+import KyroServer
+import KyroStore
+
+struct UsageError: Error {
+    var message: String
+}
+
+enum Command {
+    case serve(ServerOptions, portFile: String?)
+    case help
+    case version
+}
+
+enum Arguments {
+    static let usage = """
+        Usage: kyrodb serve --data DIR [options]
+
+        Serves hybrid search over the documents in DIR, which is made when it does not exist.
+
+          --data DIR               data directory; its parent must exist
+          --listen HOST:PORT       where to listen (default 127.0.0.1:50051; port 0 lets the kernel
+                                   choose)
+          --insecure               allow a HOST other than loopback: there is no TLS and no
+                                   authentication yet
+          --port-file FILE         write HOST:PORT here once listening
+          --shards N               shards of a new directory (default: number of cores)
+          --loops N                event loops (default: number of cores)
+          --fsync POLICY           always | interval:MILLIS | never (default always): when a write
+                                   must be on disk
+          --log-segment-bytes N    size of a log file (default 16 MiB)
+          --snapshot-log-bytes N   take a snapshot when a shard's log has grown by so much
+                                   (default 256 MiB)
+          --drain-millis N         time that calls under way get at a stop (default 10000)
+          --quiet                  log errors alone
+          --help, --version
+
+        Examples:
+          kyrodb serve --data /var/lib/kyrodb
+          kyrodb serve --data ./data --listen 127.0.0.1:0 --port-file ./port --fsync interval:100
+
+        SIGTERM or SIGINT stops it: calls under way finish, the logs are sealed, exit status 0.
+        """
+
+    static func parse(_ arguments: [String], version: String) throws(UsageError) -> Command {
+        var rest = arguments[...]
+        guard let verb = rest.popFirst() else {
+            throw UsageError(message: "a command is missing; try: kyrodb serve --data DIR")
+        }
+        switch verb {
+        case "--help", "-h", "help": return .help
+        case "--version", "version": return .version
+        case "serve": break
+        default:
+            throw UsageError(message: "unknown command \"\(verb)\"; try: kyrodb serve --data DIR")
+        }
+        var options = ServerOptions(engine: EngineConfiguration(path: ""), version: version)
+        options.engine.shardCountIfNew = min(ProcessMemory.coreCount, DataDirectory.shardsMax)
+        options.transport.loopCount = ProcessMemory.coreCount
+        var portFile: String?
+        var isInsecure = false
+        while let name = rest.popFirst() {
+            switch name {
+            case "--help", "-h": return .help
+            case "--insecure": isInsecure = true
+            case "--quiet": Log.level = .error
+            default:
+                guard let value = rest.popFirst() else {
+                    throw UsageError(message: "\(name) needs a value, or is unknown; see --help")
+                }
+                try set(name, value, &options, &portFile)
+            }
+        }
+        guard !options.engine.path.isEmpty else {
+            throw UsageError(message: "--data DIR is missing")
+        }
+        guard isInsecure || isLoopback(options.transport.host) else {
+            throw UsageError(
+                message: "--listen \(options.transport.host) is not loopback, and there is neither "
+                    + "TLS nor authentication yet: add --insecure if the network is trusted")
+        }
+        return .serve(options, portFile: portFile)
+    }
+
+    private static func set(
+        _ name: String, _ value: String, _ options: inout ServerOptions, _ portFile: inout String?
+    ) throws(UsageError) {
+        switch name {
+        case "--data": options.engine.path = value
+        case "--port-file": portFile = value
+        case "--shards": options.engine.shardCount = try number(name, value, 1...1_024)
+        case "--loops": options.transport.loopCount = try number(name, value, 1...256)
+        case "--log-segment-bytes":
+            options.engine.logSegmentBytes = try number(name, value, 4_096...(1 << 30))
+        case "--snapshot-log-bytes":
+            options.engine.snapshotLogBytes = try number(name, value, 4_096...(1 << 40))
+        case "--drain-millis": options.drainMillis = try number(name, value, 0...3_600_000)
+        case "--fsync": options.engine.fsync = try policy(value)
+        case "--listen":
+            guard let colon = value.lastIndex(of: ":"),
+                let port = UInt16(value[value.index(after: colon)...]), colon != value.startIndex
+            else {
+                throw UsageError(message: "--listen is \"\(value)\"; it must be HOST:PORT")
+            }
+            options.transport.host = String(value[..<colon])
+            options.transport.port = port
+        default: throw UsageError(message: "unknown option \"\(name)\"; see --help")
+        }
+    }
+
+    private static func policy(_ value: String) throws(UsageError) -> FsyncPolicy {
+        switch value {
+        case "always": return .always
+        case "never": return .never
+        default:
+            let prefix = "interval:"
+            guard value.hasPrefix(prefix), let millis = Int64(value.dropFirst(prefix.count)),
+                (1...60_000).contains(millis)
+            else {
+                throw UsageError(
+                    message: "--fsync is \"\(value)\"; it must be always, interval:MILLIS "
+                        + "(1 to 60000) or never")
+            }
+            return .interval(millis: millis)
+        }
+    }
+
+    private static func number(
+        _ name: String, _ value: String, _ range: ClosedRange<Int>
+    ) throws(UsageError) -> Int {
+        guard let number = Int(value), range.contains(number) else {
+            throw UsageError(
+                message: "\(name) is \"\(value)\"; it must be a number from \(range.lowerBound) to "
+                    + "\(range.upperBound)")
+        }
+        return number
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || host == "[::1]" || host.hasPrefix("127.")
+    }
+}

@@ -1,0 +1,461 @@
+"""What KyroDB's codecs make of a legal message: the rules it must keep, and its canonical form.
+
+`settle(message)` changes a parsed message into the form that our encoder writes and returns the
+rules it breaks, each as (reason, path of the field). Every rule is of one of these kinds:
+
+    DocumentId, Value, Filter, Mutation, StreamRequest, StreamResponse, SearchManyResponse
+                            without a member of their oneof (an absent message is an empty one)
+    DenseVector             format unknown; values and packed both; packed of odd length
+    SparseVector            indices and values of different counts
+    VectorQuery, SparseQuery, SearchManyRequest
+                            without the message that they are about
+    Schema                  a name declared twice
+    any enum                a number that the .proto does not name; VALUE_TYPE_UNSPECIFIED
+    Filter                  nested deeper than 32 (LIMIT_EXCEEDED at the outermost filter)
+
+A broken rule inside a Mutation is that item's error, not the message's.
+
+Normalised, because the domain type holds one form only:
+
+    everywhere              unknown fields are dropped
+    Scope, ListCollectionsRequest   empty tenant_id → "default"; absent scope → scope of defaults
+    DenseVector             packed, of any format → values
+    Projection              empty Selection → absent
+    TextField               empty language → "english"; absent bm25 → k1 1.2, b 0.75
+    Schema                  fields sorted by the UTF-8 of their names; absent → present where the
+                            message is nothing without it
+    ItemError               code outside google.rpc.Code → UNKNOWN
+    WriteOutcome            seq only when APPLIED, error only and always when FAILED
+    IndexedError.error, CreateCollectionResponse.collection, DescribeCollectionResponse.collection
+                            absent → present
+    Mutation                one that breaks a rule → empty
+    Status                  details → the first of each kind known, in the order ErrorInfo,
+                            BadRequest, RetryInfo; ErrorInfo.metadata dropped, domain "kyrodb";
+                            the first violation only, its description the message; retry_delay in
+                            whole milliseconds, dropped when negative or beyond 63 bits
+"""
+
+import struct
+
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
+
+from generate import field, LEN
+from schema import ANY_CONTENTS
+
+FILTER_DEPTH_MAX = 32
+INVALID, LIMIT = "INVALID_FIELD", "LIMIT_EXCEEDED"
+
+
+def half_to_single(half):
+    """Bits of a binary16 as bits of a binary32; a NaN keeps its payload."""
+    sign, exponent, fraction = (half & 0x8000) << 16, half >> 10 & 31, half & 0x3FF
+    if exponent == 31:
+        return sign | 0x7F800000 | fraction << 13
+    if exponent:
+        return sign | exponent + 112 << 23 | fraction << 13
+    return sign | struct.unpack("<I", struct.pack("<f", fraction * 2.0**-24))[0]
+
+
+HALVES = [half_to_single(half) for half in range(65536)]
+
+
+def join(path, name):
+    if not path:
+        return name
+    return path + name if name.startswith("[") else path + "." + name
+
+
+def enum(m, name, path, out, count, first=0):
+    if not first <= getattr(m, name) < count:
+        out.append((INVALID, join(path, name)))
+
+
+def dense_vector(m, path, out):
+    layout, packed = m.format, m.packed
+    if not 0 <= layout <= 2:
+        out.append((INVALID, join(path, "format")))
+        return
+    m.format = 0
+    if not packed:
+        return
+    if m.values:
+        out.append((INVALID, path))
+        return
+    if len(packed) % (4, 2, 1)[layout]:
+        out.append((INVALID, join(path, "packed")))
+        return
+    m.ClearField("packed")
+    if layout == 0:
+        floats = packed
+    elif layout == 1:
+        halves = struct.unpack("<%dH" % (len(packed) // 2), packed)
+        floats = struct.pack("<%dI" % len(halves), *[HALVES[half] for half in halves])
+    else:
+        floats = struct.pack("<%df" % len(packed), *struct.unpack("%db" % len(packed), packed))
+    # Not by assignment: Python's floats are doubles and would quiet a signalling NaN.
+    m.MergeFromString(field(1, LEN, floats))
+
+
+def sparse_vector(m, path, out):
+    if len(m.indices) != len(m.values):
+        out.append((INVALID, path))
+
+
+def has_kind(m, path, out):
+    if m.WhichOneof("kind") is None:
+        out.append((INVALID, path))
+
+
+def document(m, path, out):
+    has_kind(m.id, join(path, "id"), out)
+    m.id.SetInParent()
+    for kind, check in (("vectors", dense_vector), ("sparse_vectors", sparse_vector),
+                        ("metadata", has_kind)):
+        entries = getattr(m, kind)
+        for key in entries:
+            check(entries[key], join(path, f'{kind}["{key}"]'), out)
+
+
+def filter_depth(m):
+    node = m.WhichOneof("node")
+    if node == "negation":
+        return 1 + filter_depth(m.negation)
+    if node in ("all_of", "any_of"):
+        return 1 + max(map(filter_depth, getattr(m, node).filters), default=0)
+    return 1
+
+
+def filter_node(m, path, out):
+    node = m.WhichOneof("node")
+    if node is None:
+        out.append((INVALID, path))
+        return
+    inner, path = getattr(m, node), join(path, node)
+    if node in ("all_of", "any_of"):
+        for index, child in enumerate(inner.filters):
+            filter_node(child, join(path, f"filters[{index}]"), out)
+    elif node == "negation":
+        filter_node(inner, path, out)
+    elif node == "equals":
+        has_kind(inner.value, join(path, "value"), out)
+        inner.value.SetInParent()
+    elif node == "in_set":
+        for index, item in enumerate(inner.values):
+            has_kind(item, join(path, f"values[{index}]"), out)
+    elif node == "range":
+        for bound in (inner.WhichOneof("lower"), inner.WhichOneof("upper")):
+            if bound:
+                has_kind(getattr(inner, bound), join(path, bound), out)
+
+
+def filter_root(m, path, out):
+    if filter_depth(m) > FILTER_DEPTH_MAX:
+        out.append((LIMIT, path))
+    else:
+        filter_node(m, path, out)
+
+
+def projection(m, path, out):
+    for kind in ("metadata", "texts", "vectors", "sparse_vectors"):
+        selection = getattr(m, kind)
+        if not selection.all and not selection.names:
+            m.ClearField(kind)
+    enum(m, "vector_encoding", path, out, 2)
+
+
+def item_error(m):
+    if not 0 <= m.code <= 16:
+        m.code = 2
+
+
+def scope(m):
+    m.scope.SetInParent()
+    if not m.scope.tenant_id:
+        m.scope.tenant_id = "default"
+
+
+# Collections
+
+
+def schema(m, path, out):
+    for kind in ("vectors", "sparse_vectors", "texts", "metadata"):
+        fields = getattr(m, kind)
+        names = set()
+        for index, item in enumerate(fields):
+            here = join(path, f"{kind}[{index}]")
+            if item.name in names:
+                out.append((INVALID, join(here, "name")))
+            names.add(item.name)
+            if kind == "vectors":
+                enum(item, "metric", here, out, 3)
+            elif kind == "texts":
+                enum(item, "analyzer", here, out, 3)
+                item.language = item.language or "english"
+                if not item.HasField("bm25"):
+                    item.bm25.k1, item.bm25.b = 1.2, 0.75
+            elif kind == "metadata":
+                enum(item, "type", here, out, 11, first=1)
+        if len(fields) > 1:
+            # Python's own sort goes through copies that may drop nothing but the order.
+            fields.sort(key=lambda item: item.name.encode())
+
+
+def collection(m, path, out):
+    scope(m)
+    m.schema.SetInParent()
+    schema(m.schema, join(path, "schema"), out)
+
+
+def create_collection_request(m, path, out):
+    collection(m, path, out)
+
+
+def collection_answer(m, path, out):
+    m.collection.SetInParent()
+    collection(m.collection, "collection", out)
+
+
+def scope_request(m, path, out):
+    scope(m)
+
+
+def list_collections_request(m, path, out):
+    m.tenant_id = m.tenant_id or "default"
+
+
+def list_collections_response(m, path, out):
+    for index, item in enumerate(m.collections):
+        collection(item, f"collections[{index}]", out)
+
+
+def plain(m, path, out):
+    """Nothing to normalise, no rule."""
+
+
+# Ingest
+
+
+def mutation(m, path, out):
+    operation = m.WhichOneof("operation")
+    if operation is None:
+        out.append((INVALID, path))
+    elif operation == "upsert":
+        document(m.upsert, join(path, "upsert"), out)
+    elif operation == "update":
+        document(m.update.set, join(path, "update.set"), out)
+    else:
+        has_kind(m.remove, join(path, "remove"), out)
+
+
+def mutations(items, item_errors):
+    for index, item in enumerate(items):
+        broken = []
+        mutation(item, f"mutations[{index}]", broken)
+        if broken:
+            item_errors[index] = broken
+            item.Clear()
+
+
+def create_if_missing(m, path, out):
+    if m.HasField("create_if_missing"):
+        m.create_if_missing.schema.SetInParent()
+        schema(m.create_if_missing.schema, join(path, "create_if_missing.schema"), out)
+
+
+def write_request(m, path, out, item_errors):
+    scope(m)
+    mutations(m.mutations, item_errors)
+    create_if_missing(m, path, out)
+
+
+def stream_request(m, path, out, item_errors):
+    kind = m.WhichOneof("message")
+    if kind is None:
+        out.append((INVALID, path))
+    elif kind == "open":
+        scope(m.open)
+        create_if_missing(m.open, "open", out)
+    else:
+        mutations(m.batch.mutations, item_errors)
+
+
+def write_response(m, path, out):
+    for index, item in enumerate(m.outcomes):
+        enum(item, "result", f"outcomes[{index}]", out, 4)
+        if item.result != 1:
+            item.ClearField("seq")
+        if item.result == 0:
+            item.error.SetInParent()
+            item_error(item.error)
+        else:
+            item.ClearField("error")
+
+
+def stream_response(m, path, out):
+    kind = m.WhichOneof("message")
+    if kind is None:
+        out.append((INVALID, path))
+    elif kind == "ack":
+        for item in m.ack.errors:
+            item.error.SetInParent()
+            item_error(item.error)
+
+
+# Search
+
+
+def search_request(m, path, out):
+    scope(m)
+    for leg, check in (("vector", dense_vector), ("sparse", sparse_vector)):
+        if m.HasField(leg):
+            query, here = getattr(m, leg), join(path, leg + ".vector")
+            if query.HasField("vector"):
+                check(query.vector, here, out)
+            else:
+                out.append((INVALID, here))
+    if m.HasField("filter"):
+        filter_root(m.filter, join(path, "filter"), out)
+    if m.HasField("fusion"):
+        enum(m.fusion, "method", join(path, "fusion"), out, 2)
+    if m.HasField("projection"):
+        projection(m.projection, join(path, "projection"), out)
+
+
+def search_response(m, path, out):
+    for index, hit in enumerate(m.hits):
+        here = join(path, f"hits[{index}]")
+        has_kind(hit.id, join(here, "id"), out)
+        if hit.HasField("document"):
+            document(hit.document, join(here, "document"), out)
+    if m.HasField("explain"):
+        for index, item in enumerate(m.explain.shards):
+            enum(item, "vector_strategy", join(path, f"explain.shards[{index}]"), out, 5)
+
+
+def search_many_request(m, path, out):
+    if not m.HasField("search"):
+        out.append((INVALID, "search"))
+    else:
+        search_request(m.search, "search", out)
+
+
+def search_many_response(m, path, out):
+    kind = m.WhichOneof("result")
+    if kind is None:
+        out.append((INVALID, path))
+    elif kind == "response":
+        search_response(m.response, "response", out)
+    else:
+        item_error(m.error)
+
+
+def lookup_request(m, path, out):
+    scope(m)
+    for index, item in enumerate(m.ids):
+        has_kind(item, f"ids[{index}]", out)
+    if m.HasField("projection"):
+        projection(m.projection, "projection", out)
+
+
+def lookup_response(m, path, out):
+    for index, item in enumerate(m.results):
+        has_kind(item.id, f"results[{index}].id", out)
+        if item.HasField("document"):
+            document(item.document, f"results[{index}].document", out)
+
+
+def scan_request(m, path, out):
+    scope(m)
+    if m.HasField("filter"):
+        filter_root(m.filter, "filter", out)
+    if m.HasField("projection"):
+        projection(m.projection, "projection", out)
+
+
+def scan_response(m, path, out):
+    for index, item in enumerate(m.documents):
+        document(item, f"documents[{index}]", out)
+
+
+# Operations, health, status
+
+
+def status_response(m, path, out):
+    enum(m, "state", path, out, 3)
+    for index, item in enumerate(m.shards):
+        enum(item, "state", f"shards[{index}]", out, 4)
+
+
+def health_check_response(m, path, out):
+    enum(m, "status", path, out, 4)
+
+
+def status(m, path, out):
+    """Raises DecodeError when a detail of a known kind is not protobuf."""
+    found = {}
+    for detail in m.details:
+        name = detail.type_url.rpartition("/")[2]
+        if name in ANY_CONTENTS:
+            found.setdefault(name, ANY_CONTENTS[name].FromString(detail.value))
+    if not 0 <= m.code <= 16:
+        m.code = 2
+    message = m.message
+    m.ClearField("details")
+    info = ANY_CONTENTS["google.rpc.ErrorInfo"](domain="kyrodb")
+    if "google.rpc.ErrorInfo" in found:
+        info.reason = found["google.rpc.ErrorInfo"].reason
+    m.details.add().Pack(info)
+    request = found.get("google.rpc.BadRequest")
+    if request and request.field_violations:
+        pack = ANY_CONTENTS["google.rpc.BadRequest"]()
+        pack.field_violations.add(
+            field=request.field_violations[0].field, description=message)
+        m.details.add().Pack(pack)
+    retry = found.get("google.rpc.RetryInfo")
+    if retry is not None and retry.HasField("retry_delay"):
+        delay = retry.retry_delay
+        whole = delay.seconds * 1000
+        millis = whole + int(delay.nanos / 1e6)
+        if -2**63 <= whole < 2**63 and 0 <= millis < 2**63:
+            pack = ANY_CONTENTS["google.rpc.RetryInfo"]()
+            pack.retry_delay.seconds = millis // 1000
+            pack.retry_delay.nanos = millis % 1000 * 1_000_000
+            if not millis:
+                pack.retry_delay.SetInParent()
+            m.details.add().Pack(pack)
+
+
+SETTLE = {
+    "Document": document, "Filter": filter_root, "Value": has_kind, "Projection": projection,
+    "CreateCollectionRequest": create_collection_request,
+    "CreateCollectionResponse": collection_answer, "DescribeCollectionRequest": scope_request,
+    "DescribeCollectionResponse": collection_answer,
+    "ListCollectionsRequest": list_collections_request,
+    "ListCollectionsResponse": list_collections_response, "DropCollectionRequest": scope_request,
+    "DropCollectionResponse": plain, "WriteResponse": write_response,
+    "StreamResponse": stream_response, "SearchRequest": search_request,
+    "SearchResponse": search_response, "SearchManyRequest": search_many_request,
+    "SearchManyResponse": search_many_response, "LookupRequest": lookup_request,
+    "LookupResponse": lookup_response, "ScanRequest": scan_request,
+    "ScanResponse": scan_response, "StatusResponse": status_response, "SnapshotResponse": plain,
+    "FlushResponse": plain, "StatusRequest": plain, "SnapshotRequest": plain,
+    "FlushRequest": plain, "HealthCheckRequest": plain,
+    "HealthCheckResponse": health_check_response, "Status": status,
+}
+SETTLE_BATCH = {"WriteRequest": write_request, "StreamRequest": stream_request}
+
+
+def settle(message):
+    """(broken rules, {position: broken rules of that item}); changes `message`."""
+    name = message.DESCRIPTOR.name
+    out, item_errors = [], {}
+    message.DiscardUnknownFields()
+    if name in SETTLE_BATCH:
+        SETTLE_BATCH[name](message, "", out, item_errors)
+    else:
+        SETTLE[name](message, "", out)
+    return out, item_errors
+
+
+__all__ = ["settle", "DecodeError", "status_pb2"]
