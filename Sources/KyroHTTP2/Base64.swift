@@ -1,6 +1,6 @@
 // Values of `-bin` metadata (RFC 4648 §4). gRPC sends them unpadded and accepts both.
 
-enum Base64 {
+package enum Base64 {
     private static let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
@@ -11,7 +11,7 @@ enum Base64 {
         return table
     }()
 
-    static func encode(_ bytes: [UInt8]) -> [UInt8] {
+    package static func encode(_ bytes: [UInt8]) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity((bytes.count * 4 + 2) / 3)
         var bits: UInt32 = 0
@@ -29,7 +29,7 @@ enum Base64 {
     }
 
     /// nil where the text is no base64: a foreign byte, or a lone last digit.
-    static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+    package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var text = text
         while text.last == UInt8(ascii: "=") { text.removeLast() }
         guard text.count % 4 != 1 else { return nil }

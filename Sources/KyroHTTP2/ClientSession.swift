@@ -76,7 +76,7 @@ public final class ClientSession {
     ) throws(HTTP2Error) -> HTTP2Stream {
         guard !isGoingAway else { throw .noMoreStreams }
         let stream = HTTP2Stream()
-        stream.head.acceptsGzip = compressed
+        stream.sendsCompressed = compressed
         var block = HeaderBlock()
         block.add(":method", "POST")
         block.add(":scheme", scheme)
@@ -98,7 +98,7 @@ public final class ClientSession {
     /// Queues one message; dropped after `halfClose` or the end of the call.
     public func send(_ message: [UInt8], on stream: HTTP2Stream) {
         guard !stream.localEnded, !stream.isClosed else { return }
-        core.enqueue(core.encode(message, compress: stream.head.acceptsGzip), on: stream)
+        core.enqueue(core.encode(message, compress: stream.sendsCompressed), on: stream)
     }
 
     /// No message follows the ones queued.

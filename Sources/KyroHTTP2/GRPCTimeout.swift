@@ -1,8 +1,8 @@
 // grpc-timeout: at most eight digits and a unit (gRPC over HTTP/2, "Requests").
 
-enum GRPCTimeout {
+package enum GRPCTimeout {
     /// Nanoseconds, saturating; nil where the text is no timeout.
-    static func parse(_ text: [UInt8]) -> UInt64? {
+    package static func parse(_ text: [UInt8]) -> UInt64? {
         guard text.count >= 2, text.count <= 9, let unit = text.last else { return nil }
         var value: UInt64 = 0
         for byte in text.dropLast() {
@@ -25,7 +25,7 @@ enum GRPCTimeout {
 
     /// The finest unit whose value fits eight digits; rounded up, so that a client never gives its
     /// server less time than it has itself.
-    static func format(nanos: UInt64) -> String {
+    package static func format(nanos: UInt64) -> String {
         let units: [(scale: UInt64, name: String)] = [
             (1, "n"), (1_000, "u"), (1_000_000, "m"), (1_000_000_000, "S"),
             (60_000_000_000, "M"),

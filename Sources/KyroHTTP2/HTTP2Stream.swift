@@ -32,6 +32,9 @@ public final class HTTP2Stream {
     var headReported = false
     var isReadableQueued = false
     public internal(set) var isReadingPaused = false
+    /// Client: the request names gzip as its encoding, so that messages may use it. What the answer
+    /// accepts is no reason to.
+    var sendsCompressed = false
 
     // Sending.
     var outbox = FIFO<WireMessage>()

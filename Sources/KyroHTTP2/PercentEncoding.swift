@@ -1,10 +1,10 @@
 // grpc-message: percent-encoded UTF-8 (gRPC over HTTP/2, "Responses").
 
-enum PercentEncoding {
+package enum PercentEncoding {
     private static let digits = Array("0123456789ABCDEF".utf8)
 
     /// Everything but printable ASCII, and '%', becomes %XX.
-    static func encode(_ text: String) -> [UInt8] {
+    package static func encode(_ text: String) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(text.utf8.count)
         for byte in text.utf8 {
@@ -20,7 +20,7 @@ enum PercentEncoding {
     }
 
     /// Never fails: a '%' without two digits stands for itself, invalid UTF-8 is repaired.
-    static func decode(_ bytes: [UInt8]) -> String {
+    package static func decode(_ bytes: [UInt8]) -> String {
         var out: [UInt8] = []
         out.reserveCapacity(bytes.count)
         var i = 0

@@ -62,26 +62,13 @@ public enum Socket {
 
     /// Listens on a path of the file system; an old socket there is replaced.
     public static func listen(path: String, backlog: Int32 = 1024) throws(SocketError) -> Int32 {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let room = MemoryLayout.size(ofValue: address.sun_path)
-        guard path.utf8.count < room else {
-            throw SocketError(operation: "bind \(path)", errno: ENAMETOOLONG)
-        }
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) {
-            unsafe $0.copyBytes(from: path.utf8)
-        }
+        var address = try unixAddress(path)
         let fd = socket(
             AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0
         )
         guard fd >= 0 else { throw .last("socket") }
         unsafe unlink(path)
-        let size = socklen_t(MemoryLayout<sockaddr_un>.size)
-        let bound = unsafe withUnsafePointer(to: &address) {
-            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe bind(fd, $0, size)
-            }
-        }
+        let bound = unsafe withAddress(&address) { unsafe bind(fd, $0, $1) }
         guard bound == 0, Glibc.listen(fd, backlog) == 0 else {
             throw failure("listen on \(path)", closing: fd)
         }
@@ -113,6 +100,34 @@ public enum Socket {
         }
         throw error
     }
+
+    /// Connects to a path of the file system. The descriptor stays blocking.
+    public static func connect(path: String) throws(SocketError) -> Int32 {
+        var address = try unixAddress(path)
+        let fd = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard fd >= 0 else { throw .last("socket") }
+        guard unsafe withAddress(&address, { unsafe Glibc.connect(fd, $0, $1) }) == 0 else {
+            throw failure("connect to \(path)", closing: fd)
+        }
+        return fd
+    }
+
+    /// Two ends of one stream inside this process.
+    public static func pair() throws(SocketError) -> (Int32, Int32) {
+        var ends: [Int32] = [0, 0]
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else { throw .last("socketpair") }
+        return (ends[0], ends[1])
+    }
+
+    /// Makes `read` on a blocking descriptor give up after so long, with `wouldBlock`.
+    public static func setReadTimeout(_ fd: Int32, millis: Int) {
+        var limit = timeval(tv_sec: millis / 1000, tv_usec: millis % 1000 * 1000)
+        unsafe setsockopt(
+            fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    public static func removePath(_ path: String) { _ = unsafe unlink(path) }
 
     /// nil when nobody waits any more.
     public static func accept(_ listener: Int32) throws(SocketError) -> Int32? {
@@ -164,6 +179,30 @@ public enum Socket {
     }
 
     public static func close(_ fd: Int32) { _ = Glibc.close(fd) }
+
+    private static func unixAddress(_ path: String) throws(SocketError) -> sockaddr_un {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let room = MemoryLayout.size(ofValue: address.sun_path)
+        guard path.utf8.count < room else {
+            throw SocketError(operation: "socket at \(path)", errno: ENAMETOOLONG)
+        }
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) {
+            unsafe $0.copyBytes(from: path.utf8)
+        }
+        return address
+    }
+
+    private static func withAddress(
+        _ address: inout sockaddr_un, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        let size = socklen_t(MemoryLayout<sockaddr_un>.size)
+        return unsafe withUnsafePointer(to: &address) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe body($0, size)
+            }
+        }
+    }
 
     private static func setOption(_ fd: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
         var value = value

@@ -80,6 +80,7 @@ public final class Server: @unchecked Sendable {
         acceptLoop.execute {
             // Behind this job no socket is handed to a loop any more.
             acceptor.stop()
+            if let path = self.configuration.unixPath { Socket.removePath(path) }
             for target in targets {
                 target.loop.execute { target.drain(timeoutMillis: timeoutMillis) }
             }
