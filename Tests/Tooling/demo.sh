@@ -17,7 +17,9 @@ finish() {
 }
 trap finish EXIT
 
-title() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+title() {
+    if [[ -t 1 ]]; then printf '\n\033[1m%s\033[0m\n' "$*"; else printf '\n== %s\n' "$*"; fi
+}
 
 # Shows the command as one would type it, then runs it.
 ask() {
