@@ -32,6 +32,7 @@ class Server:
         self.folder = tempfile.mkdtemp(prefix="kyrodb-test-")
         self.data = data or os.path.join(self.folder, "data")
         self.port_file = os.path.join(self.folder, "port")
+        self.listen = "127.0.0.1:0"
         self.process: subprocess.Popen | None = None
         self.target = ""
         self._log = open(os.path.join(self.folder, "stderr"), "w+b")
@@ -41,7 +42,7 @@ class Server:
         if os.path.exists(self.port_file):
             os.remove(self.port_file)
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--data", self.data, "--listen", "127.0.0.1:0",
+            [BINARY, "serve", "--data", self.data, "--listen", self.listen,
              "--port-file", self.port_file, *self.flags], stderr=self._log)
         return self
 

@@ -7,6 +7,7 @@ imported from there.
 import subprocess
 import sys
 import tempfile
+import threading
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -35,8 +36,41 @@ def main():
     check(kyrodb_v2.__file__.startswith(folder.name), f"imported {kyrodb_v2.__file__}")
     with Server("--shards", "2") as server, kyrodb_v2.Client(server.target) as client:
         tour(kyrodb_v2, client)
+    survive_kills(kyrodb_v2)
     folder.cleanup()
     check.finish()
+
+
+def survive_kills(kyro):
+    """A stream goes on over three servers, each killed under it, and applies everything once."""
+    def source():
+        for n in range(20_000):
+            if n in (5_000, 10_000, 15_000):
+                due.set()
+            yield kyro.Document(n % 2_000, metadata={"turn": n // 2_000})
+
+    def kill_when_due():
+        for _ in range(3):
+            due.wait()
+            due.clear()
+            server.kill()
+            server.start()
+
+    due = threading.Event()
+    with Server("--shards", "2") as server:
+        server.listen = server.target  # the next one takes the same port
+        killer = threading.Thread(target=kill_when_due, daemon=True)
+        killer.start()
+        with kyro.Client(server.target) as client:
+            report = client.ingest("turns", source(), producer="survivor", create=True,
+                                   batch_documents=50)
+            killer.join()
+            check.equal((report.documents, report.batches, len(report.failures)), (20_000, 400, 0),
+                        "ingest over kills")
+            check(report.reconnects >= 3, f"reconnects {report.reconnects}")
+            turns = [r.document.metadata["turn"] for r in client.lookup("turns", range(2_000))]
+            check.equal(set(turns), {9}, "the last turn of each document")
+            print(f"RESULT ingest over three kills: {report.reconnects} reconnects")
 
 
 def documents(kyro, matrix):

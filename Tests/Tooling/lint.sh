@@ -21,7 +21,7 @@ format() {
     swift format lint --strict --recursive --parallel Package.swift Sources Tests
 }
 
-# DESIGN: the word occurs only where `@safe` types are made of it.
+# Unsafe code has rooms of its own, which export `@safe` types.
 unsafe_rooms() {
     grep -rnwE 'unsafe' Sources --include='*.swift' \
         | grep -vE '^Sources/(KyroBytes|KyroPlatform)/|^[^:]*\+Unsafe\.swift:'

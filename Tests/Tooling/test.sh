@@ -46,9 +46,8 @@ step() {
     fi
 }
 
-# @testable is not used, but the optimiser must not strip what tests reach.
 swift_test() {
-    swift test -c release -Xswiftc -enable-testing "$@"
+    swift test -c release "$@"
 }
 
 sanitized() {
