@@ -1,5 +1,5 @@
-// A value behind a lock. Synchronization's Mutex would do, but its futex lives in a library that the
-// thread sanitizer cannot see into: every use would be reported as a race. pthread's lock it knows.
+// A value behind a lock. Synchronization's Mutex would do, but its futex lives in a library that
+// the thread sanitizer cannot see into: every use is reported as a race. pthread's lock it knows.
 import CLinux
 
 /// One value that threads take turns with.

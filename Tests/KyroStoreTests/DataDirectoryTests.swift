@@ -111,7 +111,8 @@ import Testing
         }
     }
 
-    @Test("a stop at any operation of a replacement leaves the old manifest or the new",
+    @Test(
+        "a stop at any operation of a replacement leaves the old manifest or the new",
         arguments: 0..<6)
     func stoppedReplacing(index: Int) throws {
         for seed in 0..<16 as Range<UInt64> {

@@ -197,9 +197,9 @@ import Testing
         for _ in 0..<3 {
             let error = #expect(throws: StoreError.self) { try log.append([mark(9)]) }
             guard case .outOfSpace = error else {
-            Issue.record("\(String(describing: error))")
-            return
-        }
+                Issue.record("\(String(describing: error))")
+                return
+            }
             #expect(error?.kyroError.retryAfterMillis != nil)
         }
         isFull.withLock { $0 = false }
