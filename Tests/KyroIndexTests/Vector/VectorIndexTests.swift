@@ -174,6 +174,38 @@ import Testing
         }
     }
 
+    /// Thousands of copies of one row must not cut the graph apart.
+    @Test(arguments: metrics)
+    func copiesOfOneRowHideNoOtherRow(metric: Metric) throws {
+        var fixture = VectorFixture(
+            field: VectorField(dimension: 16, metric: metric),
+            parameters: GraphParameters(flatRowsMax: 100))
+        let vectors = clusteredVectors(count: 3_000, dimension: 16, centres: 30, seed: 10)
+        for (i, vector) in vectors.enumerated() {
+            fixture.insert(vector)
+            fixture.insert(vectors[0])
+            if i % 100 == 0 { fixture.fold() }
+        }
+        fixture.fold()
+        var scratch = VectorScratch()
+        var counters = SearchCounters()
+        var found = 0
+        for query in vectors[100..<300] {
+            let (hits, _) = try fixture.search(
+                query, k: 10, scratch: &scratch, counters: &counters)
+            let worst = try #require(fixture.bruteForce(query, k: 10).last?.score)
+            found += hits.count { $0.score >= worst }
+        }
+        #expect(Double(found) / 2_000 >= 0.95, "\(found) of 2,000, seed 10")
+        let (hits, _) = try fixture.search(
+            vectors[0], k: 50, scratch: &scratch, counters: &counters)
+        #expect(hits.count == 50)
+        if metric != .innerProduct {
+            let isCopy = hits.allSatisfy { fixture.vectors[$0.slot] == vectors[0] }
+            #expect(isCopy)
+        }
+    }
+
     @Test func aRowIsFoundAsSoonAsItIsAppendedAndReadBackBitForBit() throws {
         var fixture = VectorFixture(
             field: VectorField(dimension: 24), parameters: GraphParameters(flatRowsMax: 300))
