@@ -49,7 +49,7 @@ public struct LoopRegistration {
     private let epoll: Int32
     private let wake: Int32
     private let shared = Locked(Shared())
-    private let thread = Locked<LoopThread?>(nil)
+    private let thread = Locked<KyroThread?>(nil)
     private let owner = Atomic<UInt>(0)
 
     private var entries: [Entry] = []
@@ -102,7 +102,7 @@ public struct LoopRegistration {
     public func start() {
         thread.withLock { thread in
             precondition(thread == nil, "loop \(name) runs already")
-            thread = LoopThread(name: name) { self.run() }
+            thread = KyroThread(name: name) { self.run() }
         }
     }
 

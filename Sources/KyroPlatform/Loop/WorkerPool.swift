@@ -13,7 +13,7 @@ import Glibc
     private var count = 0
     private var idleThreads = 0
     private var isStopping = false
-    private var threads: [LoopThread] = []
+    private var threads: [KyroThread] = []
 
     /// - Parameters:
     ///   - jobsMax: jobs that may wait; those that run do not count.
@@ -25,7 +25,7 @@ import Glibc
         unsafe pthread_mutex_init(mutex, nil)
         unsafe pthread_cond_init(condition, nil)
         for i in 0..<threadCount {
-            threads.append(LoopThread(name: "\(name)-\(i)") { [unowned self] in self.run() })
+            threads.append(KyroThread(name: "\(name)-\(i)") { [unowned self] in self.run() })
         }
     }
 

@@ -197,10 +197,7 @@ final class Connection: LoopChannel {
         stream.context = call
         if let deadline = call.deadlineNanos {
             guard deadline > EventLoop.monotonicNanos() else { return expire(call) }
-            call.deadlineTimer = loop.schedule(atNanos: deadline) { [weak call, weak self] in
-                guard let call, let self else { return }
-                self.expire(call)
-            }
+            call.deadlineTimer = loop.schedule(atNanos: deadline) { [self] in expire(call) }
         }
         call.handler = dispatcher.handler(for: call)
         if call.handler == nil {
@@ -224,6 +221,7 @@ final class Connection: LoopChannel {
         guard let call = call(of: stream) else { return }
         stream.context = nil
         call.release(call.isFinished && stream.closeCode == 0 ? nil : .cancelled)
+        call.connection = nil
     }
 
     // MARK: the connection's own life
@@ -232,9 +230,7 @@ final class Connection: LoopChannel {
     private func armWatchdog() {
         let firstMillis = min(configuration.handshakeTimeoutMillis, configuration.keepaliveMillis)
         let millis = hasSeenRequest ? configuration.keepaliveMillis : firstMillis
-        watchdog = loop.schedule(afterNanos: UInt64(millis) * 1_000_000) { [weak self] in
-            self?.watch()
-        }
+        watchdog = loop.schedule(afterNanos: UInt64(millis) * 1_000_000) { [self] in watch() }
     }
 
     private func watch() {
@@ -260,10 +256,10 @@ final class Connection: LoopChannel {
     func beginDrain() {
         guard !isClosed else { return }
         session.beginDrain()
-        loop.schedule(afterNanos: 1_000_000_000) { [weak self] in
-            guard let self, !self.isClosed else { return }
-            self.session.finishDrain()
-            self.flush()
+        loop.schedule(afterNanos: 1_000_000_000) { [self] in
+            guard !isClosed else { return }
+            session.finishDrain()
+            flush()
         }
         flush()
     }

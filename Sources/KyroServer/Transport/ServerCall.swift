@@ -20,7 +20,9 @@ public final class ServerCall: @unchecked Sendable {
     public let loop: EventLoop
 
     let stream: HTTP2Stream
-    weak var connection: Connection?
+    /// nil once the stream is gone. Strong on purpose: a weak reference would make every retain of
+    /// the connection slow.
+    var connection: Connection?
     var handler: CallHandler?
     var deadlineTimer: LoopTimer?
     public private(set) var isFinished = false
