@@ -26,7 +26,7 @@ final class TestServer: Sendable {
 
     /// Listens on a port that the system chooses, and serves on a thread of its own.
     init(handler: @escaping Handler) {
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -38,6 +38,7 @@ final class TestServer: Sendable {
             }
         }
         precondition(listen(listener, 8) == 0, "listen: errno \(errno)")
+        self.listener = listener
         port = UInt16(bigEndian: address.sin_port)
         let work = Work { [self] in serve(handler) }
         var thread = pthread_t()
