@@ -90,6 +90,7 @@ let package = Package(
         tests(
             "KyroEngineTests",
             ["KyroEngine", "KyroIndex", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
+        tests("KyroClientTests", ["KyroClient", "KyroHTTP2", "KyroWire", "KyroModel"]),
         tests("KyroCommandsTests", ["KyroCommands", "KyroModel"]),
         tests(
             "EndToEndTests",

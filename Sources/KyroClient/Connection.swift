@@ -169,6 +169,7 @@ public final class Connection {
     private func lose() {
         guard !link.isLost else { return }
         link.isLost = true
+        link.socket.disconnect()
         link.session.connectionLost()
         deliver()
     }

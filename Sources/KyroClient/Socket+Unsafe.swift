@@ -50,6 +50,9 @@ final class Socket {
 
     deinit { close(descriptor) }
 
+    /// The server learns at once that nobody is here any more.
+    func disconnect() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
     /// Tries every address of a name in the order of the resolver.
     static func connect(
         to endpoint: Endpoint, deadlineNanos: Int64
