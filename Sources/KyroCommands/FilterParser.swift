@@ -166,6 +166,8 @@ private struct FilterParser {
             switch word.lowercased() {
             case "true": value = .bool(true)
             case "false": value = .bool(false)
+            case let keyword where Self.keywords.contains(keyword):
+                throw failure("expected a value after \"\(what)\", found the keyword \(word)")
             default:
                 throw failure("expected a value after \"\(what)\"; put texts in quotes: \"\(word)\"")
             }

@@ -2,12 +2,11 @@
 import KyroModel
 import KyroPlatform
 import KyroStore
-import Synchronization
 
 /// Carries a mark from the shard's writer to the snapshot thread.
 final class MarkBox: Sendable {
     let gate = Gate()
-    let result = Mutex<Result<SnapshotMark, KyroError>?>(nil)
+    let result = Locked<Result<SnapshotMark, KyroError>?>(nil)
 }
 
 extension Engine {

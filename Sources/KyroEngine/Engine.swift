@@ -27,10 +27,10 @@ public final class Engine: Sendable {
     let notice: @Sendable (String) -> Void
     private let whenServing: @Sendable () -> Void
     private let startedNanos: UInt64
-    private let threads: Mutex<[KyroThread]>
+    private let threads: Locked<[KyroThread]>
     private let recovering: Atomic<Int>
     private let isClosed = Atomic<Bool>(false)
-    private let scratches = Mutex<[SearchScratch]>([])
+    private let scratches = Locked<[SearchScratch]>([])
 
     /// Opens or creates a data directory and starts to recover it; `isServing` tells when it is
     /// done. Throws when the directory cannot be used at all: locked by another server, of a newer
@@ -63,7 +63,7 @@ public final class Engine: Sendable {
         }
         catalog = try Catalog(directory: directory, hashSeed: hashSeed)
         recovering = Atomic(shardCount)
-        threads = Mutex([])
+        threads = Locked([])
         startThreads()
     }
 
@@ -82,7 +82,7 @@ public final class Engine: Sendable {
     private func runWriter(of shard: Shard) {
         do throws(KyroError) {
             let writer = try ShardRecovery(engine: self, shard: shard).run()
-            shard.setState(.serving)
+            shard.serve(log: writer.log)
             recoveryEnded()
             shard.foldGate.open()
             writer.run()

@@ -1,14 +1,14 @@
 // Joining the answers of several shards into one.
 import KyroModel
-import Synchronization
+import KyroPlatform
 
 /// The smallest of a known number of values.
 final class LowestOf: Sendable {
-    private let state: Mutex<(open: Int, value: UInt64)>
+    private let state: Locked<(open: Int, value: UInt64)>
     private let completion: @Sendable (UInt64) -> Void
 
     init(count: Int, completion: @escaping @Sendable (UInt64) -> Void) {
-        state = Mutex((count, .max))
+        state = Locked((count, .max))
         self.completion = completion
     }
 
@@ -24,11 +24,11 @@ final class LowestOf: Sendable {
 
 /// The first error of a known number of answers, or none.
 final class AllOf: Sendable {
-    private let state: Mutex<(open: Int, error: KyroError?)>
+    private let state: Locked<(open: Int, error: KyroError?)>
     private let completion: @Sendable (KyroError?) -> Void
 
     init(count: Int, completion: @escaping @Sendable (KyroError?) -> Void) {
-        state = Mutex((count, nil))
+        state = Locked((count, nil))
         self.completion = completion
     }
 

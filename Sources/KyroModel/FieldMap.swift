@@ -2,53 +2,60 @@
 
 /// Values by field name, kept sorted by the name's UTF-8. Documents have few fields, so that a
 /// sorted array beats a hash table in size and in time, and two equal documents encode to equal
-/// bytes.
+/// bytes. Inlinable, since a generic call across modules costs more than the lookup itself.
 public struct FieldMap<Value: Sendable>: Sendable {
     public struct Entry: Sendable {
         public let name: String
         public var value: Value
+
+        @inlinable init(name: String, value: Value) {
+            self.name = name
+            self.value = value
+        }
     }
 
-    public private(set) var entries: [Entry] = []
+    @inlinable public var entries: [Entry] { sorted }
 
-    public init() {}
+    @usableFromInline var sorted: [Entry] = []
 
-    public var isEmpty: Bool { entries.isEmpty }
-    public var count: Int { entries.count }
-    public var names: [String] { entries.map(\.name) }
+    @inlinable public init() {}
 
-    public subscript(name: String) -> Value? {
+    @inlinable public var isEmpty: Bool { sorted.isEmpty }
+    @inlinable public var count: Int { sorted.count }
+    public var names: [String] { sorted.map(\.name) }
+
+    @inlinable public subscript(name: String) -> Value? {
         get {
             let (position, isPresent) = find(name)
-            return isPresent ? entries[position].value : nil
+            return isPresent ? sorted[position].value : nil
         }
         set {
             let (position, isPresent) = find(name)
             if let newValue {
                 if isPresent {
-                    entries[position].value = newValue
+                    sorted[position].value = newValue
                 } else {
-                    entries.insert(Entry(name: name, value: newValue), at: position)
+                    sorted.insert(Entry(name: name, value: newValue), at: position)
                 }
             } else if isPresent {
-                entries.remove(at: position)
+                sorted.remove(at: position)
             }
         }
     }
 
     /// Where `name` is, or where it belongs.
-    private func find(_ name: String) -> (position: Int, isPresent: Bool) {
+    @inlinable func find(_ name: String) -> (position: Int, isPresent: Bool) {
         var low = 0
-        var high = entries.count
+        var high = sorted.count
         while low < high {
             let middle = (low + high) / 2
-            if entries[middle].name.utf8.lexicographicallyPrecedes(name.utf8) {
+            if sorted[middle].name.utf8.lexicographicallyPrecedes(name.utf8) {
                 low = middle + 1
             } else {
                 high = middle
             }
         }
-        let isPresent = low < entries.count && entries[low].name.utf8.elementsEqual(name.utf8)
+        let isPresent = low < sorted.count && sorted[low].name.utf8.elementsEqual(name.utf8)
         return (low, isPresent)
     }
 }
@@ -57,7 +64,7 @@ extension FieldMap.Entry: Equatable where Value: Equatable {}
 extension FieldMap: Equatable where Value: Equatable {}
 
 extension FieldMap: Swift.Sequence {
-    public func makeIterator() -> IndexingIterator<[Entry]> { entries.makeIterator() }
+    @inlinable public func makeIterator() -> IndexingIterator<[Entry]> { entries.makeIterator() }
 }
 
 extension FieldMap: ExpressibleByDictionaryLiteral {

@@ -1,6 +1,5 @@
 // Time as a parameter: the system's, or one that a test turns by hand.
 import CLinux
-import Synchronization
 
 public protocol Clock: AnyObject, Sendable {
     /// Nanoseconds since some fixed moment; never goes back.
@@ -37,10 +36,10 @@ public final class ManualClock: Clock {
         var millis: Int64
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     public init(nanos: UInt64 = 0, wallMillis: Int64 = 0) {
-        state = Mutex(State(nanos: nanos, millis: wallMillis))
+        state = Locked(State(nanos: nanos, millis: wallMillis))
     }
 
     public func monotonicNanos() -> UInt64 { state.withLock { $0.nanos } }

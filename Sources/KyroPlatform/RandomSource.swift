@@ -1,7 +1,6 @@
 // Chance as a parameter: the kernel's, or a seeded one that a test can repeat.
 import CLinux
 import Glibc
-import Synchronization
 
 public protocol RandomSource: AnyObject, Sendable {
     func next() -> UInt64
@@ -42,9 +41,9 @@ public final class SystemRandomSource: RandomSource {
 
 /// SplitMix64 (Steele, Lea & Flood 2014, figure 17).
 public final class SeededRandomSource: RandomSource {
-    private let state: Mutex<UInt64>
+    private let state: Locked<UInt64>
 
-    public init(seed: UInt64) { state = Mutex(seed) }
+    public init(seed: UInt64) { state = Locked(seed) }
 
     public func next() -> UInt64 {
         let counter = state.withLock { state -> UInt64 in

@@ -1,5 +1,5 @@
-// The catalog's log: one growing file in the bytes of LogFormat.swift, synced with every change, and
-// written anew as the shortest list of records when it has grown well past that.
+// The catalog's log: one growing file in the bytes of LogFormat.swift, synced with every change,
+// and written anew as the shortest list of records when it has grown well past that.
 import KyroBytes
 import KyroPlatform
 
@@ -108,8 +108,9 @@ public final class CatalogLog: @unchecked Sendable {
         chain = crc
         lsn = lsn + byteCount
         if diskBytes > Self.compactionBytesMin, diskBytes > compactedBytes * 2 {
-            // The record is durable: a compaction that finds no room is tried again at the next.
-            do { try compact() } catch { if case .outOfSpace = error { return } else { throw error } }
+            // The record is durable whatever becomes of this. A compaction that finds no room is
+            // tried again at the next change; any other failure stops the catalog from here on.
+            try? compact()
         }
     }
 

@@ -105,7 +105,9 @@ extension Schema {
         schema.vectors = try decodeMap(from: &reader) { reader throws(StoreError) in
             let dimension = try reader.varint32()
             let raw = try reader.byte()
-            guard let metric = Metric(rawValue: raw) else { throw reader.malformed("metric \(raw)") }
+            guard let metric = Metric(rawValue: raw) else {
+                throw reader.malformed("metric \(raw)")
+            }
             return VectorField(dimension: Int(dimension), metric: metric)
         }
         schema.sparseVectors = try decodeMap(from: &reader, bytesEach: 1) { _ in SparseField() }

@@ -6,7 +6,6 @@
 //   shard-0000/ …          one per shard: log segments (SegmentFiles.swift) and snapshots
 import KyroModel
 import KyroPlatform
-import Synchronization
 
 public final class DataDirectory: Sendable {
     public let path: String
@@ -15,7 +14,7 @@ public final class DataDirectory: Sendable {
     public let isNew: Bool
     /// Held for as long as this object lives.
     private let lock: any File
-    private let state: Mutex<Manifest>
+    private let state: Locked<Manifest>
 
     /// A bound on what a mistyped number can do; far above any number of cores.
     public static let shardsMax = 1_024
@@ -27,7 +26,7 @@ public final class DataDirectory: Sendable {
         self.fileSystem = fileSystem
         self.isNew = isNew
         self.lock = lock
-        state = Mutex(manifest)
+        state = Locked(manifest)
     }
 
     /// Opens the directory or makes it, and keeps other servers out.

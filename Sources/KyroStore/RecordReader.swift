@@ -1,4 +1,4 @@
-// Reads our own encodings and distrusts them: every count is checked against the bytes that are left.
+// Reads our own encodings and distrusts them: every count is checked against the bytes left.
 import KyroBytes
 
 struct RecordReader {

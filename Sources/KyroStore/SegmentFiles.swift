@@ -4,7 +4,6 @@
 // ahead of time or left over from a segment that a snapshot has replaced; `*.new` is unfinished.
 // Ordinals and numbers are 16 hexadecimal digits.
 import KyroPlatform
-import Synchronization
 
 final class SegmentFiles: Sendable {
     private struct Spares {
@@ -16,7 +15,7 @@ final class SegmentFiles: Sendable {
     let fileSystem: any FileSystem
     let segmentBytes: Int
     private let sparesMax: Int
-    private let spares = Mutex(Spares())
+    private let spares = Locked(Spares())
 
     init(_ directory: String, _ fileSystem: any FileSystem, segmentBytes: Int, sparesMax: Int) {
         self.directory = directory

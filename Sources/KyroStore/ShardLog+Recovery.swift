@@ -118,7 +118,8 @@ extension ShardLog {
     }
 
     private func replaySegment(
-        _ index: Int, from lsn: LSN, chain expectedChain: UInt32?, into report: inout RecoveryReport,
+        _ index: Int, from lsn: LSN, chain expectedChain: UInt32?,
+        into report: inout RecoveryReport,
         _ body: (LogRecord) throws(KyroError) -> Void
     ) throws(StoreError) -> UInt32 {
         let segment = segments[index]

@@ -42,7 +42,8 @@ enum SnapshotFormat {
 
         /// Bytes of its blocks, headers included; nil when that has no 64-bit value.
         var storedCount: UInt64? {
-            let blocks = byteCount / UInt64(blockBytesMax)
+            let blocks =
+                byteCount / UInt64(blockBytesMax)
                 + (byteCount % UInt64(blockBytesMax) == 0 ? 0 : 1)
             let (total, isOver) = byteCount.addingReportingOverflow(
                 blocks * UInt64(blockHeaderCount))
@@ -63,7 +64,8 @@ enum SnapshotFormat {
         return writer.bytes
     }
 
-    static func blockCRC(section: Int, block: Int, _ bytes: [UInt8], _ range: Range<Int>) -> UInt32 {
+    static func blockCRC(section: Int, block: Int, _ bytes: [UInt8], _ range: Range<Int>) -> UInt32
+    {
         var place = ByteWriter(capacity: 12)
         place.writeFixed32(UInt32(section))
         place.writeFixed32(UInt32(block))

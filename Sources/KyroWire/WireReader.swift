@@ -76,7 +76,7 @@ struct WireReader {
         switch error {
         case .truncated: malformed("the bytes end before the value does", name)
         case .varintOverflow: malformed("a varint has more than ten bytes", name)
-        case .invalidUTF8: malformed("a string is not UTF-8", name)
+        case .invalidUTF8: malformed("the bytes are not UTF-8", name)
         }
     }
 
@@ -212,7 +212,11 @@ struct WireReader {
 
     mutating func string(_ name: StaticString) throws(WireError) -> String {
         let count = try length(name)
-        do { return try input.readString(count: count) } catch { throw malformed(error, name) }
+        let start = input.position
+        do { return try input.readString(count: count) } catch {
+            throw .malformed(
+                path: name.description, offset: start, problem: "a string is not UTF-8")
+        }
     }
 
     mutating func byteString(_ name: StaticString) throws(WireError) -> [UInt8] {

@@ -32,7 +32,9 @@ func run(_ words: [String]) throws -> ExitCode {
     do {
         return try command.run(Session(rest, command: command))
     } catch let error as UsageError {
-        throw UsageError("\(error); see kyroctl \(command.name) --help")
+        let hint = "see kyroctl \(command.name) --help"
+        let end = error.description.hasSuffix("?") ? " " : "; "
+        throw UsageError(error.description + end + hint)
     }
 }
 

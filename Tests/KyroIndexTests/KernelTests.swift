@@ -61,8 +61,10 @@ struct SeededNumbers {
                         let name = String(cString: kernels.name)
                         let x = a.baseAddress! + 1
                         let y = b.baseAddress! + 1
-                        #expect(abs(kernels.dot_f32(x, y, n) - dot) <= 1e-12 * magnitude, "\(name) \(n)")
-                        #expect(abs(kernels.l2sq_f32(x, y, n) - square) <= 1e-12 * square, "\(name) \(n)")
+                        let dotError = abs(kernels.dot_f32(x, y, n) - dot)
+                        #expect(dotError <= 1e-12 * magnitude, "\(name) \(n)")
+                        let squareError = abs(kernels.l2sq_f32(x, y, n) - square)
+                        #expect(squareError <= 1e-12 * square, "\(name) \(n)")
                     }
                 }
             }
@@ -107,7 +109,8 @@ struct SeededNumbers {
             let other = (0...n).map { _ in Int8(truncatingIfNeeded: numbers.below(256) - 128) }
             let lowest = [Int8](repeating: -128, count: n + 1)
             let highest = [Int8](repeating: 127, count: n + 1)
-            for (a, b) in [(random, other), (lowest, lowest), (lowest, highest), (highest, random)] {
+            for (a, b) in [(random, other), (lowest, lowest), (lowest, highest), (highest, random)]
+            {
                 let expected = (1...n).reduce(0) { $0 + Int(a[$1]) * Int(b[$1]) }
                 for kernels in Self.variants {
                     let dot = a.withUnsafeBufferPointer { a in

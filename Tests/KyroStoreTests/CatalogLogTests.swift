@@ -131,7 +131,8 @@ import Testing
         return try #require(starts.last)
     }
 
-    @Test("a failed sync stops the catalog; a power cut keeps what was acknowledged",
+    @Test(
+        "a failed sync stops the catalog; a power cut keeps what was acknowledged",
         arguments: 0..<30)
     func powerCuts(seed: UInt64) throws {
         let random = SeededRandomSource(seed: seed)

@@ -2,7 +2,6 @@
 import KyroModel
 import KyroPlatform
 import KyroStore
-import Synchronization
 import Testing
 
 @Suite struct DataDirectoryTests {
@@ -112,12 +111,13 @@ import Testing
         }
     }
 
-    @Test("a stop at any operation of a replacement leaves the old manifest or the new",
+    @Test(
+        "a stop at any operation of a replacement leaves the old manifest or the new",
         arguments: 0..<6)
     func stoppedReplacing(index: Int) throws {
         for seed in 0..<16 as Range<UInt64> {
             let disk = MemoryFileSystem()
-            let limit = Mutex(Int.max)
+            let limit = Locked(Int.max)
             let faulty = FaultyFileSystem(disk) { event, mutations in
                 event.isMutation && mutations >= limit.withLock { $0 } ? .stop : nil
             }

@@ -1,7 +1,7 @@
+import KyroBytes
 // Documents and records survive their encoding, and what is not an encoding is refused.
 import KyroModel
 import KyroStore
-import KyroBytes
 import Testing
 
 @Suite struct DocumentCodecTests {

@@ -138,7 +138,7 @@ import Testing
     @Test("after a failed sync the log refuses everything until it is opened again")
     func failedSync() throws {
         let disk = try newDisk()
-        let isBroken = Mutex(false)
+        let isBroken = Locked(false)
         let faulty = FaultyFileSystem(disk) { event, _ in
             isBroken.withLock { $0 } && event.operation == .sync ? .fail(.inputOutput) : nil
         }
@@ -186,7 +186,7 @@ import Testing
     @Test("a full disk stops nothing: the batch is refused, and taken when there is room")
     func outOfSpace() throws {
         let disk = try newDisk()
-        let isFull = Mutex(false)
+        let isFull = Locked(false)
         let faulty = FaultyFileSystem(disk) { event, _ in
             guard isFull.withLock({ $0 }) else { return nil }
             return event.operation == .allocate || event.operation == .write ? .fail(.noSpace) : nil
@@ -197,9 +197,9 @@ import Testing
         for _ in 0..<3 {
             let error = #expect(throws: StoreError.self) { try log.append([mark(9)]) }
             guard case .outOfSpace = error else {
-            Issue.record("\(String(describing: error))")
-            return
-        }
+                Issue.record("\(String(describing: error))")
+                return
+            }
             #expect(error?.kyroError.retryAfterMillis != nil)
         }
         isFull.withLock { $0 = false }
@@ -230,6 +230,31 @@ import Testing
             try again.log.sync()
             #expect(try replayed(disk).seqs == [1, 3])
         }
+    }
+
+    @Test("other threads read the positions and make spares while the writer appends")
+    func sharing() throws {
+        let disk = try newDisk()
+        let log = try replayed(disk, segmentBytes: 1024).log
+        let isDone = Atomic<Bool>(false)
+        let maintenance = KyroThread(name: "maintenance") {
+            while !isDone.load(ordering: .acquiring) {
+                if log.needsSpare { #expect(throws: Never.self) { try log.prepareSpare() } }
+                let synced = log.syncedLSN
+                #expect(synced <= log.currentLSN)
+                _ = log.diskBytes
+            }
+        }
+        for seq in 1...3_000 as ClosedRange<UInt64> {
+            try log.append([mark(seq)])
+            if seq % 7 == 0 { try log.sync() }
+            if seq % 100 == 0 { try log.truncate(before: log.syncedLSN) }
+        }
+        try log.seal()
+        isDone.store(true, ordering: .releasing)
+        maintenance.join()
+        let names = try disk.list("/log")
+        #expect(log.diskBytes == UInt64(names.count) * 1024, "\(names)")
     }
 
     @Test("the sync returns after the fdatasync of what was appended, in every segment")

@@ -125,7 +125,8 @@ import Testing
         #expect(damage { () throws(StoreError) in try readAll(disk, reference) } != nil)
     }
 
-    @Test("a stop at any operation leaves a whole file or an unfinished one, and both are cleared",
+    @Test(
+        "a stop at any operation leaves a whole file or an unfinished one, and both are cleared",
         arguments: 0..<12)
     func stopped(index: Int) throws {
         for seed in 0..<8 as Range<UInt64> {

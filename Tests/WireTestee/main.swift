@@ -7,7 +7,7 @@
 //     answer batch    byte count | items: kind (1 byte), length, first, length, second
 //
 //     kind 0  understood: first = canonical encoding, second = errors of batch items, one a line:
-//             index, tab, reason, tab, field
+//             index, tab, reason, tab, field with \ and line feeds escaped
 //     kind 1  not understood: first = reason, tab, field; second = the message to the caller
 import Glibc
 import KyroModel
@@ -19,9 +19,21 @@ func itemErrors(_ mutations: [DecodedMutation]) -> String {
     var lines: [String] = []
     for (index, mutation) in mutations.enumerated() {
         guard case .failure(let error) = mutation else { continue }
-        lines.append("\(index)\t\(error.reason)\t\(error.field ?? "")")
+        lines.append("\(index)\t\(error.reason)\t\(escaped(error.field ?? ""))")
     }
     return lines.joined(separator: "\n")
+}
+
+func escaped(_ text: String) -> String {
+    var out = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\\": out.append(contentsOf: "\\\\".unicodeScalars)
+        case "\n": out.append(contentsOf: "\\n".unicodeScalars)
+        default: out.append(scalar)
+        }
+    }
+    return String(out)
 }
 
 func decode(_ name: String, _ bytes: [UInt8]) throws(KyroError) -> Understood {

@@ -1,12 +1,12 @@
 // Which collections there are. Every change is durable before anyone sees it.
 import KyroModel
+import KyroPlatform
 import KyroStore
-import Synchronization
 
 /// Read by every request, changed by the engine's control thread alone.
 final class Catalog: Sendable {
-    private let collections: Mutex<[Scope: Collection]>
-    private let log: Mutex<CatalogLog>
+    private let collections: Locked<[Scope: Collection]>
+    private let log: Locked<CatalogLog>
     private let shardCount: Int
     private let hashSeed: UInt64
 
@@ -27,8 +27,8 @@ final class Catalog: Sendable {
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
             byScope[description.scope] = collection
         }
-        self.log = Mutex(log)
-        collections = Mutex(byScope)
+        self.log = Locked(log)
+        collections = Locked(byScope)
     }
 
     /// Each shard's part of a new collection, empty.

@@ -1,14 +1,14 @@
 // A collection while the server runs.
 import KyroModel
-import Synchronization
+import KyroPlatform
 
 /// What the catalog knows of one collection, and where its rows are.
 final class Collection: Sendable {
     let id: CollectionID
     let scope: Scope
-    private let state: Mutex<State>
+    private let state: Locked<State>
     /// One a shard, made when the collection is.
-    private let shardTable: Mutex<[CollectionShard]>
+    private let shardTable: Locked<[CollectionShard]>
 
     private struct State {
         var schema: Schema
@@ -19,8 +19,8 @@ final class Collection: Sendable {
     init(id: CollectionID, scope: Scope, schema: Schema, version: UInt32) {
         self.id = id
         self.scope = scope
-        state = Mutex(State(schema: schema, version: version))
-        shardTable = Mutex([])
+        state = Locked(State(schema: schema, version: version))
+        shardTable = Locked([])
     }
 
     var schema: Schema { state.withLock { $0.schema } }

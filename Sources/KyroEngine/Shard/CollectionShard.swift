@@ -2,6 +2,7 @@
 import KyroBytes
 import KyroIndex
 import KyroModel
+import KyroPlatform
 import KyroStore
 import Synchronization
 
@@ -63,11 +64,11 @@ final class CollectionShard: Sendable {
     let shard: Int
     let rows = VersionColumns()
     let metadata: MetadataIndex
-    let root: Mutex<IndexRoot>
+    let root: Locked<IndexRoot>
     /// Rows that readers may look at.
     private let published = Atomic<Int>(0)
     private let live = Atomic<Int>(0)
-    private let writer: Mutex<WriterState>
+    private let writer: Locked<WriterState>
     /// Of the id table alone; placement has its own.
     private let hashSeed: UInt64
 
@@ -86,8 +87,8 @@ final class CollectionShard: Sendable {
         self.shard = shard
         self.hashSeed = hashSeed
         self.metadata = metadata
-        root = Mutex(IndexRoot(ids: IDTable(capacity: 256)))
-        writer = Mutex(WriterState())
+        root = Locked(IndexRoot(ids: IDTable(capacity: 256)))
+        writer = Locked(WriterState())
     }
 
     var currentRoot: IndexRoot { root.withLock { $0 } }

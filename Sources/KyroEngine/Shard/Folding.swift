@@ -12,6 +12,7 @@ extension Engine {
         while !maintenance.isCancelled {
             _ = shard.foldGate.wait(timeoutNanos: 1_000_000_000)
             guard isServing, shard.state != .stopped else { continue }
+            shard.prepareSpareFile()
             while !maintenance.isCancelled, fold(shard) > 0 {}
         }
     }

@@ -13,10 +13,12 @@ final class Shard: Sendable {
 
     private let publishedSeq = Atomic<UInt64>(0)
     private let durableSeq = Atomic<UInt64>(0)
-    private let health = Mutex(Health())
+    private let health = Locked(Health())
     let replayedRecords = Atomic<Int>(0)
     let graphRowsInserted = Atomic<Int>(0)
-    private let logState = Mutex(LogState())
+    private let logState = Locked(LogState())
+    /// Once the shard has recovered.
+    private let openLog = Locked<ShardLog?>(nil)
 
     private struct Health {
         var state = ShardState.recovering
@@ -53,6 +55,19 @@ final class Shard: Sendable {
 
     var log: LogState { logState.withLock { $0 } }
     func updateLog(_ change: (inout LogState) -> Void) { logState.withLock { change(&$0) } }
+
+    func serve(log: ShardLog) {
+        openLog.withLock { $0 = log }
+        setState(.serving)
+    }
+
+    /// Writes the file that the log will need next, so that its writer does not wait for one.
+    /// Maintenance thread only.
+    func prepareSpareFile() {
+        guard let log = openLog.withLock({ $0 }), log.needsSpare else { return }
+        // Without a spare the writer makes its own, and meets the error where it matters.
+        try? log.prepareSpare()
+    }
 
     /// Why a write cannot be taken, if it cannot.
     var refusal: KyroError? {

@@ -1,8 +1,8 @@
 // What a shard's writer is asked to do.
 import KyroIndex
 import KyroModel
+import KyroPlatform
 import KyroStore
-import Synchronization
 
 /// The part of a batch that lives in one shard.
 struct WriteCommand: Sendable {
@@ -59,7 +59,7 @@ final class WriteTicket: Sendable {
         var seq = Sequence.zero
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     private let completion: @Sendable (WriteResponse) -> Void
 
     /// - Parameters:
@@ -69,7 +69,7 @@ final class WriteTicket: Sendable {
         outcomes: [WriteOutcome?], shardCount: Int,
         completion: @escaping @Sendable (WriteResponse) -> Void
     ) {
-        state = Mutex(State(outcomes: outcomes, openShards: shardCount))
+        state = Locked(State(outcomes: outcomes, openShards: shardCount))
         self.completion = completion
     }
 

@@ -77,7 +77,8 @@ public enum FilterValidation {
         guard let lower, let upper else { return }
         guard isOrdered(lower.value, upper.value) else {
             throw KyroError(
-                .invalidField, "\(path) of \"\(field)\" is reversed: its lower bound is above its "
+                .invalidField,
+                "\(path) of \"\(field)\" is reversed: its lower bound is above its "
                     + "upper bound", field: path)
         }
     }

@@ -59,10 +59,11 @@ public final class MetadataIndex: @unchecked Sendable {
         return mask
     }
 
+    /// Any thread.
     public var residentBytes: Int {
         var total = names.residentBytes
         for number in 0..<names.count { total += columns[number].residentBytes }
-        return total + eventTimes.residentBytes(rowCount: eventRows.load(ordering: .relaxed))
+        return total + 8 * eventRows.load(ordering: .relaxed)
     }
 
     private func slots(

@@ -56,11 +56,11 @@ extension NumberColumn {
             for i in 0..<run {
                 let owner = unsafe Int(owners[i])
                 if owner >= slotCount {
-                    mask.words[word] |= bits
+                    if bits != 0 { mask.words[word] |= bits }
                     return mask
                 }
                 if owner >> 6 != word {
-                    mask.words[word] |= bits
+                    if bits != 0 { mask.words[word] |= bits }
                     word = owner >> 6
                     bits = 0
                 }
@@ -131,7 +131,8 @@ extension SlotMask {
                     let bit = rest & (0 &- rest)
                     let i = (word << 6) + rest.trailingZeroBitCount - row
                     let death = unsafe died[i].load(ordering: .acquiring)
-                    let isVisible = unsafe born[i] <= visibility.seq
+                    let isVisible =
+                        unsafe born[i] <= visibility.seq
                         && (death == 0 || death > visibility.seq)
                         && expiresAt[i] > visibility.nowMillis
                     if !isVisible { hidden |= bit }

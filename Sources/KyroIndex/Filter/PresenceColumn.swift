@@ -34,7 +34,5 @@ final class PresenceColumn: Sendable {
         return mask
     }
 
-    var residentBytes: Int {
-        words.residentBytes(rowCount: wordCount.load(ordering: .relaxed))
-    }
+    var residentBytes: Int { 8 * wordCount.load(ordering: .relaxed) }
 }

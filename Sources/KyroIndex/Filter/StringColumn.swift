@@ -24,7 +24,6 @@ final class StringColumn: @unchecked Sendable {
     }
 
     var residentBytes: Int {
-        dictionary.residentBytes + postings.residentBytes
-            + last.residentBytes(rowCount: dictionary.count)
+        dictionary.residentBytes + postings.residentBytes + 4 * dictionary.count
     }
 }

@@ -6,6 +6,7 @@
 //   cells:  … | link | entry | … | link | entry | entry | …
 import KyroBytes
 import KyroModel
+import Synchronization
 
 /// One writer; a list's entries below its release-stored count never change.
 ///
@@ -21,10 +22,10 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
     /// Writer only: offset of the block that is being filled.
     private let tails = Column<UInt64>(baseShift: 4)
     private let counts = AtomicColumn32(baseShift: 4)
-    /// Writer only: cells given out, gaps at the ends of chunks included.
-    private var used = 0
-    /// Writer only.
-    private var listCount = 0
+    /// Cells given out, gaps at the ends of chunks included. Stored by the writer.
+    private let used = Atomic<Int>(0)
+    /// Stored by the writer.
+    private let listCount = Atomic<Int>(0)
 
     /// - Parameter baseShift: log2 of the cells in the first chunk.
     init(baseShift: Int) { cells = Column(baseShift: baseShift) }
@@ -34,7 +35,7 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
         heads.reserve(row: list)
         tails.reserve(row: list)
         counts.reserve(row: list)
-        listCount = max(listCount, list + 1)
+        listCount.store(max(listCount.load(ordering: .relaxed), list + 1), ordering: .relaxed)
     }
 
     func count(_ list: Int) -> Int { Int(counts.load(list)) }
@@ -65,13 +66,13 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
     }
 
     private func allocate(_ size: Int) -> Int {
-        while cells.contiguousRows(from: used) < size {
-            used += cells.contiguousRows(from: used)
+        var offset = used.load(ordering: .relaxed)
+        while cells.contiguousRows(from: offset) < size {
+            offset += cells.contiguousRows(from: offset)
         }
-        let offset = used
         precondition(UInt64(offset + size) <= UInt64(Entry.max), "\(offset) cells of postings")
         cells.reserve(row: offset)
-        used += size
+        used.store(offset + size, ordering: .relaxed)
         return offset
     }
 
@@ -119,8 +120,8 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
         return count
     }
 
-    /// Writer only, or approximate.
     var residentBytes: Int {
-        used * MemoryLayout<Entry>.size + listCount * 20
+        used.load(ordering: .relaxed) * MemoryLayout<Entry>.size
+            + listCount.load(ordering: .relaxed) * 20
     }
 }

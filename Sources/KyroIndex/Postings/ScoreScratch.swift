@@ -5,7 +5,8 @@
 public struct ScoreScratch: Sendable {
     /// Sum by slot; minus infinity where nothing was added.
     var sums: [Double] = []
-    /// Slots with a sum, in the order of their first contribution; `touchedCount` are in use.
+    /// Slots with a sum, in the order of their first contribution; `touchedCount` are in use. One
+    /// more than there are slots: the loops write before they know whether a slot is new.
     var touched: [UInt32] = []
     var touchedCount = 0
 
@@ -16,7 +17,7 @@ public struct ScoreScratch: Sendable {
         guard sums.count < slotCount else { return }
         let size = max(slotCount, sums.count * 3 / 2)
         sums = Array(repeating: -.infinity, count: size)
-        touched = Array(repeating: 0, count: size)
+        touched = Array(repeating: 0, count: size + 1)
     }
 
     public var residentBytes: Int { sums.count * 12 }

@@ -15,6 +15,8 @@ final class StringDictionary: @unchecked Sendable {
     /// The first eight bytes, big-endian and zero-padded: compares as the strings do, up to there.
     private let heads = Column<UInt64>()
     private let published = Atomic<Int>(0)
+    /// Of the arena, stored by the writer for those who ask for memory.
+    private let arenaBytes = Atomic<Int>(0)
     /// Of this table alone, so that nobody can prepare strings that collide.
     private let seed = UInt64.random(in: .min ... .max)
 
@@ -43,6 +45,7 @@ final class StringDictionary: @unchecked Sendable {
         places.append(UInt64(arena.append(bytes)) << 24 | UInt64(bytes.count), at: id)
         hashes.append(hash, at: id)
         heads.append(Self.head(bytes), at: id)
+        arenaBytes.store(arena.count, ordering: .relaxed)
         prepare(id)
         table.insert(hash: hash, id: id) { hashes[$0] }
         published.store(id + 1, ordering: .releasing)
@@ -105,7 +108,7 @@ final class StringDictionary: @unchecked Sendable {
     }
 
     var residentBytes: Int {
-        let rows = published.load(ordering: .relaxed)
-        return table.residentBytes + arena.residentBytes + 3 * places.residentBytes(rowCount: rows)
+        table.residentBytes + arenaBytes.load(ordering: .relaxed)
+            + 24 * published.load(ordering: .relaxed)
     }
 }

@@ -67,8 +67,9 @@ public final class SparseIndex: @unchecked Sendable {
         query.indices.reduce(0) { sum, index in sum + (list(index).map(postings.count) ?? 0) }
     }
 
+    /// Any thread.
     public var residentBytes: Int {
-        table.residentBytes + keys.residentBytes(rowCount: listCount) + postings.residentBytes
+        table.residentBytes + 4 * listCount + postings.residentBytes
     }
 
     private var listCount: Int { dimensionCount.load(ordering: .acquiring) }

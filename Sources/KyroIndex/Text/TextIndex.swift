@@ -88,10 +88,10 @@ public final class TextIndex: @unchecked Sendable {
         terms.reduce(0) { sum, term in sum + (number(term).map(postings.count) ?? 0) }
     }
 
+    /// Any thread.
     public var residentBytes: Int {
         dictionary.residentBytes + postings.residentBytes
-            + liveFrequency.residentBytes(rowCount: dictionary.count)
-            + lengths.residentBytes(rowCount: lengthRows.load(ordering: .relaxed))
+            + 4 * (dictionary.count + lengthRows.load(ordering: .relaxed))
     }
 
     /// The number of a term that some document has or had.

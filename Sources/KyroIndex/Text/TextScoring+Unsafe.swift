@@ -21,43 +21,60 @@ extension ScoreScratch {
         cancellation: Cancellation
     ) throws(KyroError) -> Int {
         var scored = 0
-        // Lengths lie in chunks: one look-up serves all postings up to the chunk's end.
-        var lengths = unsafe UnsafePointer<UInt32>?.none
-        var lengthsStart = 0
-        var lengthsEnd = 0
         try unsafe index.postings.forEachBlock(term) { entries throws(KyroError) in
             try cancellation.check()
-            return unsafe sums.withUnsafeMutableBufferPointer { sums in
-                unsafe touched.withUnsafeMutableBufferPointer { touched in
-                    for i in 0..<entries.count {
-                        let entry = unsafe entries[i]
+            // Slots ascend: cut once what is not published yet.
+            var count = entries.count
+            while count > 0, unsafe Int(entries[count - 1] & 0xFFFF_FFFF) >= slotCount {
+                count -= 1
+            }
+            let visible = unsafe UnsafeBufferPointer(rebasing: entries[..<count])
+            if let mask {
+                scored += unsafe add(visible, index.lengths, weights) { mask.contains($0) }
+            } else {
+                scored += unsafe add(visible, index.lengths, weights) { _ in true }
+            }
+            return count == entries.count
+        }
+        return scored
+    }
+
+    @inline(__always)
+    private mutating func add(
+        _ entries: UnsafeBufferPointer<UInt64>, _ lengths: Column<UInt32>, _ weights: TermWeights,
+        _ isWanted: (Int) -> Bool
+    ) -> Int {
+        var scored = 0
+        var filled = touchedCount
+        unsafe sums.withUnsafeMutableBufferPointer { sums in
+            unsafe touched.withUnsafeMutableBufferPointer { touched in
+                var position = 0
+                // Lengths lie in chunks: one look-up serves all postings up to the chunk's end.
+                while position < entries.count {
+                    let first = unsafe Int(entries[position] & 0xFFFF_FFFF)
+                    let end = first + lengths.contiguousRows(from: first)
+                    let run = unsafe lengths.pointer(first)
+                    while position < entries.count {
+                        let entry = unsafe entries[position]
                         let slot = Int(entry & 0xFFFF_FFFF)
-                        if slot >= slotCount { return false }
-                        if let mask, !mask.contains(slot) { continue }
-                        if slot >= lengthsEnd {
-                            lengthsStart = slot
-                            lengthsEnd = slot + index.lengths.contiguousRows(from: slot)
-                            unsafe lengths = UnsafePointer(index.lengths.pointer(slot))
-                        }
-                        guard let run = unsafe lengths else { return false }
-                        let length = Double(unsafe run[slot - lengthsStart] - 1)
-                        let tf = Double(entry >> 32)
+                        if slot >= end { break }
+                        position += 1
+                        if !isWanted(slot) { continue }
+                        let length = Double(unsafe run[slot - first] - 1)
+                        let tf = Double(UInt32(entry >> 32))
                         let part =
                             weights.idf * tf / (tf + weights.constant + weights.perToken * length)
                         let before = unsafe sums[slot]
-                        if before == -.infinity {
-                            unsafe sums[slot] = part
-                            unsafe touched[touchedCount] = UInt32(slot)
-                            touchedCount += 1
-                        } else {
-                            unsafe sums[slot] = before + part
-                        }
+                        let isNew = before == -.infinity
+                        unsafe sums[slot] = isNew ? part : before + part
+                        unsafe touched[filled] = UInt32(slot)
+                        filled += isNew ? 1 : 0
                         scored += 1
                     }
-                    return true
                 }
             }
         }
+        touchedCount = filled
         return scored
     }
 }

@@ -74,6 +74,8 @@ import Synchronization
     }
 
     /// Algorithm 4: takes a candidate when it is nearer to `row` than to every one taken before.
+    /// Of equals one is taken, so that copies of a row form a chain and do not fill each other's
+    /// lists.
     /// Leaves the rows in `chosen` and returns their number.
     private func choose(
         _ sorted: UnsafePointer<UInt64>, count: Int, for row: UInt32, limit: Int
@@ -93,7 +95,7 @@ import Synchronization
                 let other = unsafe chosen[j]
                 let dot = unsafe kyro_dot_i8(
                     codes, rows.codes.pointer(Int(other)), rows.dimension)
-                if graph.score(dot, factor: factor, row: other) + ownBias > toRow {
+                if graph.score(dot, factor: factor, row: other) + ownBias >= toRow {
                     isTaken = false
                     break
                 }

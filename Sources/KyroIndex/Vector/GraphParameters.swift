@@ -47,9 +47,16 @@ public struct VectorPlan: Equatable, Sendable {
     public var strategy: VectorStrategy
     /// Distances it is expected to evaluate.
     public var estimatedCost: Int
+    /// Of the rows that a walk meets, how many it may return, as far as is known.
+    var admittedShare = 1.0
 
     public init(strategy: VectorStrategy, estimatedCost: Int) {
         self.strategy = strategy
         self.estimatedCost = estimatedCost
+    }
+
+    init(strategy: VectorStrategy, estimatedCost: Int, admittedShare: Double) {
+        self.init(strategy: strategy, estimatedCost: estimatedCost)
+        self.admittedShare = admittedShare
     }
 }

@@ -35,16 +35,17 @@ struct SearchRun {
         try unsafe scan(query)
     }
 
-    mutating func walk() throws(KyroError) {
+    /// Walks, and falls back: to a walk that sorts the dead out on its way, then to a scan.
+    mutating func walk(admittedShare: Double) throws(KyroError) {
         let query = unsafe EncodedQuery(request.vector, rows: index.rows, memory: memory)
         let needed = index.rerankCount(request)
-        let wanted = index.candidateCount(request)
-        if admission.mask == nil, !index.isDeadHeavy.load(ordering: .relaxed) {
+        if admission.mask == nil, index.deadShare.value <= VectorIndex.checkedDeadShareMin {
+            let wanted = index.candidateCount(request, share: 1)
             let found = try unsafe walk(query, wanted: wanted, admission: nil)
             if found >= needed { return }
-            index.isDeadHeavy.store(true, ordering: .relaxed)
             top = TopK(k: request.k, order: top.order)
         }
+        let wanted = index.candidateCount(request, share: admittedShare)
         let found = try unsafe walk(query, wanted: wanted, admission: admission)
         if found >= needed { return }
         top = TopK(k: request.k, order: top.order)
@@ -72,6 +73,7 @@ struct SearchRun {
         let wanted = min(needed * Self.doubtFactor, needed + Self.doubtMax)
         memory.reserve(pool: wanted)
         var pool = unsafe CandidatePool(keys: memory.pool, capacity: wanted, wanted: wanted)
+        if admission.mask == nil { index.deadShare.fade() }
         if let mask = admission.mask {
             scored += try unsafe rows.scanCodes(
                 query, mask: mask, rowCount: rowCount, admission: admission, memory: memory,
@@ -106,30 +108,37 @@ struct SearchRun {
                 layer: 0, from: start, bound: bound, codes: query.codes, factor: query.factor,
                 admission: walked, memory: memory, pool: &pool, scored: &scored,
                 cancellation: cancellation)
+            if walked != nil, admission.mask == nil {
+                unsafe index.deadShare.note(visible: pool.admittedCount, of: pool.count)
+            }
         }
         try unsafe index.rows.scanCodes(
             query, range: Int(bound)..<rowCount, admission: admission, memory: memory,
             into: &pool, cancellation: cancellation)
         scored += rowCount - Int(bound)
         let needed = index.rerankCount(request)
-        return unsafe rerank(query, pool, needed: needed, isAdmitted: walked != nil)
+        let (found, met) = unsafe rerank(query, pool, needed: needed, isAdmitted: walked != nil)
+        if walked == nil { index.deadShare.note(visible: found, of: met) }
+        return found
     }
 
     /// Exact scores of the best `needed` candidates that may be returned, and of further ones as
     /// long as a code's error could hide a row that belongs among the best `k`: where many rows
     /// score nearly alike, as in the far corner that a filter leaves, codes order them less well.
-    /// Returns how many were scored.
+    /// Returns how many were scored, and how many were looked at.
     private mutating func rerank(
         _ query: EncodedQuery, _ pool: CandidatePool, needed: Int, isAdmitted: Bool
-    ) -> Int {
+    ) -> (found: Int, met: Int) {
         let rows = index.rows
         var found = 0
+        var met = 0
         var error: Float = 0
         for i in unsafe 0..<pool.count {
             let key = unsafe pool.keys[i]
             guard unsafe key & CandidatePool.admitted != 0 else { continue }
             let estimate = unsafe CandidatePool.score(key) + query.bias
             if found >= needed, estimate + error < top.threshold { break }
+            met += 1
             let row = Int(unsafe CandidatePool.row(key))
             guard isAdmitted || admission.admits(row) else { continue }
             found += 1
@@ -138,6 +147,6 @@ struct SearchRun {
             top.insert(ScoredSlot(slot: Int(rows.slots[row]), score: score))
         }
         scored += found
-        return found
+        return (found, met)
     }
 }

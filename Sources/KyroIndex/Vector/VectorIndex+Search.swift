@@ -22,7 +22,13 @@ extension VectorIndex {
 
     /// Distances that a walk evaluates for each candidate it keeps: measured between 12 and 16 on
     /// real and synthetic rows, for 10^4 to 10^6 rows.
-    static let distancesPerCandidate = 14
+    static let distancesPerCandidate = 14.0
+    /// What a distance of a filtered walk costs in distances of a scan, which reads ahead, need
+    /// not sort out what it has seen, and keeps no candidates that only lead on.
+    static let filteredWalkWeight = 2.0
+
+    /// From this share of dead rows on, a walk sorts them out on its way and not at its end.
+    static let checkedDeadShareMin = 0.25
 
     /// Chooses between scanning and walking by the number of distances.
     ///
@@ -38,13 +44,17 @@ extension VectorIndex {
         if request.exact || folded == 0 || rowCount <= flatRowsMax {
             return VectorPlan(strategy: flat, estimatedCost: scanned)
         }
-        let candidates = candidateCount(request)
         let tail = rowCount - folded
-        let share = Double(scanned) / Double(rowCount)
-        let walked = Double(candidates * Self.distancesPerCandidate) / share
-        let walk = Int(min(walked, Double(folded))) + tail
+        let dead = deadShare.value
+        let share = max(1 - dead, 0.01) * Double(scanned) / Double(rowCount)
+        let candidates = Double(candidateCount(request, share: share))
+        let walked = min(candidates * Self.distancesPerCandidate / share, Double(folded))
+        let isChecked = mask != nil || dead > Self.checkedDeadShareMin
+        let walk = Int(isChecked ? walked * Self.filteredWalkWeight : walked) + tail
         if walk >= scanned { return VectorPlan(strategy: flat, estimatedCost: scanned) }
-        return VectorPlan(strategy: mask == nil ? .graph : .filteredGraph, estimatedCost: walk)
+        return VectorPlan(
+            strategy: mask == nil ? .graph : .filteredGraph, estimatedCost: walk,
+            admittedShare: share)
     }
 
     /// The best `k` visible rows of the mask, best first, with exact scores. Codes choose the rows
@@ -66,7 +76,7 @@ extension VectorIndex {
         switch plan.strategy {
         case .none: return []
         case .flat, .filteredFlat: try run.scan()
-        case .graph, .filteredGraph: try run.walk()
+        case .graph, .filteredGraph: try run.walk(admittedShare: plan.admittedShare)
         }
         counters.rowsScored += run.scored
         return run.top.drainSorted()
@@ -78,9 +88,12 @@ extension VectorIndex {
         max(request.k + 20, request.k + request.k / 2)
     }
 
-    /// Candidates that a walk keeps.
-    func candidateCount(_ request: Request) -> Int {
+    /// Candidates that a walk keeps of the rows it may return, when those are `share` of all. The
+    /// fewer they are, the more others lead on between them: among the rows of a fifth, half as
+    /// many candidates already span more than twice the neighbourhood.
+    func candidateCount(_ request: Request, share: Double) -> Int {
         let asked = request.efSearch > 0 ? request.efSearch : parameters.efSearch
-        return max(asked, rerankCount(request))
+        let scaled = Double(asked) * share.squareRoot()
+        return max(Int(scaled.rounded(.up)), rerankCount(request))
     }
 }

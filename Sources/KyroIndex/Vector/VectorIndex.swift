@@ -12,9 +12,7 @@ public final class VectorIndex: Sendable {
     let rows: VectorRows
     let graph: VectorGraph
     private let builder: GraphBuilder
-    /// Whether a recent walk kept too few visible rows and had to be repeated with the dead ones
-    /// sorted out on the way; then the next begins like that.
-    let isDeadHeavy = Atomic<Bool>(false)
+    let deadShare = DeadShare()
 
     public init(field: VectorField, parameters: GraphParameters = .default) {
         self.field = field
@@ -77,4 +75,26 @@ public final class VectorIndex: Sendable {
 
     /// Up to so many rows are scanned in full precision.
     var flatRowsMax: Int { parameters.flatRowsMax(dimension: field.dimension) }
+}
+
+/// How many of the rows that walks meet are dead: a running mean over some 32 of them, so that one
+/// deleted corner does not speak for all. Races between readers lose a sample, nothing more.
+final class DeadShare: Sendable {
+    private static let one = 1 << 16
+    private let mean = Atomic<Int>(0)
+
+    var value: Double { Double(mean.load(ordering: .relaxed)) / Double(Self.one) }
+
+    func note(visible: Int, of met: Int) {
+        guard met > 0 else { return }
+        let sample = Self.one * (met - visible) / met
+        let old = mean.load(ordering: .relaxed)
+        if sample != old { mean.store(old + (sample - old) / 32, ordering: .relaxed) }
+    }
+
+    /// A scan was chosen and met nobody: forget slowly, so that a walk is tried again.
+    func fade() {
+        let old = mean.load(ordering: .relaxed)
+        if old > 0 { mean.store(old - (old + 255) / 256, ordering: .relaxed) }
+    }
 }

@@ -1,5 +1,4 @@
 // Lets operations fail on demand: a full disk, a bad sector, a short write, the end of the process.
-import Synchronization
 
 public final class FaultyFileSystem: TappedFileSystem {
     public enum Fault: Sendable {
@@ -16,7 +15,7 @@ public final class FaultyFileSystem: TappedFileSystem {
     }
 
     public let inner: any FileSystem
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let plan: @Sendable (FileEvent, Int) -> Fault?
 
     /// - Parameter plan: what shall happen to an operation, given how many mutations (operations

@@ -3,7 +3,6 @@
 // What fdatasync covered is left for certain, and so is a directory's content when it was synced.
 // Of what was written since, any set of 512-byte sectors may be left; of what was renamed, made or
 // removed since, the first so many changes, as on a journalling file system.
-import Synchronization
 
 public final class MemoryFileSystem: FileSystem {
     static let sectorBytes = 512
@@ -41,7 +40,7 @@ public final class MemoryFileSystem: FileSystem {
         var nextHandle = 1
     }
 
-    let disk: Mutex<Disk>
+    let disk: Locked<Disk>
 
     /// An empty disk with one directory, "/".
     public convenience init() {
@@ -50,7 +49,7 @@ public final class MemoryFileSystem: FileSystem {
         self.init(disk)
     }
 
-    private init(_ disk: consuming Disk) { self.disk = Mutex(disk) }
+    private init(_ disk: consuming Disk) { self.disk = Locked(disk) }
 
     public func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File {
         let (parent, name) = Self.split(path)

@@ -1,5 +1,4 @@
 // Remembers what was done to the files, in order, together with marks that the test sets.
-import Synchronization
 
 public final class RecordingFileSystem: TappedFileSystem {
     public enum Entry: Equatable, Sendable {
@@ -9,7 +8,7 @@ public final class RecordingFileSystem: TappedFileSystem {
     }
 
     public let inner: any FileSystem
-    private let entries = Mutex<[Entry]>([])
+    private let entries = Locked<[Entry]>([])
     private let hook: (@Sendable (FileEvent) -> Void)?
 
     /// - Parameter hook: called after each operation has succeeded and before it returns.

@@ -48,8 +48,8 @@ public struct LoopRegistration {
     public let name: String
     private let epoll: Int32
     private let wake: Int32
-    private let shared = Mutex(Shared())
-    private let thread = Mutex<LoopThread?>(nil)
+    private let shared = Locked(Shared())
+    private let thread = Locked<LoopThread?>(nil)
     private let owner = Atomic<UInt>(0)
 
     private var entries: [Entry] = []

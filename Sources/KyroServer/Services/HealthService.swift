@@ -1,8 +1,8 @@
 // grpc.health.v1.Health.
 import KyroHTTP2
 import KyroModel
+import KyroPlatform
 import KyroWire
-import Synchronization
 
 /// What health says, and who wants to hear when it changes.
 ///
@@ -21,7 +21,11 @@ final class HealthBoard: Sendable {
         "kyrodb.v2.Operations", "grpc.health.v1.Health",
     ]
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
+
+    /// What a stream is ended with that would otherwise go on for ever.
+    static let draining = KyroError(
+        .draining, "the server is stopping; connect to its successor", retryAfterMillis: 1_000)
 
     var isDraining: Bool { state.withLock { $0.isDraining } }
 
@@ -109,5 +113,6 @@ final class HealthWatchHandler: CallHandler {
         guard !call.isFinished, status != last else { return }
         last = status
         call.send(HealthCheckResponse(status: status).encodeWire())
+        if board.isDraining { call.finish(GRPCStatus(HealthBoard.draining)) }
     }
 }

@@ -50,10 +50,20 @@ final class IngestStreamHandler: CallHandler {
     private var isQueueing = false
     private var unacknowledged = 0
     private var isHalfClosed = false
+    private var isDraining = false
+    private var watcher: Int?
 
     init(_ context: ServiceContext, call: ServerCall) {
         self.context = context
         reply = Reply(call)
+        let handler = LoopBound(self)
+        watcher = context.health.watch { [reply, health = context.health] _ in
+            guard health.isDraining else { return }
+            reply.onLoop { call in
+                handler.value.isDraining = true
+                handler.value.finishIfDone(call)
+            }
+        }
     }
 
     func receive(_ message: [UInt8], call: ServerCall) {
@@ -95,6 +105,8 @@ final class IngestStreamHandler: CallHandler {
     func writable(call: ServerCall) {}
 
     func closed(call: ServerCall) {
+        if let watcher { context.health.unwatch(watcher) }
+        watcher = nil
         phase = .ended
         waiting.removeAll()
     }
@@ -177,10 +189,10 @@ final class IngestStreamHandler: CallHandler {
     }
 
     private func finishIfDone(_ call: ServerCall) {
-        guard isHalfClosed, unacknowledged == 0, waiting.isEmpty else { return }
+        guard isHalfClosed || isDraining, unacknowledged == 0, waiting.isEmpty else { return }
         if case .opening = phase { return }
         phase = .ended
-        call.finish(.success)
+        call.finish(isHalfClosed ? .success : GRPCStatus(HealthBoard.draining))
     }
 
     private func end(_ call: ServerCall, _ error: KyroError) {

@@ -60,10 +60,20 @@ final class SearchManyHandler: CallHandler {
     private var inFlight = 0
     private var isHalfClosed = false
     private var isPaused = false
+    private var isDraining = false
+    private var watcher: Int?
 
     init(_ context: ServiceContext, call: ServerCall) {
         self.context = context
         reply = Reply(call)
+        let handler = LoopBound(self)
+        watcher = context.health.watch { [reply, health = context.health] _ in
+            guard health.isDraining else { return }
+            reply.onLoop { call in
+                handler.value.isDraining = true
+                handler.value.finishIfDone(call)
+            }
+        }
     }
 
     func receive(_ message: [UInt8], call: ServerCall) {
@@ -102,16 +112,25 @@ final class SearchManyHandler: CallHandler {
 
     func halfClosed(call: ServerCall) {
         isHalfClosed = true
-        if inFlight == 0 { call.finish(.success) }
+        finishIfDone(call)
     }
 
     func writable(call: ServerCall) { resumeIfRoom(call) }
-    func closed(call: ServerCall) {}
+
+    func closed(call: ServerCall) {
+        if let watcher { context.health.unwatch(watcher) }
+        watcher = nil
+    }
+
+    private func finishIfDone(_ call: ServerCall) {
+        guard isHalfClosed || isDraining, inFlight == 0 else { return }
+        call.finish(isHalfClosed ? .success : GRPCStatus(HealthBoard.draining))
+    }
 
     private func answered(_ answer: [UInt8], call: ServerCall) {
         inFlight -= 1
         call.send(answer)
-        if isHalfClosed, inFlight == 0 { return call.finish(.success) }
+        finishIfDone(call)
         resumeIfRoom(call)
     }
 

@@ -16,7 +16,7 @@ public final class Server: @unchecked Sendable {
 
     public let configuration: ServerTransportConfiguration
     private let dispatcher: any CallDispatcher
-    private let state = Mutex(State.idle)
+    private let state = Locked(State.idle)
     private var acceptLoop: EventLoop?
     private var loops: [ConnectionLoop] = []
 

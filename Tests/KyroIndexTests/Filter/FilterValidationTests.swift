@@ -18,26 +18,54 @@ import Testing
         (.equals(field: "timestamp", .int64(1)), .typeMismatch, "filter.equals.value"),
         (.equals(field: "int64", .int64s([1])), .typeMismatch, "filter.equals.value"),
         (.equals(field: "unknown", .double(.nan)), .invalidField, "filter.equals.value"),
-        (.isIn(field: "string", [.string("a"), .bool(true)]), .typeMismatch,
-            "filter.in_set.values[1]"),
-        (.isIn(field: "int64", Array(repeating: .int64(1), count: 4_097)), .limitExceeded,
-            "filter.in_set.values"),
-        (.all([.exists(field: "x"), .range(field: "int64", lower: bound(.int64(3)),
-            upper: bound(.int64(2)))]), .invalidField, "filter.all_of[1].range"),
-        (.range(field: "string", lower: bound(.string("b")), upper: bound(.string("a"))),
-            .invalidField, "filter.range"),
-        (.range(field: "double", lower: bound(.int64(3)), upper: bound(.double(2.5))),
-            .invalidField, "filter.range"),
-        (.range(field: "bool", lower: bound(.bool(false)), upper: nil), .typeMismatch,
-            "filter.range"),
+        (
+            .isIn(field: "string", [.string("a"), .bool(true)]), .typeMismatch,
+            "filter.in_set.values[1]"
+        ),
+        (
+            .isIn(field: "int64", Array(repeating: .int64(1), count: 4_097)), .limitExceeded,
+            "filter.in_set.values"
+        ),
+        (
+            .all([
+                .exists(field: "x"),
+                .range(
+                    field: "int64", lower: bound(.int64(3)),
+                    upper: bound(.int64(2))),
+            ]), .invalidField, "filter.all_of[1].range"
+        ),
+        (
+            .range(field: "string", lower: bound(.string("b")), upper: bound(.string("a"))),
+            .invalidField, "filter.range"
+        ),
+        (
+            .range(field: "double", lower: bound(.int64(3)), upper: bound(.double(2.5))),
+            .invalidField, "filter.range"
+        ),
+        (
+            .range(field: "bool", lower: bound(.bool(false)), upper: nil), .typeMismatch,
+            "filter.range"
+        ),
         (.range(field: "bool", lower: nil, upper: nil), .typeMismatch, "filter.range"),
-        (.range(field: "double", lower: bound(.double(.nan)), upper: nil), .invalidField,
-            "filter.range.at_least"),
-        (.any([.not(.range(field: "int64", lower: nil, upper: Filter.Bound(.string("x"),
-            isInclusive: false)))]), .typeMismatch, "filter.any_of[0].negation.range.less_than"),
+        (
+            .range(field: "double", lower: bound(.double(.nan)), upper: nil), .invalidField,
+            "filter.range.at_least"
+        ),
+        (
+            .any([
+                .not(
+                    .range(
+                        field: "int64", lower: nil,
+                        upper: Filter.Bound(
+                            .string("x"),
+                            isInclusive: false)))
+            ]), .typeMismatch, "filter.any_of[0].negation.range.less_than"
+        ),
         (.prefix(field: "int64", "1"), .typeMismatch, "filter.prefix"),
-        (nested(33), .limitExceeded,
-            "filter" + String(repeating: ".negation", count: 32)),
+        (
+            nested(33), .limitExceeded,
+            "filter" + String(repeating: ".negation", count: 32)
+        ),
         (.any(Array(repeating: .all([]), count: 4_096)), .limitExceeded, "filter"),
     ]
 

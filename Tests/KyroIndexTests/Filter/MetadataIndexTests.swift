@@ -32,7 +32,9 @@ import Testing
 
     private func members(_ mask: SlotMask) -> [Int] {
         var slots: [Int] = []
-        mask.forEach { slots.append($0); return true }
+        mask.forEach {
+            slots.append($0); return true
+        }
         return slots
     }
 
@@ -136,9 +138,10 @@ import Testing
             default: .exists(field: "half")
             }
         }
-        for _ in 0..<60 {
+        for _ in 0..<30 {
             let pair = [leaf(&source), leaf(&source), .not(leaf(&source))]
-            let filter: Filter = source.chance(50) ? .all(pair) : .any([.all(Array(pair.prefix(2))), leaf(&source)])
+            let filter: Filter =
+                source.chance(50) ? .all(pair) : .any([.all(Array(pair.prefix(2))), leaf(&source)])
             let mask = try index.evaluate(
                 filter: filter, timeRange: nil, visibility: visibility,
                 cancellation: Cancellation())

@@ -29,7 +29,9 @@ import Testing
         ("e-mail@example.com", ["com", "e", "exampl", "mail"]),
     ])
     func standardEnglish(_ text: String, _ expected: [String]) {
-        #expect(terms(text, .standard) == expected.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+        #expect(
+            terms(text, .standard) == expected.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        )
     }
 
     @Test(arguments: [
@@ -58,7 +60,8 @@ import Testing
         ("a__b", ["a", "a__b", "b"]),
     ])
     func code(_ text: String, _ expected: [String]) {
-        #expect(terms(text, .code) == expected.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+        #expect(
+            terms(text, .code) == expected.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
     }
 
     @Test(arguments: [("", []), ("The Cat", ["The Cat"]), (" x ", [" x "])])

@@ -116,8 +116,10 @@ private struct Corpus {
     @Test(arguments: [1, 2, 7], [UInt64(11), 12, 13])
     func equalsTheReferenceUnderUpdatesAndDeletes(shardCount: Int, seed: UInt64) throws {
         var generator = SeededGenerator(seed)
-        let parameters = [BM25Parameters(), BM25Parameters(k1: 0.9, b: 0.4),
-            BM25Parameters(k1: 2, b: 0)][Int(seed % 3)]
+        let parameters = [
+            BM25Parameters(), BM25Parameters(k1: 0.9, b: 0.4),
+            BM25Parameters(k1: 2, b: 0),
+        ][Int(seed % 3)]
         var corpus = Corpus(shardCount: shardCount, parameters: parameters)
         var compared = 0
         for step in 0..<400 {
@@ -176,7 +178,9 @@ private struct Corpus {
     @Test func aMaskAndExpiryLeaveDocumentsOut() throws {
         let index = TextIndex(field: TextField(analyzer: .raw))
         let rows = Rows()
-        for expiry in [Int64.max, 50, .max] { index.append("x", slot: rows.append(expiresAt: expiry)) }
+        for expiry in [Int64.max, 50, .max] {
+            index.append("x", slot: rows.append(expiresAt: expiry))
+        }
         rows.publish()
         var mask = SlotMask(slotCount: 3)
         mask.insert(1)

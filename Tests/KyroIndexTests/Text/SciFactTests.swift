@@ -58,7 +58,9 @@ import Testing
             micros.append((ContinuousClock.now - began) / .microseconds(1))
             let gains = judged[id] ?? [:]
             let ideal = gains.values.sorted(by: >).prefix(10)
-            let best = ideal.enumerated().reduce(0) { $0 + $1.element / log2(Double($1.offset) + 2) }
+            let best = ideal.enumerated().reduce(0) {
+                $0 + $1.element / log2(Double($1.offset) + 2)
+            }
             let got = hits.prefix(10).enumerated().reduce(0) {
                 $0 + (gains[$1.element.slot] ?? 0) / log2(Double($1.offset) + 2)
             }

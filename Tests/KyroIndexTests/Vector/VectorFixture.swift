@@ -61,7 +61,9 @@ struct VectorFixture {
     }
 
     func fold() {
-        while index.foldStep(rowsMax: 1_000, visibility: visibility, cancellation: Cancellation()) > 0 {}
+        while index.foldStep(rowsMax: 1_000, visibility: visibility, cancellation: Cancellation())
+            > 0
+        {}
     }
 
     func score(_ query: [Float], _ slot: Int) -> Double? {

@@ -18,13 +18,19 @@ import Testing
         return fixture
     }
 
+    static func restore(
+        _ stream: MemorySnapshot, like original: VectorFixture
+    ) throws -> VectorIndex {
+        try VectorIndex(from: stream, field: original.index.field, parameters: parameters)
+    }
+
     @Test(arguments: VectorIndexTests.metrics)
     func aRestoredIndexAnswersTheSame(metric: Metric) throws {
         var original = Self.filled(metric, count: 3_000, tail: 100)
         let stream = MemorySnapshot()
         try original.index.write(to: stream, slotCount: original.slotCount)
         var restored = original
-        restored.index = try VectorIndex(from: stream, field: original.index.field, parameters: Self.parameters)
+        restored.index = try Self.restore(stream, like: original)
         #expect(restored.index.graphCount == original.index.graphCount)
         #expect(restored.index.rowCount == original.index.rowCount)
         var scratch = VectorScratch()
@@ -60,7 +66,7 @@ import Testing
             let stream = MemorySnapshot()
             try original.index.write(to: stream, slotCount: slotCount)
             var restored = original
-            restored.index = try VectorIndex(from: stream, field: original.index.field, parameters: Self.parameters)
+            restored.index = try Self.restore(stream, like: original)
             restored.slotCount = slotCount
             #expect(restored.index.rowCount == slotCount - slotCount / 5)
             restored.alive = Set(0..<slotCount)
@@ -84,7 +90,7 @@ import Testing
             let cut = MemorySnapshot()
             cut.bytes = Array(whole[..<length])
             #expect(throws: KyroError.self) {
-                try VectorIndex(from: cut, field: original.index.field, parameters: Self.parameters)
+                try Self.restore(cut, like: original)
             }
         }
         var numbers = SeededNumbers(seed: 25)
@@ -98,7 +104,7 @@ import Testing
                 numbers.below(2) == 0
                 ? numbers.below(40 + 400 * 4) : whole.count - 1 - numbers.below(whole.count / 2)
             damaged.bytes[position] ^= UInt8(1 << numbers.below(8))
-            guard let index = try? VectorIndex(from: damaged, field: original.index.field) else {
+            guard let index = try? Self.restore(damaged, like: original) else {
                 continue
             }
             var restored = original

@@ -45,7 +45,8 @@ private func vector(of slot: Int) -> [Float] {
 }
 
 @Suite(.serialized) struct VectorStressTests {
-    static let seconds = ProcessInfo.processInfo.environment["KYRODB_STRESS_SECONDS"]
+    static let seconds =
+        ProcessInfo.processInfo.environment["KYRODB_STRESS_SECONDS"]
         .flatMap(Double.init) ?? 2
 
     @Test(arguments: VectorIndexTests.metrics)
@@ -142,7 +143,8 @@ private func vector(of slot: Int) -> [Float] {
                 let hits = try shared.index.search(
                     request, plan: plan, visibility: visibility, mask: mask, order: BySlot(),
                     scratch: &scratch, counters: &counters, cancellation: Cancellation())
-                for hit in hits where hit.slot >= visibility.slotCount
+                for hit in hits
+                where hit.slot >= visibility.slotCount
                     || !(mask?.contains(hit.slot) ?? true)
                 {
                     shared.fail("slot \(hit.slot) of \(visibility.slotCount) is out of sight")

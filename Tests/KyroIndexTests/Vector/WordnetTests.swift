@@ -17,8 +17,8 @@ struct NumPyArray {
         let bytes = [UInt8](data)
         let start = 10 + Int(bytes[8]) + Int(bytes[9]) << 8
         let header = String(decoding: bytes[10..<start], as: UTF8.self)
-        guard let open = header.range(of: "'shape': ("), let close = header.range(
-            of: ")", range: open.upperBound..<header.endIndex)
+        guard let open = header.range(of: "'shape': ("),
+            let close = header.range(of: ")", range: open.upperBound..<header.endIndex)
         else { return nil }
         let shape = header[open.upperBound..<close.lowerBound].split(separator: ",").compactMap {
             Int($0.trimmingCharacters(in: .whitespaces))
@@ -41,14 +41,14 @@ struct NumPyArray {
     func row(_ row: Int) -> [Float] { Array(values[(row * columns)..<((row + 1) * columns)]) }
 }
 
-@Suite struct WordnetTests {
+@Suite(.serialized) struct WordnetTests {
     static let folder = ProcessInfo.processInfo.environment["KYRODB_DATA"].map { $0 + "/wordnet" }
 
     static func load() -> (corpus: NumPyArray, queries: NumPyArray)? {
         guard let folder, let corpus = NumPyArray(path: folder + "/corpus.npy"),
             let queries = NumPyArray(path: folder + "/queries.npy")
         else {
-            print("wordnet tests skipped: KYRODB_DATA is not set or has no wordnet")
+            print("wordnet test skipped: KYRODB_DATA is not set or has no wordnet")
             return nil
         }
         return (corpus, queries)
@@ -67,10 +67,17 @@ struct NumPyArray {
         return shards
     }
 
-    @Test func recallAndWorkAtDefaultSettings() throws {
+    @Test func recallAndWorkOnRealEmbeddings() throws {
         guard let (corpus, queries) = Self.load() else { return }
-        let clock = ContinuousClock()
         let shards = Self.build(corpus)
+        try checkDefaultSettings(corpus, queries, shards)
+        try checkFiltersAndDeletes(queries, shards)
+    }
+
+    private func checkDefaultSettings(
+        _ corpus: NumPyArray, _ queries: NumPyArray, _ shards: [VectorFixture]
+    ) throws {
+        let clock = ContinuousClock()
         let folding = clock.measure { for shard in shards { shard.fold() } }
         let folded = shards.reduce(0) { $0 + $1.index.graphCount }
         #expect(folded == corpus.rows)
@@ -79,7 +86,7 @@ struct NumPyArray {
         print("resident: \(bytes / corpus.rows) bytes a row of \(corpus.columns * 4)")
 
         var scratch = VectorScratch()
-        let asked = min(queries.rows, 500)
+        let asked = min(queries.rows, 300)
         var truth: [[Float]] = []
         for q in 0..<asked {
             truth.append(try top(queries.row(q), shards, k: 10, exact: true, &scratch).scores)
@@ -111,6 +118,78 @@ struct NumPyArray {
                 #expect(share <= 0.05)
             }
         }
+    }
+
+    /// Masks of 1 to 90 % of the rows at random, then every second row dead.
+    private func checkFiltersAndDeletes(
+        _ queries: NumPyArray, _ folded: [VectorFixture]
+    ) throws {
+        var shards = folded
+        var numbers = SeededNumbers(seed: 12)
+        for percent in [1, 5, 10, 20, 30, 50, 90] {
+            let masks = shards.map { shard in
+                var mask = SlotMask(slotCount: shard.slotCount)
+                for slot in 0..<shard.slotCount where numbers.below(100) < percent {
+                    mask.insert(slot)
+                }
+                return mask
+            }
+            let recall = try measure("filter of \(percent) %", shards, queries, masks: masks)
+            #expect(recall >= 0.97, "\(percent) %")
+        }
+        for percent in [10, 50, 90] {
+            for i in shards.indices {
+                let wanted = shards[i].slotCount * (100 - percent) / 100
+                while shards[i].alive.count > wanted {
+                    let slot = numbers.below(shards[i].slotCount)
+                    if shards[i].alive.contains(slot) { shards[i].remove(slot) }
+                }
+            }
+            let recall = try measure("\(percent) % dead", shards, queries, masks: [nil, nil])
+            #expect(recall >= 0.97, "\(percent) % dead")
+        }
+    }
+
+    private func measure(
+        _ name: String, _ shards: [VectorFixture], _ queries: NumPyArray, masks: [SlotMask?]
+    ) throws -> Double {
+        var scratch = VectorScratch()
+        let clock = ContinuousClock()
+        let asked = 50
+        var found = 0
+        var scored = 0
+        var times: [Double] = []
+        var strategy = VectorStrategy.none
+        for q in 0..<asked {
+            let query = queries.row(queries.rows - 1 - q)
+            var truth: [ScoredSlot] = []
+            var hits: [ScoredSlot] = []
+            for (i, shard) in shards.enumerated() {
+                var counters = SearchCounters()
+                truth += try shard.search(
+                    query, k: 10, exact: true, mask: masks[i], scratch: &scratch,
+                    counters: &counters
+                ).hits
+                counters = SearchCounters()
+                let time = try clock.measure {
+                    let answer = try shard.search(
+                        query, k: 10, mask: masks[i], scratch: &scratch, counters: &counters)
+                    hits += answer.hits
+                    strategy = answer.plan.strategy
+                }
+                times.append(seconds(time) * 1e6)
+                scored += counters.rowsScored
+            }
+            truth.sort { $0.score > $1.score }
+            hits.sort { $0.score > $1.score }
+            found += hits.prefix(10).count { $0.score >= truth[9].score }
+        }
+        times.sort()
+        let recall = Double(found) / Double(10 * asked)
+        print(
+            "\(name): \(strategy), recall@10 \(recall), \(scored / asked) rows scored,",
+            "p50 \(Int(times[times.count / 2])) µs, p99 \(Int(times[times.count * 99 / 100])) µs")
+        return recall
     }
 
     /// Merged over the shards, best first.

@@ -1,7 +1,6 @@
 // The file seam: the real one on a temporary directory, the taps, and the disk in memory.
 import Foundation
 import KyroPlatform
-import Synchronization
 import Testing
 
 /// A directory that goes away with the test.
@@ -84,7 +83,7 @@ private final class TemporaryDirectory {
 
     @Test("a recorder keeps operations and marks in order, and tells the hook")
     func recording() throws {
-        let count = Mutex(0)
+        let count = Locked(0)
         let system = RecordingFileSystem(MemoryFileSystem()) { _ in count.withLock { $0 += 1 } }
         let file = try system.open("/a", .createEmpty)
         try file.write([7, 8], at: 5)

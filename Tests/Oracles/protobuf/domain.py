@@ -37,9 +37,6 @@ Normalised, because the domain type holds one form only:
 
 import struct
 
-from google.protobuf.message import DecodeError
-from google.rpc import status_pb2
-
 from generate import field, LEN
 from schema import ANY_CONTENTS
 
@@ -197,7 +194,6 @@ def schema(m, path, out):
             elif kind == "metadata":
                 enum(item, "type", here, out, 11, first=1)
         if len(fields) > 1:
-            # Python's own sort goes through copies that may drop nothing but the order.
             fields.sort(key=lambda item: item.name.encode())
 
 
@@ -456,6 +452,3 @@ def settle(message):
     else:
         SETTLE[name](message, "", out)
     return out, item_errors
-
-
-__all__ = ["settle", "DecodeError", "status_pb2"]

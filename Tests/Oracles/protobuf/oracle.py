@@ -19,7 +19,6 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from google.protobuf import message as protobuf_message  # noqa: E402
 from google.protobuf.message import DecodeError  # noqa: E402
 
 import c_differences  # noqa: E402
@@ -30,8 +29,6 @@ from testee import Testee  # noqa: E402
 
 VARIANTS = 12  # of each random message, the message itself among them
 BATCH = 480
-
-assert protobuf_message
 
 
 def messages(rng, family, count):
@@ -97,7 +94,9 @@ def differs(cls, expected, answer):
     if got.keys() != items.keys():
         return f"item errors differ: wanted {items}, got {got}"
     for index, rule in got.items():
-        if rule not in items[index]:
+        escaped = [(reason, path.replace("\\", "\\\\").replace("\n", "\\n"))
+                   for reason, path in items[index]]
+        if rule not in escaped:
             return f"item error {index} names {rule}, broken are {items[index]}"
     return None
 
@@ -127,7 +126,7 @@ def run_chunk(task):
             if problem:
                 failures.append((cls.DESCRIPTOR.name, data.hex(), problem))
         failures += c_differences.canonical(c, ours, canonical, tally)
-        failures += c_differences.damaged(c, batch, numbered, answers, expectations, tally)
+        failures += c_differences.damaged(c, ours, numbered, answers, expectations, tally)
     ours.close()
     c.close()
     return family, len(cases), tally, failures

@@ -1,0 +1,107 @@
+// Bytes written out by hand from the .proto files and protobuf's encoding rules.
+import KyroModel
+import KyroWire
+import Testing
+
+@Suite struct GoldenTests {
+    @Test("A document is written by field number, maps by key")
+    func document() throws {
+        var document = Document(id: .number(7))
+        document.vectors["v"] = [1, -2]
+        document.sparseVectors["s"] = SparseVector(indices: [1, 300], values: [0.5, 0])
+        document.texts["t"] = "hi"
+        document.texts["a"] = ""
+        document.metadata["m"] = .int64(-1)
+        document.eventTimeMillis = 0
+        let bytes = hex(
+            """
+            0a 02 08 07
+            12 0f 0a 01 76 12 0a 0a 08 00 00 80 3f 00 00 00 c0
+            1a 14 0a 01 73 12 0f 0a 03 01 ac 02 12 08 00 00 00 3f 00 00 00 00
+            22 05 0a 01 61 12 00
+            22 07 0a 01 74 12 02 68 69
+            2a 10 0a 01 6d 12 0b 10 ff ff ff ff ff ff ff ff ff 01
+            30 00
+            """)
+        #expect(document.encodeWire() == bytes)
+        #expect(try Document.decode(wire: bytes) == document)
+    }
+
+    @Test("A search request writes what is set and skips defaults")
+    func searchRequest() throws {
+        var request = SearchRequest(scope: Scope(tenant: "a", namespace: "b"))
+        request.vector = VectorQuery(vector: [1])
+        request.filter = .not(.equals(field: "f", .bool(false)))
+        request.limit = 10
+        request.projection = Projection(metadata: .all)
+        request.explain = true
+        let bytes = hex(
+            """
+            0a 06 0a 01 61 12 01 62
+            12 08 12 06 0a 04 00 00 80 3f
+            2a 0b 1a 09 22 07 0a 01 66 12 02 20 00
+            48 0a
+            62 04 0a 02 08 01
+            78 01
+            """)
+        #expect(request.encodeWire() == bytes)
+        #expect(try SearchRequest.decode(wire: bytes) == request)
+    }
+
+    @Test("Hits carry their vectors as the request asked")
+    func vectorEncodings() throws {
+        var hit = Hit(id: .text("x"), score: 0.5, seq: Sequence(3))
+        hit.vector = LegScore(score: 0, rank: 1)
+        var document = Document(id: .text("x"))
+        document.vectors[""] = [1]
+        hit.document = document
+        var response = SearchResponse(hits: [hit], seq: Sequence(9))
+        let head = "0a 27 0a 03 12 01 78 11 00 00 00 00 00 00 e0 3f 1a 02 10 01 32 11 0a 03 12 01 78"
+        let tail = "38 03 10 09"
+        #expect(
+            response.encodeWire() == hex(head + "12 0a 0a 00 12 06 0a 04 00 00 80 3f" + tail))
+        response.vectorEncoding = .packedF32
+        #expect(
+            response.encodeWire() == hex(head + "12 0a 0a 00 12 06 12 04 00 00 80 3f" + tail))
+        response.vectorEncoding = .floats
+        let packed = hex(head + "12 0a 0a 00 12 06 12 04 00 00 80 3f" + tail)
+        #expect(try SearchResponse.decode(wire: packed) == response)
+    }
+
+    @Test("Packed vectors of every format become floats")
+    func packedFormats() throws {
+        func vector(_ inner: String) throws -> [Float]? {
+            let body = hex(inner)
+            let entry = [0x0a, 0, 0x12, UInt8(body.count)] + body
+            let document = [0x0a, 2, 8, 1, 0x12, UInt8(entry.count)] + entry
+            return try Document.decode(wire: document).vectors[""]
+        }
+        #expect(try vector("12 08 00 00 80 3f 00 00 00 c0") == [1, -2])
+        #expect(try vector("12 08 00 3c 00 c0 01 00 ff 7b 18 01") == [1, -2, 0x1p-24, 65_504])
+        #expect(try vector("18 01 12 04 00 7c 00 80") == [.infinity, -0.0])
+        #expect(try vector("12 03 01 ff 80 18 02") == [1, -1, -128])
+        #expect(try vector("0d 00 00 80 3f 0a 04 00 00 00 40") == [1, 2])
+        #expect(try vector("") == [])
+    }
+
+    @Test("Errors travel with ErrorInfo, BadRequest and RetryInfo")
+    func statusDetails() throws {
+        let error = KyroError(.queueFull, "m", field: "f", retryAfterMillis: 1_500)
+        let prefix = "type.googleapis.com/google.rpc."
+        func any(_ name: String, _ value: String) -> [UInt8] {
+            let url = Array((prefix + name).utf8)
+            let value = hex(value)
+            let body = [0x0a, UInt8(url.count)] + url + [0x12, UInt8(value.count)] + value
+            return [0x1a, UInt8(body.count)] + body
+        }
+        let bytes =
+            hex("08 08 12 01 6d")
+            + any("ErrorInfo", "0a 0a 51554555455f46554c4c 12 06 6b79726f6462")
+            + any("BadRequest", "0a 06 0a 01 66 12 01 6d")
+            + any("RetryInfo", "0a 08 08 01 10 80ca b5ee 01")
+        #expect(encodeStatusDetails(for: error) == bytes)
+        #expect(try decodeStatusDetails(bytes) == error)
+        let plain = KyroError(.collectionNotFound, "m")
+        #expect(try decodeStatusDetails(encodeStatusDetails(for: plain)) == plain)
+    }
+}

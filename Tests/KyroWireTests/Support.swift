@@ -1,0 +1,227 @@
+// What the codec tests share: hex, a seeded source of random values, and random messages.
+import KyroModel
+import KyroWire
+
+/// "0a 03" → [10, 3].
+func hex(_ text: String) -> [UInt8] {
+    let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+    return stride(from: 0, to: digits.count - 1, by: 2).map {
+        UInt8(digits[$0] << 4 | digits[$0 + 1])
+    }
+}
+
+/// SplitMix64 (Steele, Lea & Flood 2014): the same values for the same seed everywhere.
+struct Random: RandomNumberGenerator {
+    var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
+    mutating func chance() -> Bool { below(2) == 0 }
+    mutating func maybe<T>(_ make: (inout Random) -> T) -> T? { chance() ? make(&self) : nil }
+    mutating func list<T>(_ bound: Int, _ make: (inout Random) -> T) -> [T] {
+        (0..<below(bound)).map { _ in make(&self) }
+    }
+
+    mutating func number() -> UInt64 {
+        let all = next()
+        return chance() ? all >> UInt64(below(64)) : 0
+    }
+
+    mutating func signed() -> Int64 { Int64(bitPattern: number()) }
+    mutating func float() -> Float { Float(Int64(truncatingIfNeeded: number()) % 1_000) / 8 }
+    mutating func double() -> Double { Double(Int64(truncatingIfNeeded: number())) / 8 }
+
+    mutating func text() -> String {
+        let texts = ["", "a", "title", "Ärger", "日本語", "e\u{301}", "x y", "\u{1F600}"]
+        return texts[below(texts.count)]
+    }
+
+    mutating func fields<T>(_ make: (inout Random) -> T) -> FieldMap<T> {
+        var map: FieldMap<T> = [:]
+        for _ in 0..<below(4) { map[text()] = make(&self) }
+        return map
+    }
+
+    mutating func id() -> DocumentID { chance() ? .number(number()) : .text(text()) }
+
+    mutating func scope() -> Scope { Scope(tenant: text(), namespace: text()) }
+
+    mutating func sparse() -> SparseVector {
+        let count = below(4)
+        return SparseVector(
+            indices: (0..<count).map { _ in UInt32(truncatingIfNeeded: number()) },
+            values: (0..<count).map { _ in float() })
+    }
+
+    mutating func value() -> MetadataValue {
+        switch below(10) {
+        case 0: .string(text())
+        case 1: .int64(signed())
+        case 2: .double(double())
+        case 3: .bool(chance())
+        case 4: .timestamp(signed())
+        case 5: .strings(list(4) { $0.text() })
+        case 6: .int64s(list(4) { $0.signed() })
+        case 7: .doubles(list(4) { $0.double() })
+        case 8: .bools(list(4) { $0.chance() })
+        default: .timestamps(list(4) { $0.signed() })
+        }
+    }
+
+    mutating func document() -> Document {
+        var document = Document(id: id())
+        document.vectors = fields { random in random.list(6) { $0.float() } }
+        document.sparseVectors = fields { $0.sparse() }
+        document.texts = fields { $0.text() }
+        document.metadata = fields { $0.value() }
+        document.eventTimeMillis = maybe { $0.signed() }
+        document.expiresAtMillis = maybe { $0.signed() }
+        return document
+    }
+
+    mutating func bound() -> Filter.Bound { Filter.Bound(value(), isInclusive: chance()) }
+
+    mutating func filter(depth: Int = 0) -> Filter {
+        switch below(depth < 4 ? 8 : 5) {
+        case 0: .equals(field: text(), value())
+        case 1: .isIn(field: text(), list(4) { $0.value() })
+        case 2: .range(field: text(), lower: maybe { $0.bound() }, upper: maybe { $0.bound() })
+        case 3: .exists(field: text())
+        case 4: .prefix(field: text(), text())
+        case 5: .all(list(4) { $0.filter(depth: depth + 1) })
+        case 6: .any(list(4) { $0.filter(depth: depth + 1) })
+        default: .not(filter(depth: depth + 1))
+        }
+    }
+
+    mutating func selection() -> Selection {
+        Selection(isAll: chance(), names: list(3) { $0.text() })
+    }
+
+    mutating func projection() -> Projection {
+        Projection(
+            metadata: selection(), texts: selection(), vectors: selection(),
+            sparseVectors: selection(), vectorEncoding: chance() ? .floats : .packedF32)
+    }
+
+    mutating func timeRange() -> TimeRange {
+        TimeRange(fromMillis: maybe { $0.signed() }, toMillis: maybe { $0.signed() })
+    }
+
+    mutating func schema() -> Schema {
+        var schema = Schema()
+        schema.vectors = fields {
+            VectorField(dimension: $0.below(16_384), metric: Metric.allCases[$0.below(3)])
+        }
+        schema.sparseVectors = fields { _ in SparseField() }
+        schema.texts = fields {
+            TextField(
+                analyzer: AnalyzerKind.allCases[$0.below(3)], language: $0.text(),
+                bm25: BM25Parameters(k1: $0.double(), b: $0.double()))
+        }
+        schema.metadata = fields { ValueType.allCases[$0.below(10)] }
+        return schema
+    }
+
+    mutating func itemError() -> KyroError {
+        KyroError(
+            code: StatusCode.allCases[below(17)], reason: text(), message: text(),
+            field: maybe { _ in "mutations[1]" })
+    }
+
+    mutating func search() -> SearchRequest {
+        var request = SearchRequest(scope: scope())
+        request.vector = maybe { random in
+            VectorQuery(
+                field: random.text(), vector: random.list(9) { $0.float() },
+                efSearch: UInt32(random.below(100)))
+        }
+        request.sparse = maybe { SparseQuery(field: $0.text(), vector: $0.sparse()) }
+        request.text = maybe { random in
+            TextQuery(query: random.text(), fields: random.list(3) { $0.text() })
+        }
+        request.filter = maybe { $0.filter() }
+        request.timeRange = maybe { $0.timeRange() }
+        request.timeDecay = maybe { random in
+            TimeDecay(
+                halfLifeMillis: random.signed(), originMillis: random.maybe { $0.signed() })
+        }
+        request.fusion = maybe { random in
+            Fusion(
+                method: random.chance() ? .weighted : .rrf, rrfK: UInt32(random.below(100)),
+                weights: random.maybe {
+                    LegWeights(vector: $0.double(), sparse: $0.double(), text: $0.double())
+                })
+        }
+        request.limit = UInt32(below(20))
+        request.offset = UInt32(below(20))
+        request.candidates = UInt32(below(200))
+        request.projection = maybe { $0.projection() }
+        request.minSeq = Sequence(number())
+        request.exact = chance()
+        request.explain = chance()
+        return request
+    }
+
+    mutating func leg() -> LegScore { LegScore(score: float(), rank: UInt32(below(100))) }
+
+    mutating func explain() -> Explain {
+        var explain = Explain()
+        explain.shards = list(3) { random in
+            var shard = ShardExplain(shard: UInt32(random.below(8)))
+            shard.vectorStrategy = random.chance() ? .graph : .filteredFlat
+            shard.rows = random.number()
+            shard.graphRows = random.number()
+            shard.tailRows = random.number()
+            shard.filterMatches = random.number()
+            shard.rowsScored = random.number()
+            shard.postingsScored = random.number()
+            shard.estimatedCost = random.number()
+            shard.micros = random.number()
+            return shard
+        }
+        explain.notes = list(3) { $0.text() }
+        explain.planMicros = number()
+        explain.searchMicros = number()
+        explain.mergeMicros = number()
+        return explain
+    }
+
+    mutating func answer() -> SearchResponse {
+        let hits = list(4) { random in
+            var hit = Hit(id: random.id(), score: random.double(), seq: Sequence(random.number()))
+            hit.vector = random.maybe { $0.leg() }
+            hit.sparse = random.maybe { $0.leg() }
+            hit.text = random.maybe { $0.leg() }
+            hit.document = random.maybe { $0.document() }
+            return hit
+        }
+        return SearchResponse(
+            hits: hits, seq: Sequence(number()), explain: maybe { $0.explain() })
+    }
+
+    mutating func mutation() -> Mutation {
+        switch below(3) {
+        case 0: return .upsert(document())
+        case 1: return .remove(id())
+        default:
+            var update = PartialUpdate(set: document())
+            update.removedVectors = list(3) { $0.text() }
+            update.removedSparseVectors = list(3) { $0.text() }
+            update.removedTexts = list(3) { $0.text() }
+            update.removedMetadata = list(3) { $0.text() }
+            update.clearsEventTime = chance()
+            update.clearsExpiry = chance()
+            return .update(update)
+        }
+    }
+}
