@@ -190,6 +190,14 @@ def kill_in_replay(server, chance, usual):
     return inside
 
 
+def take_snapshot(server):
+    """Returns the seconds that it took."""
+    with Stubs(server.target) as stubs:
+        begin = time.monotonic()
+        stubs.operations.Snapshot(operations.SnapshotRequest())
+        return time.monotonic() - begin
+
+
 def load_base(server):
     with Stubs(server.target) as stubs:
         schema = collections.Schema(
@@ -200,9 +208,7 @@ def load_base(server):
         for first in range(BASE_FIRST, BASE_FIRST + BASE, 1_000):
             stubs.ingest.Write(ingest.WriteRequest(scope=SCOPE, mutations=[
                 derived.upsert(n, 1) for n in range(first, first + 1_000)]))
-        begin = time.monotonic()
-        stubs.operations.Snapshot(operations.SnapshotRequest())
-        return time.monotonic() - begin
+    return take_snapshot(server)
 
 
 def main():
@@ -253,6 +259,8 @@ def main():
             start_usual = time.monotonic() - begin
             replayed, graph_rows = verify(server, ledger, stream, chance)
             replayed_highest = max(replayed_highest, replayed)
+            if sum(kills.values()) % 5 == 4:
+                take_snapshot(server)  # so that restarts begin from a changed state, too
             if check.failed > 20:
                 break
         check(all(kills[kind] >= kills_wanted // len(KINDS) for kind in KINDS), f"kills {kills}")
