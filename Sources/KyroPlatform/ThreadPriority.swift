@@ -12,6 +12,6 @@ public enum ThreadPriority: Equatable, Sendable {
     public func apply() {
         guard self == .background else { return }
         // Lowering one's own priority is always allowed.
-        _ = setpriority(PRIO_PROCESS, 0, 10)
+        _ = setpriority(Int32(bitPattern: PRIO_PROCESS.rawValue), 0, 10)
     }
 }
