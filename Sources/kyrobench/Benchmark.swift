@@ -16,7 +16,11 @@ struct Benchmark {
         let data = try DataSet(folder: folder)
         let workload = try Workload(data, layout: layout, seed: options.seed)
         let server = options.endpoint == nil ? try ServerProcess(binary: options.binary) : nil
-        defer { server?.stop() }
+        defer {
+            if let status = server?.stop(), status != 0 {
+                note("the server ended with status \(status)")
+            }
+        }
         guard let endpoint = server?.endpoint ?? options.endpoint else {
             throw BenchError("there is no server")
         }
@@ -36,13 +40,13 @@ struct Benchmark {
         var report = DataSetReport(
             name: data.name, layout: layout, dimension: data.vectors.dimension, loading: loading,
             quality: quality)
-        if measuresLatency { report.latencies = try latencies(workload, endpoint) }
+        if measuresLatency { report.latencies = try latencies(workload, endpoint, server) }
         report.figures = counts(of: report)
         return report
     }
 
     private func latencies(
-        _ workload: Workload, _ endpoint: Endpoint
+        _ workload: Workload, _ endpoint: Endpoint, _ server: ServerProcess?
     ) throws -> [LatencyResult] {
         let run = LatencyRun(
             workload: workload, endpoint: endpoint, requestCount: options.requestCount,
@@ -57,7 +61,11 @@ struct Benchmark {
                     let writer =
                         isDuringIngest
                         ? PacedWriter(workload, to: endpoint, perSecond: Self.ingestRate) : nil
+                    let cpuBefore = server?.cpuSeconds
                     var result = try run.measure(kind, clients: clients)
+                    if let server, let cpuBefore {
+                        result.serverCPUSeconds = server.cpuSeconds - cpuBefore
+                    }
                     result.isDuringIngest = isDuringIngest
                     if let writer {
                         result.writesPerSecond = try writer.stop()

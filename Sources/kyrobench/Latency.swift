@@ -15,10 +15,18 @@ struct LatencyResult: Sendable {
     var hash: UInt64?
     /// Answers without a hit, or with a missing document.
     var emptyAnswers = 0
+    /// Requests sent before those measured.
+    var warmUps = 0
+    /// Processor time of the server, writes meanwhile included; nil for another's server.
+    var serverCPUSeconds: Double?
     /// Documents written per second meanwhile.
     var writesPerSecond: Double?
 
     var perSecond: Double { Double(histogram.count) / seconds }
+    /// Warm-up counts in both.
+    var serverMillisPerRequest: Double? {
+        serverCPUSeconds.map { $0 * 1_000 / Double(histogram.count + UInt64(warmUps)) }
+    }
     func millis(_ fraction: Double) -> Double { Double(histogram.quantile(fraction)) / 1e6 }
 }
 
@@ -59,6 +67,7 @@ struct LatencyRun {
         for thread in threads { thread.join() }
         var total = LatencyResult(
             kind: kind, clients: clients, isDuringIngest: false, histogram: Histogram(), seconds: 0)
+        total.warmUps = warmUpCount * clients
         for result in results.value.withLock({ $0 }) {
             let result = try result.get()
             total.histogram.merge(result.histogram)

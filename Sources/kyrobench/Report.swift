@@ -117,7 +117,7 @@ extension DataSetReport {
             .init("request"), .init("load"), .init("clients", isRightAligned: true),
             .init("p50 ms", isRightAligned: true), .init("p95 ms", isRightAligned: true),
             .init("p99 ms", isRightAligned: true), .init("max ms", isRightAligned: true),
-            .init("per s", isRightAligned: true),
+            .init("per s", isRightAligned: true), .init("server cpu ms", isRightAligned: true),
         ])
         for run in latencies {
             let load = run.writesPerSecond.map { "ingest " + fixed($0, 0) + "/s" } ?? "idle"
@@ -125,6 +125,7 @@ extension DataSetReport {
                 run.kind.rawValue, load, String(run.clients), fixed(run.millis(0.5), 3),
                 fixed(run.millis(0.95), 3), fixed(run.millis(0.99), 3),
                 fixed(Double(run.histogram.maximum) / 1e6, 3), fixed(run.perSecond, 0),
+                run.serverMillisPerRequest.map { fixed($0, 3) } ?? "-",
             ])
         }
         return table.text()
@@ -161,6 +162,7 @@ extension Report {
                     .init("cpu", .string(Machine.cpu)),
                     .init("cores", .int(Int64(ProcessMemory.coreCount))),
                     .init("kernel", .string(Machine.kernel)),
+                    .init("load_average", .double(Machine.loadAverage)),
                     .init("version", .string(server?.version ?? "")),
                     .init("kernels", .string(server?.kernels ?? "")),
                     .init("shards", .int(Int64(server?.shards.count ?? 0))),
@@ -233,6 +235,8 @@ extension LatencyResult {
             .init("p99_ms", .double(millis(0.99))),
             .init("p999_ms", .double(millis(0.999))),
             .init("max_ms", .double(Double(histogram.maximum) / 1e6)),
+            .init(
+                "server_cpu_ms_per_request", serverMillisPerRequest.map { .double($0) } ?? .null),
             .init("empty_answers", .int(Int64(emptyAnswers))),
             .init("hash", hash.map { .string(hex($0)) } ?? .null),
         ])

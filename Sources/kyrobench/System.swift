@@ -33,6 +33,12 @@ enum Machine {
             ?? "unknown"
     }
 
+    /// Of the last minute, as it was when first asked: above the number of cores others were at work.
+    static let loadAverage: Double = {
+        let text = (try? wholeFile("/proc/loadavg")).map { String(decoding: $0, as: UTF8.self) }
+        return text?.split(separator: " ").first.flatMap { Double($0) } ?? -1
+    }()
+
     static var kernel: String {
         let text = try? wholeFile("/proc/sys/kernel/osrelease")
         return text.map { String(decoding: $0.filter { $0 > 32 }, as: UTF8.self) } ?? "unknown"
@@ -82,8 +88,19 @@ final class ServerProcess {
         return String(cString: made)
     }
 
+    /// Processor time that the server has used, in seconds, to a hundredth.
+    var cpuSeconds: Double {
+        guard let bytes = try? wholeFile("/proc/\(process)/stat"),
+            let nameEnd = bytes.lastIndex(of: UInt8(ascii: ")"))
+        else { return 0 }
+        // proc_pid_stat(5): utime and stime are fields 14 and 15; field 3 follows the name.
+        let fields = String(decoding: bytes[(nameEnd + 1)...], as: UTF8.self).split(separator: " ")
+        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12])
+        else { return 0 }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
     /// Asks the server to stop and waits for it; answers its exit status.
-    @discardableResult
     func stop() -> Int32 {
         kill(process, SIGTERM)
         var state: Int32 = 0

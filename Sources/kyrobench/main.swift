@@ -16,6 +16,7 @@ func writeFile(_ text: String, to path: String) throws {
 func benchmark(_ options: Options) throws -> Int32 {
     var report = Report(seed: options.seed, requestCount: options.requestCount)
     let benchmark = Benchmark(options: options)
+    let loadAverage = Machine.loadAverage
     if options.isAccept {
         report.dataSets = try benchmark.accept(root: options.folder)
     } else {
@@ -29,7 +30,7 @@ func benchmark(_ options: Options) throws -> Int32 {
     print(
         "\(Machine.cpu), \(ProcessMemory.coreCount) cores, Linux \(Machine.kernel), "
             + "kyrodb \(server.version), kernels \(server.kernels), \(server.shards.count) shards, "
-            + "seed \(options.seed)")
+            + "seed \(options.seed), load average \(loadAverage) at the start")
     for set in report.dataSets { print(set.text) }
     print(report.figureTable)
     if let path = options.jsonPath { try writeFile(report.json.text + "\n", to: path) }
