@@ -130,12 +130,10 @@ struct DataSet: Sendable {
         for (index, query) in queries.enumerated() { positions[query.id] = index }
         return try lines(of: path) { line, _ in
             guard let id = line["query"]?.plainText, let query = positions[id],
-                case .object(let fields)? = line["filter"],
-                case .array(let rows)? = line["top_rows"]
+                let filter = line["filter"], case .array(let rows)? = line["top_rows"]
             else { throw BenchError("\(path): a line lacks query, filter or top_rows") }
-            let comparisons = try fields.map { try Filter(field: $0.name, $0.value) }
             return FilteredTruth(
-                query: query, filter: .all(comparisons),
+                query: query, filter: try Filter(filter),
                 rows: rows.compactMap { if case .int(let row) = $0 { Int(row) } else { nil } })
         }
     }
@@ -193,6 +191,22 @@ extension MetadataValue {
 }
 
 extension Filter {
+    /// From comparisons by field, all of which must hold; `not`, `and` and `or` hold filters.
+    init(_ json: JSON) throws {
+        guard case .object(let members) = json else {
+            throw BenchError("filter \(json.text) is no object")
+        }
+        let parts: [Filter] = try members.map { member in
+            switch (member.name, member.value) {
+            case ("not", let part): .not(try Filter(part))
+            case ("and", .array(let parts)): .all(try parts.map { try Filter($0) })
+            case ("or", .array(let parts)): .any(try parts.map { try Filter($0) })
+            default: try Filter(field: member.name, member.value)
+            }
+        }
+        self = parts.count == 1 ? parts[0] : .all(parts)
+    }
+
     /// From `{"eq": value}`, `{"in": [values]}` or `{"gte": a, "lt": b}`.
     init(field: String, _ condition: JSON) throws {
         func value(_ name: String) -> MetadataValue? {
