@@ -22,12 +22,14 @@ struct Loading: Sendable {
 
 struct Loader {
     static let batchDocuments = 100
-    /// The graph counts as standing still after so long without a new row.
-    static let stillSeconds = 10.0
+    /// The graph stands still after so long without a new row: idle runs shall be idle.
+    static let stillSeconds = 2.0
+    /// As long as rows are missing it may be that one batch takes its time.
+    static let stillSecondsBefore = 10.0
 
     let workload: Workload
     let connection: Connection
-    /// Rows in the graph to wait for; fewer when it stands still before.
+    /// Rows in the graph to expect; zero not to wait for it.
     let graphRowsWanted: UInt64
 
     func load() throws -> Loading {
@@ -66,9 +68,9 @@ struct Loader {
                 last = result.graphRows
                 lastChange = clock.monotonicNanos()
             }
-            if result.graphRows >= graphRowsWanted || secondsSince(lastChange) > Self.stillSeconds {
-                break
-            }
+            let still =
+                result.graphRows >= graphRowsWanted ? Self.stillSeconds : Self.stillSecondsBefore
+            if graphRowsWanted == 0 || secondsSince(lastChange) > still { break }
             pause(seconds: 0.1)
         }
         result.foldSeconds = Double(lastChange - acknowledged) / 1e9
