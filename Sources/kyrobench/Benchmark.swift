@@ -7,6 +7,7 @@ struct Benchmark {
 
     /// Documents a second that are written while searches run.
     static let ingestRate = 500
+    static let recoverySecondsMax = 60.0
     /// Rows of wordnet that must be in the graph when it is measured.
     static let graphRowsWanted: UInt64 = 100_000
 
@@ -26,6 +27,7 @@ struct Benchmark {
         }
         let connection = try Connection(to: endpoint, timeouts: Timeouts(callMillis: 120_000))
         defer { connection.close() }
+        try waitUntilServing(connection)
 
         note("\(data.name): loading \(data.corpus.count) documents")
         let wanted: UInt64 =
@@ -42,7 +44,19 @@ struct Benchmark {
             quality: quality)
         if measuresLatency { report.latencies = try latencies(workload, endpoint, server) }
         report.figures = counts(of: report)
+        print(report.text)
         return report
+    }
+
+    /// A server listens before it has recovered, and may be asked for its status meanwhile.
+    private func waitUntilServing(_ connection: Connection) throws {
+        let start = clock.monotonicNanos()
+        while try OperationsClient(connection).status().state != .serving {
+            guard secondsSince(start) < Self.recoverySecondsMax else {
+                throw BenchError("the server does not serve after \(Self.recoverySecondsMax) s")
+            }
+            pause(seconds: 0.01)
+        }
     }
 
     private func latencies(

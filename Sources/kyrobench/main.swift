@@ -31,7 +31,6 @@ func benchmark(_ options: Options) throws -> Int32 {
         "\(Machine.cpu), \(ProcessMemory.coreCount) cores, Linux \(Machine.kernel), "
             + "kyrodb \(server.version), kernels \(server.kernels), \(server.shards.count) shards, "
             + "seed \(options.seed), load average \(loadAverage) at the start")
-    for set in report.dataSets { print(set.text) }
     print(report.figureTable)
     if let path = options.jsonPath { try writeFile(report.json.text + "\n", to: path) }
     return report.allCountsPass ? 0 : 1
