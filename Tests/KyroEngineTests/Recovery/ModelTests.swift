@@ -122,7 +122,6 @@ private struct Life {
         switch end {
         case .clean:
             test.close()
-            disk = disk.copy()
         case .kill:
             let left = disk.copy()
             test.close()
@@ -166,25 +165,24 @@ private struct Life {
     /// All collections through every kind of read.
     mutating func check() throws {
         let now = clock.wallMillis()
-        var live = 0
         for scope in Self.scopes {
             guard let model = models[scope] else {
                 #expect(throws: KyroError.self, context) { try test.describe(scope) }
                 continue
             }
-            live += model.documents.count
             try #require(
                 try test.describe(scope).documentCount == UInt64(model.documents.count), context)
             let visible = model.visible(nowMillis: now)
             try #require(try test.scan(scope) == visible, context)
-            try checkPages(scope, visible)
             try checkLookups(scope, visible)
             try checkSearches(scope, model, now)
+            try checkPages(scope, visible)
             for (producer, number) in sent[scope] ?? [:] {
                 let known = try test.openStream(scope, producer: producer)
                 try #require(known <= number, "\(producer) is at \(known), \(context)")
             }
         }
+        let live = models.values.reduce(0) { $0 + $1.documents.count }
         let documents = test.engine.status().shards.reduce(0) { $0 + $1.documents }
         try #require(documents == UInt64(live), context)
         try #require(test.engine.status().seq >= lastSeq, context)
@@ -221,8 +219,6 @@ private struct Life {
     }
 
     private mutating func checkSearches(_ scope: Scope, _ model: Model, _ now: Int64) throws {
-        // What a page may have written since is in the map as well.
-        let model = models[scope] ?? model
         let oracle = SearchOracle(model.documents, schema: World.schema, nowMillis: now)
         for _ in 0..<8 {
             var request = world.question(scope)

@@ -32,17 +32,19 @@ import Testing
             for number in 0..<Self.questionsPerRound {
                 let request = world.question(Self.scope)
                 let answers = try engines.map { try $0.search(request).hits }
-                let context = "seed \(seed), round \(round), question \(number): \(request)"
+                func context() -> String {
+                    "seed \(seed), round \(round), question \(number): \(request)"
+                }
                 for (hits, engine) in zip(answers, engines).dropFirst() {
                     try #require(
                         signature(hits) == signature(answers[0]),
-                        "\(engine.engine.status().shards.count) shards differ; \(context)")
+                        "\(engine.engine.status().shards.count) shards differ; \(context())")
                 }
                 let expected = oracle.answer(request, schema: World.schema)
                 tally.add(expected, answers[0], request)
                 if let difference = difference(expected, answers[0], request) {
                     tally.differing += 1
-                    try #require(expected.isDelicate, "\(difference); \(context)")
+                    try #require(expected.isDelicate, "\(difference); \(context())")
                 }
             }
         }
