@@ -22,7 +22,7 @@ import Testing
             let before = test.engine.status().shards.map(\.documents)
             try test.write([.upsert(Document(id: id))], to: Self.scope)
             let after = test.engine.status().shards.map(\.documents)
-            places.append(try #require(zip(before, after).firstIndex { $0 != $1 }))
+            places.append(try #require(before.indices.first { before[$0] != after[$0] }))
         }
         #expect(places == Self.places)
     }
