@@ -6,14 +6,14 @@ import KyroStore
 import Testing
 
 @Suite struct ModelTests {
+    static let steps = 150
+
     @Test(
         "What was acknowledged is there after a stop, a kill and a power cut",
-        arguments: [(1, 1), (2, 3), (3, 2), (4, 7)] as [(UInt64, Int)])
+        arguments: [(1, 1), (2, 3), (3, 2), (4, 7), (5, 1), (6, 1)] as [(UInt64, Int)])
     func everyRestartFindsTheModel(seed: UInt64, shardCount: Int) throws {
         var life = try Life(seed: seed, shardCount: shardCount)
-        for _ in 0..<60 {
-            try life.step()
-        }
+        for _ in 0..<Self.steps { try life.step() }
         life.test.close()
         #expect(life.restarts.values.allSatisfy { $0 > 0 }, "\(life.restarts), seed \(seed)")
     }
