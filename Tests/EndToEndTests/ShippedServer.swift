@@ -36,7 +36,7 @@ final class ShippedServer {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         logPath = folder.appendingPathComponent("stderr").path
         let portFile = folder.appendingPathComponent("port").path
-        FileManager.default.createFile(atPath: logPath, contents: nil)
+        try Data().write(to: URL(fileURLWithPath: logPath))
         process.executableURL = URL(fileURLWithPath: Shipped.server)
         process.arguments =
             [
