@@ -51,6 +51,14 @@ public enum Endpoint: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What a server's certificate must name.
+    var hostName: String {
+        switch self {
+        case .tcp(let host, _): host
+        case .unix: "localhost"
+        }
+    }
+
     /// What the `:authority` of requests says.
     var authority: String {
         switch self {
