@@ -84,6 +84,7 @@ let package = Package(
         tests("KyroModelTests", ["KyroModel"]),
         tests("KyroWireTests", ["KyroWire", "KyroModel", "KyroBytes"]),
         tests("KyroHTTP2Tests", ["KyroHTTP2", "KyroBytes"]),
+        tests("KyroTLSTests", ["KyroTLS"]),
         tests("KyroServerTests", ["KyroServer", "KyroHTTP2", "KyroModel", "KyroPlatform"]),
         tests("KyroIndexTests", ["KyroIndex", "KyroModel", "KyroBytes", "CKernels"]),
         tests("KyroStoreTests", ["KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
