@@ -159,6 +159,15 @@ def check_arguments(folder):
               f"serve {flags}: {result.returncode} {result.stderr}")
 
 
+def check_stop(server):
+    """A connection with a call under way learns that the server goes, and does not hold it up."""
+    with Stubs(server.target, server.credentials) as stubs:
+        watch = stubs.health.Watch(health.HealthCheckRequest())
+        check.equal(next(watch).status, health.HealthCheckResponse.SERVING, "watch")
+        check.equal(server.stop(), 0, "exit status")
+        failure_of(lambda: watch)  # ends, with whatever status
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="kyrodb-tls-") as folder:
         make_certificates(folder)
@@ -172,7 +181,7 @@ def main():
             check_silent_and_broken(server)
             check_alpn(server, folder)
             check_kyroctl(server, folder)
-            check.equal(server.stop(), 0, "exit status")
+            check_stop(server)
     check.finish()
 
 
