@@ -74,7 +74,9 @@ let package = Package(
         executable(
             "kyroctl",
             ["KyroCommands", "KyroClient", "KyroModel", "KyroPlatform", "KyroBytes"]),
-        executable("kyrobench", ["KyroClient", "KyroModel", "KyroPlatform"]),
+        executable(
+            "kyrobench",
+            ["KyroCommands", "KyroClient", "KyroWire", "KyroModel", "KyroPlatform"]),
         .executableTarget(
             name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
             path: "Tests/WireTestee", swiftSettings: plain),

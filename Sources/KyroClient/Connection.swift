@@ -73,6 +73,7 @@ public final class Connection {
     ) throws(KyroError) -> [UInt8] {
         let timeout = timeoutMillis ?? timeouts.callMillis
         let call = try open(path, timeoutMillis: timeout)
+        call.holdsBack = false
         link.session.send(message, on: call.stream)
         link.session.halfClose(call.stream)
         let deadline = monotonicNanos() + timeout * 1_000_000

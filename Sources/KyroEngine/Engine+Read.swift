@@ -49,7 +49,7 @@ extension Engine {
         var execution = SearchExecution(
             query: query,
             views: views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
-            cancellation: cancellation, nowMillis: nowMillis)
+            cancellation: cancellation, time: time, nowMillis: nowMillis)
         let planned = time.monotonicNanos()
         var scratch = takeScratch()
         defer { giveBack(scratch) }

@@ -7,7 +7,7 @@ import KyroModel
 import Glibc
 #endif
 
-let kyroctlVersion = "0.2.0"
+let kyroctlVersion = KyroVersion.current
 
 /// Runs the command that `words` name.
 func run(_ words: [String]) throws -> ExitCode {

@@ -5,7 +5,7 @@ import KyroModel
 import KyroPlatform
 import KyroServer
 
-let version = "0.1.0"
+let version = KyroVersion.current
 
 func printToStandardError(_ text: String) {
     let bytes = Array((text + "\n").utf8)

@@ -60,7 +60,8 @@ final class VersionColumns: SlotOrder {
 /// The shard's writer alone calls what is marked so. Readers take a `CollectionView` and need
 /// nothing else: rows below its count never change but for `died`, which is an atomic cell.
 final class CollectionShard: Sendable {
-    let collection: Collection
+    /// What the rows belong to. Not the collection itself, which owns this object.
+    let fields: CollectionFields
     let shard: Int
     let rows = VersionColumns()
     let metadata: MetadataIndex
@@ -80,10 +81,10 @@ final class CollectionShard: Sendable {
     }
 
     init(
-        collection: Collection, shard: Int, hashSeed: UInt64,
+        fields: CollectionFields, shard: Int, hashSeed: UInt64,
         metadata: MetadataIndex = MetadataIndex()
     ) {
-        self.collection = collection
+        self.fields = fields
         self.shard = shard
         self.hashSeed = hashSeed
         self.metadata = metadata
@@ -110,12 +111,12 @@ final class CollectionShard: Sendable {
 
     // MARK: Writing, by the shard's writer alone
 
-    /// The newest version of a document, if it lives; what an update changes.
-    func newestDocument(_ id: DocumentID) throws(KyroError) -> Document? {
+    /// The newest version of a document, if it lives and has not expired; what an update changes.
+    func newestDocument(_ id: DocumentID, nowMillis: Int64) throws(KyroError) -> Document? {
         let root = currentRoot
-        guard let slot = root.ids.find(key(id), in: rows.ids), rows.died.load(slot) == 0 else {
-            return nil
-        }
+        guard let slot = root.ids.find(key(id), in: rows.ids), rows.died.load(slot) == 0,
+            rows.expiresAt[slot] > nowMillis
+        else { return nil }
         return try document(at: slot, root: root, projection: .everything)
     }
 
@@ -198,7 +199,7 @@ final class CollectionShard: Sendable {
             && document.sparseVectors.entries.allSatisfy { root.sparse[$0.name] != nil }
             && document.texts.entries.allSatisfy { root.texts[$0.name] != nil }
         if isComplete { return }
-        let schema = collection.schema
+        let schema = fields.schema
         var (vectors, sparse, texts) = (root.vectors, root.sparse, root.texts)
         for entry in document.vectors where vectors[entry.name] == nil {
             let field = schema.vectors[entry.name]
