@@ -56,7 +56,8 @@ let package = Package(
         library("KyroTLS", ["KyroPlatform", "KyroBytes", "COpenSSL"]),
         library("KyroIndex", ["KyroModel", "KyroBytes", "CKernels", "CRoaring", "CStemmer"]),
         library("KyroStore", ["KyroPlatform", "KyroModel", "KyroBytes", "CZstd"]),
-        library("KyroEngine", ["KyroIndex", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
+        library(
+            "KyroEngine", ["KyroIndex", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
         library(
             "KyroServer",
             [

@@ -25,7 +25,8 @@ extension KyroError {
         let advice =
             switch error {
             case .unusable: "name a readable PEM file of authorities"
-            case .untrusted: "name the authority that issued it, and the host as it is written there"
+            case .untrusted:
+                "name the authority that issued it, and the host as it is written there"
             case .broken: "does the server talk TLS there?"
             }
         return KyroError(
@@ -58,7 +59,8 @@ extension KyroError {
         } else if code == .unavailable, status.details.isEmpty {
             self.init(
                 code: code, reason: Self.connectionLostReason,
-                message: "\(endpoint): \(status.message); see whether the server runs and try again")
+                message: "\(endpoint): \(status.message); see whether the server runs and try again"
+            )
         } else {
             self.init(code: code, reason: "\(code)", message: status.message)
         }

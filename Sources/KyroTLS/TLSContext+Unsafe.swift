@@ -112,9 +112,8 @@ private let selectHTTP2: SSL_CTX_alpn_select_cb_func = { _, chosen, chosenCount,
     while start < offered.count {
         let length = Int(unsafe offered[start])
         guard start + 1 + length <= offered.count else { break }
-        let isHTTP2 = unsafe length == 2 && offered[start + 1] == UInt8(ascii: "h")
-            && offered[start + 2] == UInt8(ascii: "2")
-        if isHTTP2 {
+        let name = start + 1..<start + 1 + length
+        if unsafe offered[name].elementsEqual("h2".utf8) {
             unsafe chosen?.pointee = list + start + 1
             unsafe chosenCount?.pointee = 2
             return SSL_TLSEXT_ERR_OK

@@ -120,9 +120,9 @@ import COpenSSL
     /// The socket took so many of `ciphertext[ciphertextOffset...]`.
     public func ciphertextWritten(_ count: Int) {
         ciphertextOffset += count
-        precondition(
-            ciphertextOffset <= ciphertext.count, "\(ciphertextOffset) of \(ciphertext.count) bytes")
-        guard ciphertextOffset == ciphertext.count else { return }
+        let total = ciphertext.count
+        precondition(ciphertextOffset <= total, "\(ciphertextOffset) of \(total) bytes")
+        guard ciphertextOffset == total else { return }
         ciphertext.removeAll(keepingCapacity: ciphertext.capacity <= Self.keptBytes)
         ciphertextOffset = 0
     }

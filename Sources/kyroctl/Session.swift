@@ -22,7 +22,8 @@ final class Session {
         security = arguments.flag("tls") ? .tls(authoritiesFile: authorities) : .plaintext
         let server = arguments.string("server") ?? Terminal.environment("KYRODB_SERVER")
         do {
-            endpoint = try server.map { text throws(KyroError) in try Endpoint(parsing: text) }
+            endpoint =
+                try server.map { text throws(KyroError) in try Endpoint(parsing: text) }
                 ?? .local
         } catch {
             throw UsageError("--server: \(error.message)")

@@ -23,7 +23,8 @@ import Testing
         return bytes
     }
 
-    @Test("A client without h2 gets the alert no_application_protocol",
+    @Test(
+        "A client without h2 gets the alert no_application_protocol",
         arguments: [
             [0, 16, 0, 5, 0, 3, 2, 0x68, 0x33],  // "h3"
             [0, 16, 0, 5, 0, 3, 1, 0x68, 0x00],  // "h" and an empty name: malformed
@@ -49,8 +50,11 @@ import Testing
         #expect(!stream.isEstablished)
     }
 
-    @Test("Plaintext HTTP/2, HTTP/1 and noise are refused with OpenSSL's words",
-        arguments: ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "\u{0}\u{1}noise…"])
+    @Test(
+        "Plaintext HTTP/2, HTTP/1 and noise are refused with OpenSSL's words",
+        arguments: [
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "\u{0}\u{1}noise…",
+        ])
     func noTLS(text: String) throws {
         let stream = try server()
         do {
@@ -96,7 +100,8 @@ import Testing
         return Array(pair.client.ciphertext[pair.client.ciphertextOffset...])
     }
 
-    @Test("Random bytes behind a good handshake never trap",
+    @Test(
+        "Random bytes behind a good handshake never trap",
         arguments: [1, 2, 3, 4, 5, 6, 7, 8] as [UInt64])
     func garbage(seed: UInt64) throws {
         let pair = try Pair.established()
@@ -109,7 +114,8 @@ import Testing
         #expect(throws: TLSError.self, "seed \(seed)") { try pair.server.write([1]) }
     }
 
-    @Test("Files that cannot be used are named, with the reason",
+    @Test(
+        "Files that cannot be used are named, with the reason",
         arguments: [
             ("absent.pem", "server.key", "absent.pem"), ("text.pem", "server.key", "text.pem"),
             ("server.pem", "absent.key", "absent.key"), ("server.pem", "other.key", "other.key"),

@@ -3,7 +3,8 @@ import KyroTLS
 import Testing
 
 @Suite struct TLSStreamTests {
-    @Test("The handshake ends and data arrives, however the bytes are cut",
+    @Test(
+        "The handshake ends and data arrives, however the bytes are cut",
         arguments: [1, 2, 7, 61, 1_021, 16_389, 1 << 20])
     func pieces(pieceBytes: Int) throws {
         let pair = try Pair.established(pieceBytes: pieceBytes)
@@ -49,7 +50,8 @@ import Testing
         #expect(pair.client.isEstablished)
     }
 
-    @Test("A certificate for other hosts is refused, and the server learns it",
+    @Test(
+        "A certificate for other hosts is refused, and the server learns it",
         arguments: ["db.example.org", "example", "127.0.0.2", "::1"])
     func otherHost(host: String) throws {
         let pair = try Pair(host: host)
