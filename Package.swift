@@ -56,7 +56,8 @@ let package = Package(
         library("KyroTLS", ["KyroPlatform", "KyroBytes", "COpenSSL"]),
         library("KyroIndex", ["KyroModel", "KyroBytes", "CKernels", "CRoaring", "CStemmer"]),
         library("KyroStore", ["KyroPlatform", "KyroModel", "KyroBytes", "CZstd"]),
-        library("KyroEngine", ["KyroIndex", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
+        library(
+            "KyroEngine", ["KyroIndex", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
         library(
             "KyroServer",
             [
@@ -86,6 +87,7 @@ let package = Package(
         tests("KyroModelTests", ["KyroModel"]),
         tests("KyroWireTests", ["KyroWire", "KyroModel", "KyroBytes"]),
         tests("KyroHTTP2Tests", ["KyroHTTP2", "KyroBytes"]),
+        tests("KyroTLSTests", ["KyroTLS"]),
         tests("KyroServerTests", ["KyroServer", "KyroHTTP2", "KyroModel", "KyroPlatform"]),
         tests("KyroIndexTests", ["KyroIndex", "KyroModel", "KyroBytes", "CKernels"]),
         tests("KyroStoreTests", ["KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),

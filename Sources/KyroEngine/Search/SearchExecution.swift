@@ -49,11 +49,13 @@ struct SearchExecution {
         var legs: [Ranking.Leg] = []
         if let leg = query.vector {
             legs.append(
-                Ranking.Leg(kind: .vector, candidates: try vectorLeg(leg, scratch: &scratch.vector)))
+                Ranking.Leg(kind: .vector, candidates: try vectorLeg(leg, scratch: &scratch.vector))
+            )
         }
         if let leg = query.sparse {
             legs.append(
-                Ranking.Leg(kind: .sparse, candidates: try sparseLeg(leg, scratch: &scratch.sparse)))
+                Ranking.Leg(kind: .sparse, candidates: try sparseLeg(leg, scratch: &scratch.sparse))
+            )
         }
         if let leg = query.text {
             legs.append(
