@@ -3,7 +3,8 @@ import KyroModel
 
 // MARK: Value
 
-/// A member of the oneof that comes again replaces a scalar and merges into a list.
+/// A member of the oneof that comes again replaces a scalar and merges into a list. `kind` lets go
+/// of the list before it grows: an array with two owners is copied at every append.
 struct ValueDraft: WireDraft {
     var kind: MetadataValue?
 
@@ -17,26 +18,31 @@ struct ValueDraft: WireDraft {
         case (6, .bytes):
             var list = StringListDraft()
             if case .strings(let values) = kind { list.values = values }
+            kind = nil
             try reader.message("strings", into: &list)
             kind = .strings(list.values)
         case (7, .bytes):
             var list = Int64ListDraft()
             if case .int64s(let values) = kind { list.values = values }
+            kind = nil
             try reader.message("ints", into: &list)
             kind = .int64s(list.values)
         case (8, .bytes):
             var list = DoubleListDraft()
             if case .doubles(let values) = kind { list.values = values }
+            kind = nil
             try reader.message("doubles", into: &list)
             kind = .doubles(list.values)
         case (9, .bytes):
             var list = BoolListDraft()
             if case .bools(let values) = kind { list.values = values }
+            kind = nil
             try reader.message("bools", into: &list)
             kind = .bools(list.values)
         case (10, .bytes):
             var list = Int64ListDraft()
             if case .timestamps(let values) = kind { list.values = values }
+            kind = nil
             try reader.message("timestamps_ms", into: &list)
             kind = .timestamps(list.values)
         default: try reader.skip(field)
@@ -170,14 +176,22 @@ struct DocumentDraft: WireDraft {
     var metadata: FieldMap<ValueDraft> = [:]
     var eventTimeMillis: Int64?
     var expiresAtMillis: Int64?
+    /// A map that had more entries than a document may have.
+    var overfull: StaticString?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): try reader.message("id", into: &id)
-        case (2, .bytes): try reader.mapEntry("vectors", into: &vectors)
-        case (3, .bytes): try reader.mapEntry("sparse_vectors", into: &sparseVectors)
-        case (4, .bytes): try reader.mapEntry("texts", into: &texts)
-        case (5, .bytes): try reader.mapEntry("metadata", into: &metadata)
+        case (2, .bytes):
+            if try !reader.mapEntry("vectors", into: &vectors) { overfull = "vectors" }
+        case (3, .bytes):
+            if try !reader.mapEntry("sparse_vectors", into: &sparseVectors) {
+                overfull = "sparse_vectors"
+            }
+        case (4, .bytes):
+            if try !reader.mapEntry("texts", into: &texts) { overfull = "texts" }
+        case (5, .bytes):
+            if try !reader.mapEntry("metadata", into: &metadata) { overfull = "metadata" }
         case (6, .varint): eventTimeMillis = try reader.int64("event_time_ms")
         case (7, .varint): expiresAtMillis = try reader.int64("expires_at_ms")
         default: try reader.skip(field)
@@ -185,6 +199,7 @@ struct DocumentDraft: WireDraft {
     }
 
     func finish() throws(WireError) -> Document {
+        if let overfull { throw .tooManyFields(overfull) }
         var document = Document(id: try id.finish("id"))
         document.vectors = try finishMap(vectors, "vectors")
         document.sparseVectors = try finishMap(sparseVectors, "sparse_vectors")

@@ -2,7 +2,7 @@
 import KyroModel
 
 /// A filter while its fields arrive. A member of the oneof that comes again merges into itself and
-/// replaces any other.
+/// replaces any other; `self` lets go of it first, or its arrays would be copied as they grow.
 enum FilterDraft: WireDraft {
     case empty
     case all(FilterListDraft)
@@ -21,41 +21,49 @@ enum FilterDraft: WireDraft {
         case (1, .bytes):
             var list = FilterListDraft()
             if case .all(let present) = self { list = present }
+            self = .empty
             try reader.message("all_of", into: &list)
             self = .all(list)
         case (2, .bytes):
             var list = FilterListDraft()
             if case .any(let present) = self { list = present }
+            self = .empty
             try reader.message("any_of", into: &list)
             self = .any(list)
         case (3, .bytes):
             var negated = FilterDraft()
             if case .not(let present) = self { negated = present }
+            self = .empty
             try reader.message("negation", into: &negated)
             self = .not(negated)
         case (4, .bytes):
             var comparison = EqualsDraft()
             if case .equals(let present) = self { comparison = present }
+            self = .empty
             try reader.message("equals", into: &comparison)
             self = .equals(comparison)
         case (5, .bytes):
             var membership = InDraft()
             if case .isIn(let present) = self { membership = present }
+            self = .empty
             try reader.message("in_set", into: &membership)
             self = .isIn(membership)
         case (6, .bytes):
             var range = RangeDraft()
             if case .range(let present) = self { range = present }
+            self = .empty
             try reader.message("range", into: &range)
             self = .range(range)
         case (7, .bytes):
             var existence = ExistsDraft()
             if case .exists(let present) = self { existence = present }
+            self = .empty
             try reader.message("exists", into: &existence)
             self = .exists(existence)
         case (8, .bytes):
             var prefix = PrefixDraft()
             if case .prefix(let present) = self { prefix = present }
+            self = .empty
             try reader.message("prefix", into: &prefix)
             self = .prefix(prefix)
         default: try reader.skip(field)
@@ -165,17 +173,28 @@ struct EqualsDraft: WireDraft {
 struct InDraft: WireDraft {
     var field = ""
     var values: [ValueDraft] = []
+    var isCut = false
 
     mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
         switch (wire.number, wire.type) {
         case (1, .bytes): field = try reader.string("field")
-        case (2, .bytes): try reader.message("values", appendingTo: &values)
+        case (2, .bytes):
+            guard values.count < Limits.filterNodesMax else {
+                isCut = true
+                return try reader.skip(wire)
+            }
+            try reader.message("values", appendingTo: &values)
         default: try reader.skip(wire)
         }
     }
 
     func finish() throws(WireError) -> Filter {
-        .isIn(field: field, try finishList(values, "values"))
+        guard !isCut else {
+            throw .overLimit(
+                path: "values",
+                problem: "are more than \(Limits.filterNodesMax): split them over searches")
+        }
+        return .isIn(field: field, try finishList(values, "values"))
     }
 }
 
@@ -208,6 +227,7 @@ struct RangeDraft: WireDraft {
     ) throws(WireError) {
         var value = ValueDraft()
         if let present = bound, present.isInclusive == isInclusive { value = present.value }
+        bound = nil
         try reader.message(name, into: &value)
         bound = BoundDraft(value: value, isInclusive: isInclusive)
     }

@@ -11,14 +11,28 @@ struct PartialUpdateDraft: WireDraft {
     var removedMetadata: [String] = []
     var clearsEventTime = false
     var clearsExpiry = false
+    /// A list that had more names than a document may have fields.
+    var overfull: StaticString?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): try reader.message("set", into: &set)
-        case (2, .bytes): removedVectors.append(try reader.string("remove_vectors"))
-        case (3, .bytes): removedSparseVectors.append(try reader.string("remove_sparse_vectors"))
-        case (4, .bytes): removedTexts.append(try reader.string("remove_texts"))
-        case (5, .bytes): removedMetadata.append(try reader.string("remove_metadata"))
+        case (2, .bytes):
+            if try !reader.fieldName("remove_vectors", appendingTo: &removedVectors) {
+                overfull = "remove_vectors"
+            }
+        case (3, .bytes):
+            if try !reader.fieldName("remove_sparse_vectors", appendingTo: &removedSparseVectors) {
+                overfull = "remove_sparse_vectors"
+            }
+        case (4, .bytes):
+            if try !reader.fieldName("remove_texts", appendingTo: &removedTexts) {
+                overfull = "remove_texts"
+            }
+        case (5, .bytes):
+            if try !reader.fieldName("remove_metadata", appendingTo: &removedMetadata) {
+                overfull = "remove_metadata"
+            }
         case (6, .varint): clearsEventTime = try reader.bool("clear_event_time")
         case (7, .varint): clearsExpiry = try reader.bool("clear_expiry")
         default: try reader.skip(field)
@@ -26,6 +40,7 @@ struct PartialUpdateDraft: WireDraft {
     }
 
     func finish() throws(WireError) -> PartialUpdate {
+        if let overfull { throw .tooManyFields(overfull) }
         var update = PartialUpdate(set: try set.finish("set"))
         update.removedVectors = removedVectors
         update.removedSparseVectors = removedSparseVectors
@@ -34,6 +49,18 @@ struct PartialUpdateDraft: WireDraft {
         update.clearsEventTime = clearsEventTime
         update.clearsExpiry = clearsExpiry
         return update
+    }
+}
+
+extension WireReader {
+    /// - Returns: false when the name was left out because the list is full.
+    fileprivate mutating func fieldName(
+        _ name: StaticString, appendingTo names: inout [String]
+    ) throws(WireError) -> Bool {
+        let field = try string(name)
+        guard names.count < Limits.fieldsMax else { return false }
+        names.append(field)
+        return true
     }
 }
 
@@ -254,6 +281,7 @@ enum StreamRequestDraft: WireDraft {
         case (1, .bytes):
             var open = StreamOpenDraft()
             if case .open(let present) = self { open = present }
+            self = .empty
             try reader.message("open", into: &open)
             self = .open(open)
         case (2, .bytes):

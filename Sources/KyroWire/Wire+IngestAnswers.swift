@@ -179,11 +179,13 @@ enum StreamResponseDraft: WireDraft {
         case (1, .bytes):
             var opened = StreamOpenedDraft()
             if case .opened(let present) = self { opened = present }
+            self = .empty
             try reader.message("opened", into: &opened)
             self = .opened(opened)
         case (2, .bytes):
             var ack = StreamAckDraft()
             if case .ack(let present) = self { ack = present }
+            self = .empty
             try reader.message("ack", into: &ack)
             self = .ack(ack)
         default: try reader.skip(field)

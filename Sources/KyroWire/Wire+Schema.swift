@@ -100,10 +100,10 @@ struct SchemaDraft: WireDraft {
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
-        case (1, .bytes): try reader.message("vectors", appendingTo: &vectors)
-        case (2, .bytes): try reader.message("sparse_vectors", appendingTo: &sparseVectors)
-        case (3, .bytes): try reader.message("texts", appendingTo: &texts)
-        case (4, .bytes): try reader.message("metadata", appendingTo: &metadata)
+        case (1, .bytes): try reader.declaration("vectors", appendingTo: &vectors)
+        case (2, .bytes): try reader.declaration("sparse_vectors", appendingTo: &sparseVectors)
+        case (3, .bytes): try reader.declaration("texts", appendingTo: &texts)
+        case (4, .bytes): try reader.declaration("metadata", appendingTo: &metadata)
         default: try reader.skip(field)
         }
     }
@@ -115,6 +115,16 @@ struct SchemaDraft: WireDraft {
         schema.texts = try finishFields(texts, "texts", \.name)
         schema.metadata = try finishFields(metadata, "metadata", \.name)
         return schema
+    }
+}
+
+extension WireReader {
+    /// Two bytes on the wire become dozens in memory: the bound must hold while reading.
+    fileprivate mutating func declaration<Draft: WireDraft>(
+        _ name: StaticString, appendingTo drafts: inout [Draft]
+    ) throws(WireError) {
+        guard drafts.count < Limits.fieldsMax else { throw .tooManyFields(name) }
+        try message(name, appendingTo: &drafts)
     }
 }
 

@@ -42,20 +42,43 @@ struct TextEntryDraft: WireDraft {
 }
 
 extension WireReader {
+    /// - Returns: false when the entry was left out because the map is full.
+    @discardableResult
     mutating func mapEntry<Item: WireDraft>(
         _ name: StaticString, into map: inout FieldMap<Item>
-    ) throws(WireError) {
+    ) throws(WireError) -> Bool {
         var entry = MapEntryDraft<Item>()
         try message(name, into: &entry)
-        if !entry.isUnknown { map[entry.key] = entry.value }
+        return entry.isUnknown || map.put(entry.value, as: entry.key)
     }
 
+    /// - Returns: false when the entry was left out because the map is full.
+    @discardableResult
     mutating func mapEntry(
         _ name: StaticString, into map: inout FieldMap<String>
-    ) throws(WireError) {
+    ) throws(WireError) -> Bool {
         var entry = TextEntryDraft()
         try message(name, into: &entry)
-        if !entry.isUnknown { map[entry.key] = entry.value }
+        return entry.isUnknown || map.put(entry.value, as: entry.key)
+    }
+}
+
+extension FieldMap {
+    /// False when the name is one too many. The bound must hold while reading: a sorted array moves
+    /// what lies behind a new name, and three bytes on the wire make one.
+    fileprivate mutating func put(_ value: Value, as name: String) -> Bool {
+        guard count < Limits.fieldsMax || self[name] != nil else { return false }
+        self[name] = value
+        return true
+    }
+}
+
+extension WireError {
+    /// A list of field names, or a map by them, is longer than `Limits.fieldsMax`.
+    static func tooManyFields(_ name: StaticString) -> WireError {
+        .overLimit(
+            path: name.description,
+            problem: "has more than \(Limits.fieldsMax) fields: use fewer of this kind")
     }
 }
 

@@ -247,7 +247,8 @@ struct WireReader {
     ) throws(WireError) {
         let count = try length(name)
         guard count % 8 == 0 else { throw malformed("\(count) bytes are not whole doubles", name) }
-        values.reserveCapacity(values.count + count / 8)
+        // Only once: reserving is exact, so that many small pieces would each move all before them.
+        if values.isEmpty { values.reserveCapacity(count / 8) }
         for _ in 0..<(count / 8) { values.append(try double(name)) }
     }
 

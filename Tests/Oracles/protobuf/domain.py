@@ -12,6 +12,9 @@ rules it breaks, each as (reason, path of the field). Every rule is of one of th
     Schema                  a name declared twice
     any enum                a number that the .proto does not name; VALUE_TYPE_UNSPECIFIED
     Filter                  nested deeper than 32 (LIMIT_EXCEEDED at the outermost filter)
+    Filter.in_set           more than 4096 values (LIMIT_EXCEEDED at in_set.values)
+    Document, Schema, PartialUpdate
+                            more than 256 fields of a kind, in a map or a list (LIMIT_EXCEEDED there)
 
 A broken rule inside a Mutation is that item's error, not the message's.
 
@@ -41,6 +44,8 @@ from generate import field, LEN
 from schema import ANY_CONTENTS
 
 FILTER_DEPTH_MAX = 32
+SET_VALUES_MAX = 4096
+FIELDS_MAX = 256
 INVALID, LIMIT = "INVALID_FIELD", "LIMIT_EXCEEDED"
 
 
@@ -104,7 +109,14 @@ def has_kind(m, path, out):
         out.append((INVALID, path))
 
 
+def fields_max(m, kinds, path, out):
+    for kind in kinds:
+        if len(getattr(m, kind)) > FIELDS_MAX:
+            out.append((LIMIT, join(path, kind)))
+
+
 def document(m, path, out):
+    fields_max(m, ("vectors", "sparse_vectors", "texts", "metadata"), path, out)
     has_kind(m.id, join(path, "id"), out)
     m.id.SetInParent()
     for kind, check in (("vectors", dense_vector), ("sparse_vectors", sparse_vector),
@@ -138,6 +150,8 @@ def filter_node(m, path, out):
         has_kind(inner.value, join(path, "value"), out)
         inner.value.SetInParent()
     elif node == "in_set":
+        if len(inner.values) > SET_VALUES_MAX:
+            out.append((LIMIT, join(path, "values")))
         for index, item in enumerate(inner.values):
             has_kind(item, join(path, f"values[{index}]"), out)
     elif node == "range":
@@ -176,6 +190,7 @@ def scope(m):
 
 
 def schema(m, path, out):
+    fields_max(m, ("vectors", "sparse_vectors", "texts", "metadata"), path, out)
     for kind in ("vectors", "sparse_vectors", "texts", "metadata"):
         fields = getattr(m, kind)
         names = set()
@@ -240,6 +255,10 @@ def mutation(m, path, out):
         document(m.upsert, join(path, "upsert"), out)
     elif operation == "update":
         document(m.update.set, join(path, "update.set"), out)
+        fields_max(
+            m.update,
+            ("remove_vectors", "remove_sparse_vectors", "remove_texts", "remove_metadata"),
+            join(path, "update"), out)
     else:
         has_kind(m.remove, join(path, "remove"), out)
 
