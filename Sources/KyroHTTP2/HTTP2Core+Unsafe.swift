@@ -116,6 +116,11 @@ enum WireEvent {
         if outputOffset == output.count, outputOffset > 0 {
             output.removeAll(keepingCapacity: true)
             outputOffset = 0
+        } else if outputOffset >= configuration.outputBytesMax {
+            // A socket that never takes all of it would keep what was written for ever. What is
+            // moved is about as long as what was written.
+            output.removeFirst(outputOffset)
+            outputOffset = 0
         }
         while !isOutputFull {
             var data: UnsafePointer<UInt8>?
