@@ -142,12 +142,18 @@ private let frameSent: nghttp2_on_frame_send_callback = { _, frame, user in
     return 0
 }
 
+/// A header block that nghttp2 refuses, such as one above its 64 KiB: the call would wait for ever.
 private let frameNotSent: nghttp2_on_frame_not_send_callback = { _, frame, _, user in
-    guard let core = unsafe core(user), let frame = unsafe frame, !core.isServer,
-        unsafe type(frame) == NGHTTP2_HEADERS.rawValue,
-        let stream = unsafe core.findUnopened(frame.pointee.hd.stream_id)
+    guard let core = unsafe core(user), let frame = unsafe frame,
+        unsafe type(frame) == NGHTTP2_HEADERS.rawValue
     else { return 0 }
-    core.close(stream, code: NGHTTP2_REFUSED_STREAM.rawValue)
+    let id = unsafe frame.pointee.hd.stream_id
+    if core.isServer {
+        guard let stream = core.stream(id) else { return 0 }
+        core.reset(stream, code: NGHTTP2_INTERNAL_ERROR.rawValue)
+    } else if let stream = core.findUnopened(id) {
+        core.close(stream, code: NGHTTP2_REFUSED_STREAM.rawValue)
+    }
     return 0
 }
 

@@ -6,11 +6,32 @@ import KyroPlatform
 import KyroWire
 
 extension GRPCStatus {
+    /// UTF-8 bytes of an error's text that are told. It travels in a header block, up to three times
+    /// percent-encoded and twice more in base64 inside the details: 6 KiB of the 8 KiB that gRPC's
+    /// clients take in trailers by default.
+    private static let messageBytesMax = 1 << 10
+    private static let fieldBytesMax = 256
+
     /// The one place where an error becomes a status, with its google.rpc details.
     init(_ error: KyroError) {
+        var error = error
+        error.message = Self.cut(error.message, bytesMax: Self.messageBytesMax)
+        error.field = error.field.map { Self.cut($0, bytesMax: Self.fieldBytesMax) }
         self.init(
             code: error.code.rawValue, message: error.message,
             details: encodeStatusDetails(for: error))
+    }
+
+    /// What fits of `text`, cut between characters; the mark of the cut counts.
+    private static func cut(_ text: String, bytesMax: Int) -> String {
+        guard text.utf8.count > bytesMax else { return text }
+        let mark = "…"
+        var kept = ""
+        for scalar in text.unicodeScalars {
+            guard kept.utf8.count + UTF8.width(scalar) + mark.utf8.count <= bytesMax else { break }
+            kept.unicodeScalars.append(scalar)
+        }
+        return kept + mark
     }
 }
 
