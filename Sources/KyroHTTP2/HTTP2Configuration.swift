@@ -16,6 +16,11 @@ public struct HTTP2Configuration: Sendable {
     /// held back too. Memory for a connection's input stays below this + `connectionWindowBytes`
     /// + one unfinished message a stream.
     public var heldBytesMax: Int = 8 << 20
+    /// Server: bytes of messages that have begun and not ended, over all streams, and of those that
+    /// handlers keep until more comes (`ServerSession.hold`). Their windows were given back, so that
+    /// nothing else bounds them: 1,024 streams of a message each. The call that goes beyond it ends
+    /// with RESOURCE_EXHAUSTED. Room for two of the longest messages.
+    public var unfinishedBytesMax: Int = 128 << 20
     /// A longer message, on the wire or inflated, ends its call with RESOURCE_EXHAUSTED.
     public var messageBytesMax: Int = 64 << 20
     /// Below this many queued outgoing bytes a stream that was above it reports `writable`.

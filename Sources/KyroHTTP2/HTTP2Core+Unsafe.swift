@@ -37,6 +37,8 @@ enum WireEvent {
     private var heldBytes = 0
     /// DATA bytes whose connection window was not given back.
     private var connectionUnacknowledgedBytes = 0
+    /// Server: bytes of messages that have begun, and of those that handlers keep.
+    private(set) var unfinishedBytes = 0
     private var failure: HTTP2Error?
 
     /// Requests and messages received and not yet reported.
@@ -231,6 +233,8 @@ enum WireEvent {
         if isServer { stream.inbox.removeAll() }
         heldBytes -= stream.unacknowledgedBytes
         stream.unacknowledgedBytes = 0
+        releaseKept(stream)
+        dropUnfinished(stream)
         live[stream.slot] = nil
         freeSlots.append(stream.slot)
         streamCount -= 1
@@ -257,6 +261,31 @@ enum WireEvent {
         stream.inboxBytes = 0
     }
 
+    /// What comes from here on is acknowledged and dropped, and what has begun too.
+    func discardInput(_ stream: HTTP2Stream) {
+        stream.discardsInput = true
+        dropUnfinished(stream)
+    }
+
+    private func dropUnfinished(_ stream: HTTP2Stream) {
+        unfinishedBytes -= stream.assembler.bodyBytes
+        stream.assembler = MessageAssembler()
+    }
+
+    /// Counts a message that a handler keeps; false when it is too much.
+    func keep(_ byteCount: Int, of stream: HTTP2Stream) -> Bool {
+        if stream.isClosed { return true }
+        guard byteCount <= configuration.unfinishedBytesMax - unfinishedBytes else { return false }
+        stream.keptBytes += byteCount
+        unfinishedBytes += byteCount
+        return true
+    }
+
+    func releaseKept(_ stream: HTTP2Stream) {
+        unfinishedBytes -= stream.keptBytes
+        stream.keptBytes = 0
+    }
+
     func queueReadable(_ stream: HTTP2Stream) {
         guard !stream.isReadableQueued else { return }
         stream.isReadableQueued = true
@@ -273,9 +302,11 @@ enum WireEvent {
         var offset = 0
         while !stream.discardsInput, offset < bytes.count {
             do {
+                let begun = stream.assembler.bodyBytes
                 let message = unsafe try stream.assembler.next(
                     in: bytes, from: &offset, bytesMax: configuration.messageBytesMax)
-                guard let message else { return }
+                unfinishedBytes += stream.assembler.bodyBytes - begun
+                guard let message else { return refuseAboveBudget(stream) }
                 stream.inboxBytes += message.wireBytes
                 stream.inbox.append(message)
                 pendingCount += 1
@@ -287,6 +318,15 @@ enum WireEvent {
                         + "\(configuration.messageBytesMax)")
             }
         }
+    }
+
+    private func refuseAboveBudget(_ stream: HTTP2Stream) {
+        guard isServer, unfinishedBytes > configuration.unfinishedBytesMax else { return }
+        discardInput(stream)
+        stream.inputFailure = GRPCStatus(
+            code: GRPCCode.resourceExhausted,
+            message: "unfinished messages of this connection are more than the limit of "
+                + "\(configuration.unfinishedBytesMax) bytes: send fewer at once")
     }
 
     /// Gives the windows back for everything received but the messages still in the inbox.

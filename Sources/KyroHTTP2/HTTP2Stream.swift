@@ -31,6 +31,8 @@ public final class HTTP2Stream {
     var endReported = false
     var headReported = false
     var isReadableQueued = false
+    /// Server: bytes of messages that its handler keeps.
+    var keptBytes = 0
     public internal(set) var isReadingPaused = false
     /// Client: the request names gzip as its encoding, so that messages may use it. What the answer
     /// accepts is no reason to.

@@ -24,6 +24,8 @@ struct MessageTooLarge: Error {
 
     /// True between messages: the stream may end here.
     var isEmpty: Bool { prefixBytes == 0 }
+    /// Of the message that has begun.
+    var bodyBytes: Int { body.count }
 
     /// Reads from `chunk` up to the end of the next message; nil when the chunk ends first.
     /// - Parameter offset: bytes of `chunk` already read; moved on.

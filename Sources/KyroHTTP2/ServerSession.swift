@@ -107,12 +107,13 @@ public final class ServerSession {
                 GRPCStatus(code: GRPCCode.internal, message: "the last message was cut short"))
         }
         stream.endReported = true
+        core.releaseKept(stream)
         return .halfClosed(stream)
     }
 
     private func fail(_ stream: HTTP2Stream, _ status: GRPCStatus) -> ServerEvent {
         stream.endReported = true
-        stream.discardsInput = true
+        core.discardInput(stream)
         stream.inputFailure = status
         finish(stream, status)
         return .failed(stream, status)
@@ -143,12 +144,12 @@ public final class ServerSession {
     }
 
     private func refuse(_ stream: HTTP2Stream, _ code: Int32, _ message: String) {
-        stream.discardsInput = true
+        core.discardInput(stream)
         finish(stream, GRPCStatus(code: code, message: message))
     }
 
     private func refuse(_ stream: HTTP2Stream, httpStatus: StaticString) {
-        stream.discardsInput = true
+        core.discardInput(stream)
         stream.localEnded = true
         var block = HeaderBlock()
         block.add(":status", httpStatus)
@@ -192,7 +193,7 @@ public final class ServerSession {
     ) {
         guard !stream.localEnded, !stream.isClosed else { return }
         stream.localEnded = true
-        stream.discardsInput = true
+        core.discardInput(stream)
         if !stream.isReadableQueued, stream.unacknowledgedBytes > 0 { core.queueReadable(stream) }
         if stream.headersSubmitted {
             stream.finalStatus = status
@@ -225,6 +226,12 @@ public final class ServerSession {
         guard stream.isReadingPaused else { return }
         stream.isReadingPaused = false
         core.queueReadable(stream)
+    }
+
+    /// Counts a message that its reader keeps until the client ends its side or the stream closes.
+    /// - Returns: false when the connection keeps `unfinishedBytesMax` already: refuse the call.
+    public func hold(_ byteCount: Int, of stream: HTTP2Stream) -> Bool {
+        core.keep(byteCount, of: stream)
     }
 
     // MARK: connection

@@ -86,7 +86,15 @@ final class HealthWatchHandler: CallHandler {
         reply = Reply(call)
     }
 
-    func receive(_ message: [UInt8], call: ServerCall) { request = message }
+    func receive(_ message: [UInt8], call: ServerCall) {
+        guard request == nil else {
+            let error = KyroError(
+                .malformedMessage, "\(call.path) takes one message; a second one came")
+            return call.finish(GRPCStatus(error))
+        }
+        guard call.hold(message.count) else { return call.finish(GRPCStatus(.keepsTooMuch)) }
+        request = message
+    }
 
     func halfClosed(call: ServerCall) {
         do throws(KyroError) {

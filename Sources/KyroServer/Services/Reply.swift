@@ -35,6 +35,13 @@ extension GRPCStatus {
     }
 }
 
+extension KyroError {
+    /// For a call whose `hold` was refused.
+    static let keepsTooMuch = KyroError(
+        .queueFull, "unfinished requests of this connection hold too many bytes; send fewer at once",
+        retryAfterMillis: 50)
+}
+
 /// A call that another thread may answer: what is done to it is done on its loop.
 ///
 /// `@unchecked Sendable`: `call` is touched on its loop only.

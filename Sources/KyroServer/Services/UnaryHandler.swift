@@ -17,6 +17,7 @@ final class UnaryHandler: CallHandler {
                 .malformedMessage, "\(call.path) takes one message; a second one came")
             return call.finish(GRPCStatus(error))
         }
+        guard call.hold(message.count) else { return call.finish(GRPCStatus(.keepsTooMuch)) }
         self.message = message
     }
 
@@ -31,5 +32,5 @@ final class UnaryHandler: CallHandler {
     }
 
     func writable(call: ServerCall) {}
-    func closed(call: ServerCall) {}
+    func closed(call: ServerCall) { message = nil }
 }

@@ -65,6 +65,15 @@ public final class ServerCall: @unchecked Sendable {
     /// of the connection, which holds at most `HTTP2Configuration.outputBytesMax` besides.
     public var queuedBytes: Int { stream.queuedBytes }
 
+    /// Counts a request message that the handler keeps until the client ends its side; the count is
+    /// given back then, or when the call closes.
+    /// - Returns: false when the connection's calls keep too much already: end the call with
+    ///   `KyroError.keepsTooMuch`.
+    public func hold(_ byteCount: Int) -> Bool {
+        guard !isFinished, let connection else { return true }
+        return connection.session.hold(byteCount, of: stream)
+    }
+
     /// Stops taking request messages: the client's window is not reopened.
     public func pauseReading() {
         guard !isFinished else { return }
