@@ -80,10 +80,18 @@ final class HealthWatchHandler: CallHandler {
     private var watcher: Int?
     private var last: HealthCheckResponse.ServingStatus?
     private var request: [UInt8]?
+    /// What the client watches, known when its request is complete.
+    private var service: String?
 
     init(_ board: HealthBoard, call: ServerCall) {
         self.board = board
         reply = Reply(call)
+        let handler = LoopBound(self)
+        watcher = board.watch { [reply] _ in
+            reply.onLoop { handler.value.changed($0) }
+        }
+        // The drain may have begun before there was a watcher.
+        changed(call)
     }
 
     func receive(_ message: [UInt8], call: ServerCall) {
@@ -98,13 +106,9 @@ final class HealthWatchHandler: CallHandler {
 
     func halfClosed(call: ServerCall) {
         do throws(KyroError) {
-            let request = try HealthCheckRequest.decode(wire: request ?? [])
-            let handler = LoopBound(self)
-            let service = request.service
-            watcher = board.watch { [reply, board] _ in
-                reply.onLoop { handler.value.send(board.status(of: service), $0) }
-            }
-            send(board.status(of: service), call)
+            service = try HealthCheckRequest.decode(wire: request ?? []).service
+            request = nil
+            changed(call)
         } catch {
             call.finish(GRPCStatus(error))
         }
@@ -117,10 +121,15 @@ final class HealthWatchHandler: CallHandler {
         watcher = nil
     }
 
-    private func send(_ status: HealthCheckResponse.ServingStatus, _ call: ServerCall) {
-        guard !call.isFinished, status != last else { return }
-        last = status
-        call.send(HealthCheckResponse(status: status).encodeWire())
+    /// Tells the state where it is not the one told last; the drain ends every watch, also one that
+    /// has nothing new to tell.
+    private func changed(_ call: ServerCall) {
+        if call.isFinished { return }
+        if let service {
+            let status = board.status(of: service)
+            if status != last { call.send(HealthCheckResponse(status: status).encodeWire()) }
+            last = status
+        }
         if board.isDraining { call.finish(GRPCStatus(HealthBoard.draining)) }
     }
 }
