@@ -140,6 +140,9 @@ enum WireEvent {
         precondition(outputOffset <= output.count, "\(outputOffset) of \(output.count) bytes")
     }
 
+    /// Frames other than DATA that wait inside nghttp2.
+    var queuedFrames: Int { unsafe nghttp2_session_get_outbound_queue_size(session) }
+
     var wantsRead: Bool { unsafe nghttp2_session_want_read(session) != 0 }
     var wantsWrite: Bool {
         if outputOffset < output.count { return true }

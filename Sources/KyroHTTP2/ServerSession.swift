@@ -51,6 +51,8 @@ public final class ServerSession {
     public var streamCount: Int { core.streamCount }
     /// Bytes accepted by `send`, over all streams, that are not yet in `output`.
     public var queuedBytes: Int { core.queuedBytes }
+    /// Frames that wait besides: headers, resets, acknowledgements.
+    public var queuedFrames: Int { core.queuedFrames }
     /// Requests and messages received and not yet reported by `nextEvent`.
     public var pendingCount: Int { core.pendingCount }
     /// `nextEvent` may have something to say.

@@ -175,7 +175,10 @@ final class Connection: LoopChannel {
     private var interest: (readable: Bool, writable: Bool) = (true, false)
 
     private func updateInterest() {
-        isReadStopped = isWriteBlocked && session.queuedBytes > configuration.queuedBytesMax
+        isReadStopped =
+            isWriteBlocked
+            && (session.queuedBytes > configuration.queuedBytesMax
+                || session.queuedFrames > configuration.queuedFramesMax)
         let wanted = (readable: !isReadStopped, writable: isWriteBlocked)
         guard let registration, wanted != interest else { return }
         interest = wanted

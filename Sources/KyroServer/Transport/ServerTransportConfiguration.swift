@@ -21,6 +21,9 @@ public struct ServerTransportConfiguration: Sendable {
     public var keepaliveMillis = 60_000
     /// While the socket takes nothing and more than this is queued, the connection is not read.
     public var queuedBytesMax = 16 << 20
+    /// The same for frames without data, such as answers that are an error: each costs a request of
+    /// a few bytes.
+    public var queuedFramesMax = 10_000
     public var http2 = HTTP2Configuration()
 
     public init() {}
