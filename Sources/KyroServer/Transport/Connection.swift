@@ -211,6 +211,9 @@ final class Connection: LoopChannel {
 
     // MARK: calls
 
+    /// False when so much waits for the client that no answer may be added.
+    var takesAnswers: Bool { session.queuedBytes <= configuration.unsentBytesMax }
+
     private func processEvents() {
         guard !isProcessing else { return }
         isProcessing = true

@@ -46,9 +46,16 @@ public final class ServerCall: @unchecked Sendable {
         connection.scheduleFlush()
     }
 
-    /// Queues one message. Dropped after `finish` and after the call was cancelled.
+    /// Queues one message. Dropped after `finish` and after the call was cancelled; ends the call
+    /// with RESOURCE_EXHAUSTED where the client leaves too many answers unread.
     public func send(_ message: [UInt8]) {
         guard !isFinished, let connection else { return }
+        guard connection.takesAnswers else {
+            return finish(
+                GRPCStatus(
+                    code: GRPCCode.resourceExhausted,
+                    message: "too many answers of this connection wait to be read"))
+        }
         connection.session.send(message, on: stream)
         connection.scheduleFlush()
     }

@@ -24,6 +24,9 @@ public struct ServerTransportConfiguration: Sendable {
     /// The same for frames without data, such as answers that are an error: each costs a request of
     /// a few bytes.
     public var queuedFramesMax = 10_000
+    /// While more than this waits for a client's windows, a call that would add to it ends with
+    /// RESOURCE_EXHAUSTED: its own bound holds for one call, and there may be 1,024.
+    public var unsentBytesMax = 64 << 20
     public var http2 = HTTP2Configuration()
 
     public init() {}
