@@ -88,7 +88,9 @@ let package = Package(
         tests("KyroWireTests", ["KyroWire", "KyroModel", "KyroBytes"]),
         tests("KyroHTTP2Tests", ["KyroHTTP2", "KyroBytes"]),
         tests("KyroTLSTests", ["KyroTLS"]),
-        tests("KyroServerTests", ["KyroServer", "KyroHTTP2", "KyroModel", "KyroPlatform"]),
+        tests(
+            "KyroServerTests",
+            ["KyroServer", "KyroEngine", "KyroHTTP2", "KyroModel", "KyroPlatform"]),
         tests("KyroIndexTests", ["KyroIndex", "KyroModel", "KyroBytes", "CKernels"]),
         tests("KyroStoreTests", ["KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
         tests(

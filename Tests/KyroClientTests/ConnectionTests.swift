@@ -109,6 +109,66 @@ import Testing
         #expect(try connection.unary("/a/b", [1]) == [1])
     }
 
+    @Test("When a server goes away the next call connects anew, and ends those before it")
+    func goingAway() throws {
+        let server = TestServer { event, peer in
+            guard case .message(let stream, let bytes) = event else { return }
+            peer.session.send(bytes, on: stream)
+            if bytes == [0] {
+                peer.session.finishDrain()
+            } else {
+                peer.session.finish(stream, .success)
+            }
+        }
+        defer { server.stop() }
+        let connection = try connect(server)
+        let old = try connection.open("/a/b")
+        try old.send([0])
+        // The GOAWAY comes before the message.
+        #expect(try old.receive() == [0])
+        #expect(try connection.unary("/a/b", [1]) == [1])
+        do {
+            _ = try old.receive(timeoutMillis: 5_000)
+            Issue.record("received")
+        } catch {
+            #expect(error.code == .unavailable, "\(error)")
+        }
+    }
+
+    @Test("A call that was held back gets what had arrived before its connection was given up")
+    func heldBack() throws {
+        let piece = [UInt8](repeating: 7, count: 100_000)
+        let server = TestServer { event, peer in
+            guard case .message(let stream, let bytes) = event else { return }
+            if bytes == [0] {
+                for _ in 0..<100 { peer.session.send(piece, on: stream) }
+            } else {
+                if bytes == [2] { peer.session.finishDrain() }
+                peer.session.send(bytes, on: stream)
+                peer.session.finish(stream, .success)
+            }
+        }
+        defer { server.stop() }
+        let connection = try connect(server)
+        let old = try connection.open("/a/b")
+        try old.send([0])
+        // Answers to others bring pieces along until the call takes no more.
+        for _ in 0..<300 { #expect(try connection.unary("/a/b", [1]) == [1]) }
+        #expect(try connection.unary("/a/b", [2]) == [2])
+        #expect(try connection.unary("/a/b", [1]) == [1])
+        var count = 0
+        do {
+            while let message = try old.receive(timeoutMillis: 5_000) {
+                #expect(message == piece)
+                count += 1
+            }
+            Issue.record("ended well")
+        } catch {
+            #expect(error.code == .unavailable, "\(error) behind \(count) messages")
+        }
+        #expect(count > 40)
+    }
+
     @Test("Where nobody listens the error names the address and what to do")
     func refused() throws {
         let server = TestServer { _, _ in }

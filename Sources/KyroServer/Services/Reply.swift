@@ -38,7 +38,7 @@ extension GRPCStatus {
 extension KyroError {
     /// For a call whose `hold` was refused.
     static let keepsTooMuch = KyroError(
-        .queueFull, "unfinished requests of this connection hold too many bytes; send fewer at once",
+        .queueFull, "unfinished requests of this connection hold too many bytes; send fewer",
         retryAfterMillis: 50)
 }
 

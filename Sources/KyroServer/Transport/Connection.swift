@@ -62,7 +62,11 @@ final class Connection: LoopChannel {
 
     func ready(_ readiness: LoopReadiness) {
         if isClosed { return }
-        if readiness.contains(.writable) { isWriteBlocked = false }
+        if readiness.contains(.writable), isWriteBlocked {
+            isWriteBlocked = false
+            // The client has taken bytes: the one sign of life while nothing is read from it.
+            lastReceivedNanos = loop.nowNanos
+        }
         if readiness.contains(.hungUp), isReadStopped { return close() }
         if !isReadStopped, !readiness.isDisjoint(with: [.readable, .hungUp]) { readSocket() }
         if !isClosed { flush() }

@@ -91,7 +91,7 @@ final class TestHandler: CallHandler {
 
 /// A blocking client of one connection.
 final class TestClient {
-    let session = ClientSession(authority: "test")
+    let session: ClientSession
     let fd: Int32
     var seen: [Int32: Seen] = [:]
     private var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -101,12 +101,14 @@ final class TestClient {
         var status: GRPCStatus?
     }
 
-    init(port: UInt16) throws {
+    init(port: UInt16, _ configuration: HTTP2Configuration = HTTP2Configuration()) throws {
+        session = ClientSession(authority: "test", configuration: configuration)
         fd = try Socket.connect(host: "127.0.0.1", port: port)
         Socket.setReadTimeout(fd, millis: 20_000)
     }
 
     init(path: String) throws {
+        session = ClientSession(authority: "test")
         fd = try Socket.connect(path: path)
         Socket.setReadTimeout(fd, millis: 20_000)
     }
@@ -303,6 +305,55 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
             let seen = try client.finish(call)
             #expect(seen.messages.reduce(0) { $0 + $1.count } == 64 << 20)
             #expect(seen.status == .success)
+        }
+    }
+
+    @Test func answersThatNobodyReadsAreBoundedOverAllCalls() throws {
+        try serve({ $0.unsentBytesMax = 1 << 20 }) { port, _, _ in
+            var small = HTTP2Configuration()
+            small.streamWindowBytes = 0
+            let client = try TestClient(port: port, small)
+            let calls = try (0..<8).map { _ in
+                let call = try client.session.open(path: "/t/Echo")
+                client.session.send([UInt8](repeating: 1, count: 300_000), on: call)
+                client.session.halfClose(call)
+                return call
+            }
+            // Four answers are above the bound; the calls behind them end with an error alone.
+            for call in calls[4...] {
+                #expect(try client.finish(call).status?.code == GRPCCode.resourceExhausted)
+            }
+            for call in calls[..<4] { #expect(client.seen[call.id]?.status == nil) }
+        }
+    }
+
+    @Test func slowReaderIsNotTakenForDeadWhileNothingIsReadFromIt() throws {
+        try serve({
+            $0.keepaliveMillis = 250
+            $0.queuedBytesMax = 1
+            $0.http2.outputBytesMax = 16 << 10
+        }) { port, _, _ in
+            var open = HTTP2Configuration()
+            open.streamWindowBytes = 64 << 20
+            open.connectionWindowBytes = 64 << 20
+            let client = try TestClient(port: port, open)
+            let call = try client.session.open(path: "/t/Echo")
+            client.session.send([UInt8](repeating: 1, count: 28 << 20), on: call)
+            client.session.halfClose(call)
+            try client.write()
+            // Some of it now and then, for longer than a silent client is waited for.
+            let end = EventLoop.monotonicNanos() + 1_200_000_000
+            var next = EventLoop.monotonicNanos()
+            #expect(
+                try eventually {
+                    let now = EventLoop.monotonicNanos()
+                    if now >= next {
+                        next = now + 20_000_000
+                        for _ in 0..<6 { _ = try? client.readOnce() }
+                    }
+                    return now > end
+                })
+            #expect(try client.finish(call).status == .success)
         }
     }
 
