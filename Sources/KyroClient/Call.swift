@@ -63,7 +63,7 @@ public final class Call {
         guard !isFinished else { return }
         session.cancel(stream)
         connection.flush()
-        connection.deliver()
+        connection.deliver(session)
     }
 
     // MARK: receiving
@@ -105,7 +105,7 @@ public final class Call {
         }
         if stream.isReadingPaused, inboxBytes <= Self.inboxBytesMax / 2 {
             session.resumeReading(stream)
-            connection.deliver()
+            connection.deliver(session)
             connection.flush()
         }
         return message

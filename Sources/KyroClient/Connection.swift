@@ -90,6 +90,8 @@ public final class Connection {
     /// - Parameter timeoutMillis: of the whole call, told to the server; nil for no limit.
     public func open(_ path: String, timeoutMillis: Int64? = nil) throws(KyroError) -> Call {
         if link.isLost || link.session.isGoingAway {
+            // Nobody would read the old socket any more: its calls end, and streams resume.
+            lose()
             link = try Link(to: endpoint, tls: tls, timeouts: timeouts)
         }
         do {
@@ -130,7 +132,7 @@ public final class Connection {
             let deadline = isFlushed ? deadlineNanos : 0
             switch try link.socket.receive(deadlineNanos: deadline) {
             case .bytes(let count):
-                if link.take(count) { deliver() } else { lose() }
+                if link.take(count) { deliver(link.session) } else { lose() }
                 return true
             case .nothingYet: return !isFlushed
             case .closed: lose()
@@ -164,12 +166,13 @@ public final class Connection {
     private func lose() {
         guard !link.isLost else { return }
         link.lose()
-        deliver()
+        deliver(link.session)
     }
 
-    /// Hands the session's events to the calls they belong to.
-    func deliver() {
-        while let event = link.session.nextEvent() {
+    /// Hands a session's events to the calls they belong to.
+    /// - Parameter session: this connection's, or the one that it had when a call was opened.
+    func deliver(_ session: ClientSession) {
+        while let event = session.nextEvent() {
             switch event {
             case .initialMetadata(let stream, let metadata):
                 (stream.context as? Call)?.received(initialMetadata: metadata)
