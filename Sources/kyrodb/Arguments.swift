@@ -23,7 +23,7 @@ enum Arguments {
 
           --data DIR               data directory; its parent must exist
           --listen HOST:PORT       where to listen (default 127.0.0.1:50051; port 0 lets the kernel
-                                   choose)
+                                   choose; an IPv6 address stands within brackets)
           --tls-cert FILE          talk TLS 1.2 or newer: PEM certificate, intermediates behind it
           --tls-key FILE           its private key, PEM, not encrypted
           --insecure               allow a HOST other than loopback: there is no authentication yet
@@ -117,10 +117,27 @@ enum Arguments {
             else {
                 throw UsageError(message: "--listen is \"\(value)\"; it must be HOST:PORT")
             }
-            options.transport.host = String(value[..<colon])
+            options.transport.host = try host(value[..<colon])
             options.transport.port = port
         default: throw UsageError(message: "unknown option \"\(name)\"; see --help")
         }
+    }
+
+    /// - Parameter text: a name or an address; an IPv6 address within brackets.
+    private static func host(_ text: Substring) throws(UsageError) -> String {
+        if text.hasPrefix("["), text.hasSuffix("]"), text.count > 2 {
+            return String(text.dropFirst().dropLast())
+        }
+        guard !text.contains(where: { ":[]".contains($0) }) else {
+            throw UsageError(
+                message: "--listen has the host \"\(text)\"; write IPv6 as [ADDRESS]:PORT")
+        }
+        return String(text)
+    }
+
+    /// HOST:PORT, as `--listen` reads it.
+    static func address(_ host: String, _ port: UInt16) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
     private static func policy(_ value: String) throws(UsageError) -> FsyncPolicy {
@@ -152,6 +169,6 @@ enum Arguments {
     }
 
     private static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host == "[::1]" || host.hasPrefix("127.")
+        host == "localhost" || host == "::1" || host.hasPrefix("127.")
     }
 }

@@ -25,7 +25,8 @@ func serve(_ options: ServerOptions, portFile: String?) -> Int32 {
     do {
         port = try server.start()
         if let portFile {
-            try writeFile("\(options.transport.host):\(port)\n", atomicallyTo: portFile)
+            let address = Arguments.address(options.transport.host, port)
+            try writeFile(address + "\n", atomicallyTo: portFile)
         }
     } catch {
         printToStandardError("kyrodb: \(error)")
@@ -33,9 +34,9 @@ func serve(_ options: ServerOptions, portFile: String?) -> Int32 {
         return 1
     }
     let security = options.certificateFile == nil ? "" : " with TLS"
+    let address = Arguments.address(options.transport.host, port)
     printToStandardError(
-        "kyrodb \(version) serving on \(options.transport.host):\(port)\(security), data "
-            + options.engine.path)
+        "kyrodb \(version) serving on \(address)\(security), data \(options.engine.path)")
     _ = Signals.waitForStop()
     server.stop()
     return 0
