@@ -82,15 +82,14 @@ import Testing
         ] as [(UInt8, String)] {
             func entries(_ count: Int) -> [UInt8] {
                 let value: [UInt8] = number == 5 ? hex("12 02 10 01") : []
+                var bytes: [UInt8] = []
                 // Descending: each new name moves all before it.
-                return (0..<count).reversed().flatMap { i in
-                    field(
-                        number,
-                        field(
-                            1,
-                            [UInt8(97 + i / 676 % 26)]
-                                + [UInt8(97 + i / 26 % 26), UInt8(97 + i % 26)]) + value)
+                for i in (0..<count).reversed() {
+                    let letters = [i / 676 % 26, i / 26 % 26, i % 26]
+                    let key = field(1, letters.map { UInt8(97 + $0) })
+                    bytes += field(number, key + value)
                 }
+                return bytes
             }
             let most = id + entries(Limits.fieldsMax)
             // A name that is there already may come again.
