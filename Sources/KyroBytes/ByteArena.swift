@@ -1,12 +1,20 @@
 // Byte strings that are written once, found by their offset, and never moved.
 
+import Glibc
+import Synchronization
+
 /// Append-only bytes: one writer, many readers, under the rules of `Column`.
 ///
 /// `@unchecked Sendable`: strings are written before their offset is published.
 @safe public final class ByteArena: @unchecked Sendable {
     private let directory: ChunkDirectory
-    /// Bytes given out, gaps at the ends of chunks included. Writer only.
-    public private(set) var count = 0
+    private let used = Atomic<Int>(0)
+
+    /// Bytes given out, gaps at the ends of chunks included.
+    public private(set) var count: Int {
+        get { used.load(ordering: .relaxed) }
+        set { used.store(newValue, ordering: .relaxed) }
+    }
 
     /// - Parameter baseShift: log2 of the first chunk's bytes.
     public init(baseShift: Int = 12) {
@@ -44,6 +52,18 @@
         precondition(count <= directory.contiguousRows(from: offset))
         let start = unsafe UnsafeRawBufferPointer(start: directory.address(offset), count: count)
         return unsafe start.elementsEqual(bytes)
+    }
+
+    /// Whether the string at `a` comes before the one at `b`, byte by byte.
+    public func precedes(_ a: Int, count countA: Int, _ b: Int, count countB: Int) -> Bool {
+        let shared = min(countA, countB)
+        if shared > 0 {
+            precondition(shared <= directory.contiguousRows(from: a))
+            precondition(shared <= directory.contiguousRows(from: b))
+            let order = unsafe memcmp(directory.address(a), directory.address(b), shared)
+            if order != 0 { return order < 0 }
+        }
+        return countA < countB
     }
 
     public var residentBytes: Int { directory.reservedBytes(rowCount: count) }

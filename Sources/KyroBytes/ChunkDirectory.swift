@@ -93,12 +93,8 @@
         return unsafe memory + (biased - (1 << top)) * rowBytes
     }
 
-    /// Bytes of the chunks that `rowCount` rows need.
+    /// Bytes that `rowCount` rows take, to the page. Any thread.
     @usableFromInline func reservedBytes(rowCount: Int) -> Int {
-        var total = 0
-        for chunk in 0..<Self.chunksMax where unsafe chunks[chunk] != nil {
-            total += min(byteCount(ofChunk: chunk), rowBytes * rowCount)
-        }
-        return min(total, rowBytes * rowCount + 4096)
+        rowCount == 0 ? 0 : (rowBytes * rowCount + 4_095) & ~4_095
     }
 }
