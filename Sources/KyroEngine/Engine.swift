@@ -18,8 +18,8 @@ public final class Engine: Sendable {
     let shards: [Shard]
     let hashSeed: UInt64
     /// Catalog changes; snapshots have a thread of their own, since they take long.
-    let control = ControlThread(name: "kyro-control")
-    let snapshots = ControlThread(name: "kyro-snapshot")
+    let control: ControlThread
+    let snapshots: ControlThread
     let snapshotInProgress = Atomic<Bool>(false)
     let maintenance = Cancellation()
 
@@ -64,6 +64,9 @@ public final class Engine: Sendable {
         catalog = try Catalog(directory: directory, hashSeed: hashSeed)
         recovering = Atomic(shardCount)
         threads = Locked([])
+        // Nothing fails from here on: an engine that does not open leaves no thread behind.
+        control = ControlThread(name: "kyro-control")
+        snapshots = ControlThread(name: "kyro-snapshot")
         startThreads()
     }
 

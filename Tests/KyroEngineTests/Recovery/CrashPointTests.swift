@@ -138,7 +138,8 @@ import Testing
         let final = Self.run(acts, on: whole)
         #expect(final.acknowledged.count == 2)
         #expect(whole.mutationCount > 100)
-        for index in 0..<whole.mutationCount {
+        let count = whole.mutationCount
+        for index in stride(from: 0, to: count, by: max(1, count / scaled(count))) {
             let disk = MemoryFileSystem()
             let states = Self.run(
                 acts, on: FaultyFileSystem(disk, stoppingAtMutation: index))

@@ -10,7 +10,7 @@ import Testing
 
     /// Document i of batch b has the id 3b + i: whole batches are there or are not.
     private func batch(_ number: UInt64) -> [DecodedMutation] {
-        (0..<3).map { part in
+        (0..<3 as Range<UInt64>).map { part in
             var document = Document(id: .number(3 * number + part))
             document.texts["t"] = "batch\(number) part\(part)"
             document.metadata["batch"] = .int64(Int64(number))
