@@ -165,7 +165,8 @@ import Testing
         }
         let states = Self.run(acts, on: stopped)
         for index in 0..<40 {
-            let first = index % 2 == 0 ? disk.copy() : disk.afterPowerCut(SeededRandomSource(seed: seed))
+            let first =
+                index % 2 == 0 ? disk.copy() : disk.afterPowerCut(SeededRandomSource(seed: seed))
             let recovering = FaultyFileSystem(first, stoppingAtMutation: index / 2)
             if let test = try? TestEngine(recovering, Self.settings) { test.close() }
             let context = "recovery's operation \(index / 2), seed \(seed)"

@@ -61,7 +61,8 @@ import Testing
         var delicate = 0
         var differing = 0
 
-        mutating func add(_ expected: SearchOracle.Answer, _ hits: [Hit], _ request: SearchRequest) {
+        mutating func add(_ expected: SearchOracle.Answer, _ hits: [Hit], _ request: SearchRequest)
+        {
             questions += 1
             withHits += hits.isEmpty ? 0 : 1
             self.hits += hits.count
