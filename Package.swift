@@ -56,7 +56,8 @@ let package = Package(
         library("KyroTLS", ["KyroPlatform", "KyroBytes", "COpenSSL"]),
         library("KyroIndex", ["KyroModel", "KyroBytes", "CKernels", "CRoaring", "CStemmer"]),
         library("KyroStore", ["KyroPlatform", "KyroModel", "KyroBytes", "CZstd"]),
-        library("KyroEngine", ["KyroIndex", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
+        library(
+            "KyroEngine", ["KyroIndex", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
         library(
             "KyroServer",
             [
@@ -74,7 +75,9 @@ let package = Package(
         executable(
             "kyroctl",
             ["KyroCommands", "KyroClient", "KyroModel", "KyroPlatform", "KyroBytes"]),
-        executable("kyrobench", ["KyroClient", "KyroModel", "KyroPlatform"]),
+        executable(
+            "kyrobench",
+            ["KyroCommands", "KyroClient", "KyroWire", "KyroModel", "KyroPlatform"]),
         .executableTarget(
             name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
             path: "Tests/WireTestee", swiftSettings: plain),
@@ -84,6 +87,7 @@ let package = Package(
         tests("KyroModelTests", ["KyroModel"]),
         tests("KyroWireTests", ["KyroWire", "KyroModel", "KyroBytes"]),
         tests("KyroHTTP2Tests", ["KyroHTTP2", "KyroBytes"]),
+        tests("KyroTLSTests", ["KyroTLS"]),
         tests("KyroServerTests", ["KyroServer", "KyroHTTP2", "KyroModel", "KyroPlatform"]),
         tests("KyroIndexTests", ["KyroIndex", "KyroModel", "KyroBytes", "CKernels"]),
         tests("KyroStoreTests", ["KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),

@@ -14,6 +14,8 @@ public final class Call {
     private var inboxStart = 0
     private var inboxBytes = 0
     private var status: GRPCStatus?
+    /// False where the whole answer is awaited before any of it is taken.
+    var holdsBack = true
     public private(set) var initialMetadata: GRPCMetadata = []
     public private(set) var trailers: GRPCMetadata = []
 
@@ -132,7 +134,7 @@ public final class Call {
     func received(message: [UInt8]) {
         inbox.append(message)
         inboxBytes += message.count
-        if inboxBytes > Self.inboxBytesMax { session.pauseReading(stream) }
+        if holdsBack, inboxBytes > Self.inboxBytesMax { session.pauseReading(stream) }
     }
 
     func received(status: GRPCStatus, trailers: GRPCMetadata) {

@@ -66,7 +66,7 @@ public final class Engine: Sendable {
         threads = Locked([])
         // Nothing fails from here on: an engine that does not open leaves no thread behind.
         control = ControlThread(name: "kyro-control")
-        snapshots = ControlThread(name: "kyro-snapshot")
+        snapshots = ControlThread(name: "kyro-snapshot", priority: .background)
         startThreads()
     }
 

@@ -4,10 +4,10 @@ import KyroCommands
 import KyroModel
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
-let kyroctlVersion = "0.2.0"
+let kyroctlVersion = KyroVersion.current
 
 /// Runs the command that `words` name.
 func run(_ words: [String]) throws -> ExitCode {

@@ -5,7 +5,7 @@ import KyroModel
 import KyroPlatform
 import KyroServer
 
-let version = "0.1.0"
+let version = KyroVersion.current
 
 func printToStandardError(_ text: String) {
     let bytes = Array((text + "\n").utf8)
@@ -32,8 +32,9 @@ func serve(_ options: ServerOptions, portFile: String?) -> Int32 {
         server.stop()
         return 1
     }
+    let security = options.certificateFile == nil ? "" : " with TLS"
     printToStandardError(
-        "kyrodb \(version) serving on \(options.transport.host):\(port), data "
+        "kyrodb \(version) serving on \(options.transport.host):\(port)\(security), data "
             + options.engine.path)
     _ = Signals.waitForStop()
     server.stop()

@@ -69,7 +69,7 @@ step build make --no-print-directory build
 step clients make --no-print-directory clients
 step server-binary "$python" Tests/Tooling/check_server.py "$bin/kyrodb"
 step protobuf-oracles Tests/Oracles/protobuf/run.sh
-for script in rpc_all bad_input python_client c_client kill_loop; do
+for script in rpc_all tls bad_input python_client c_client kill_loop; do
     step "$script" end_to_end "$script"
 done
 step demo Tests/Tooling/demo.sh "$bin"

@@ -35,7 +35,7 @@ final class Catalog: Sendable {
     private static func install(_ collection: Collection, shardCount: Int, hashSeed: UInt64) {
         collection.install(
             (0..<shardCount).map {
-                CollectionShard(collection: collection, shard: $0, hashSeed: hashSeed)
+                CollectionShard(fields: collection.fields, shard: $0, hashSeed: hashSeed)
             })
     }
 
@@ -76,7 +76,7 @@ final class Catalog: Sendable {
 
     /// Adds fields. - Precondition: `schema` has every field that the collection has.
     func extend(_ collection: Collection, to schema: Schema) throws(KyroError) {
-        let (current, version) = collection.schemaAndVersion
+        let (current, version) = collection.fields.schemaAndVersion
         guard schema != current else { return }
         guard !collection.isDropped else {
             throw KyroError(
@@ -84,12 +84,12 @@ final class Catalog: Sendable {
                 "collection \"\(collection.scope.namespace)\" was dropped meanwhile")
         }
         try append(.schemaChanged(collection.id, schemaVersion: version + 1, schema))
-        collection.replaceSchema(schema, version: version + 1)
+        collection.fields.replaceSchema(schema, version: version + 1)
     }
 
     func drop(_ collection: Collection) throws(KyroError) {
         try append(.dropped(collection.id))
-        collection.markDropped()
+        collection.fields.markDropped()
         collections.withLock { $0[collection.scope] = nil }
     }
 

@@ -2,13 +2,12 @@
 import KyroModel
 import KyroPlatform
 
-/// What the catalog knows of one collection, and where its rows are.
-final class Collection: Sendable {
+/// What the catalog knows of one collection. Read by everybody, changed by the catalog after the
+/// change is durable.
+final class CollectionFields: Sendable {
     let id: CollectionID
     let scope: Scope
     private let state: Locked<State>
-    /// One a shard, made when the collection is.
-    private let shardTable: Locked<[CollectionShard]>
 
     private struct State {
         var schema: Schema
@@ -20,7 +19,6 @@ final class Collection: Sendable {
         self.id = id
         self.scope = scope
         state = Locked(State(schema: schema, version: version))
-        shardTable = Locked([])
     }
 
     var schema: Schema { state.withLock { $0.schema } }
@@ -28,7 +26,6 @@ final class Collection: Sendable {
     var isDropped: Bool { state.withLock { $0.isDropped } }
     var schemaAndVersion: (Schema, UInt32) { state.withLock { ($0.schema, $0.version) } }
 
-    /// Catalog only, after the change is durable.
     func replaceSchema(_ schema: Schema, version: UInt32) {
         state.withLock {
             $0.schema = schema
@@ -37,16 +34,34 @@ final class Collection: Sendable {
     }
 
     func markDropped() { state.withLock { $0.isDropped = true } }
+}
 
-    var shards: [CollectionShard] { shardTable.withLock { $0 } }
+/// A collection's fields, and its rows in every shard.
+final class Collection: Sendable {
+    let fields: CollectionFields
+    private let parts: Locked<[CollectionShard]>
 
-    func shard(_ index: Int) -> CollectionShard { shardTable.withLock { $0[index] } }
+    init(id: CollectionID, scope: Scope, schema: Schema, version: UInt32) {
+        fields = CollectionFields(id: id, scope: scope, schema: schema, version: version)
+        parts = Locked([])
+    }
 
-    /// At creation, and when a shard has read its snapshot.
-    func install(_ shards: [CollectionShard]) { shardTable.withLock { $0 = shards } }
+    var id: CollectionID { fields.id }
+    var scope: Scope { fields.scope }
+    var schema: Schema { fields.schema }
+    var schemaVersion: UInt32 { fields.schemaVersion }
+    var isDropped: Bool { fields.isDropped }
 
+    var shards: [CollectionShard] { parts.withLock { $0 } }
+
+    func shard(_ index: Int) -> CollectionShard { parts.withLock { $0[index] } }
+
+    /// At creation, one for every shard.
+    func install(_ shards: [CollectionShard]) { parts.withLock { $0 = shards } }
+
+    /// When a shard has read its snapshot.
     func install(_ shard: CollectionShard, at index: Int) {
-        shardTable.withLock { $0[index] = shard }
+        parts.withLock { $0[index] = shard }
     }
 
     var documentCount: UInt64 {
@@ -54,7 +69,7 @@ final class Collection: Sendable {
     }
 
     var description: CollectionDescription {
-        let (schema, version) = schemaAndVersion
+        let (schema, version) = fields.schemaAndVersion
         return CollectionDescription(
             scope: scope, id: id, schemaVersion: version, schema: schema,
             documentCount: documentCount)

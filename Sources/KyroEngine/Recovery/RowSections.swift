@@ -58,7 +58,7 @@ extension CollectionShard {
                 }
                 guard reader.isAtEnd else { throw ByteError.truncated }
             } catch {
-                throw SnapshotContents.damaged("row \(slot) of \(collection.scope)", error)
+                throw SnapshotContents.damaged("row \(slot) of \(fields.scope)", error)
             }
         }
     }

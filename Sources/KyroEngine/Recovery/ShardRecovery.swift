@@ -85,7 +85,7 @@ struct ShardRecovery {
         let metadata = try MetadataIndex(
             from: try open(reader, SnapshotContents.metadata(id)), slotCount: part.slotCount)
         let rows = CollectionShard(
-            collection: collection, shard: shard.index, hashSeed: engine.hashSeed,
+            fields: collection.fields, shard: shard.index, hashSeed: engine.hashSeed,
             metadata: metadata)
         try rows.readRows(
             from: try open(reader, SnapshotContents.rows(id)), slotCount: part.slotCount)

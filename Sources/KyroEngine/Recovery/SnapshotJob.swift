@@ -66,7 +66,7 @@ struct SnapshotJob {
             let contents = SnapshotContents(
                 collections: mark.collections.map { part in
                     SnapshotContents.CollectionPart(
-                        id: part.rows.collection.id, slotCount: part.slotCount,
+                        id: part.rows.fields.id, slotCount: part.slotCount,
                         vectors: part.root.vectors.keys.sorted(),
                         sparse: part.root.sparse.keys.sorted(),
                         texts: part.root.texts.keys.sorted())
@@ -83,7 +83,7 @@ struct SnapshotJob {
     private func write(
         _ part: SnapshotMark.CollectionRows, _ mark: SnapshotMark, to writer: SnapshotWriter
     ) throws(KyroError) {
-        let id = part.rows.collection.id
+        let id = part.rows.fields.id
         let slotCount = part.slotCount
         try section(SnapshotContents.rows(id), writer) { sink throws(KyroError) in
             try part.rows.writeRows(to: sink, slotCount: slotCount, seq: mark.seq)

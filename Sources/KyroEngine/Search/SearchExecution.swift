@@ -1,6 +1,7 @@
 // One hybrid query over the shards: filter, legs, merge, fusion, documents.
 import KyroIndex
 import KyroModel
+import KyroPlatform
 
 /// Memory that searches reuse; one query at a time.
 struct SearchScratch: Sendable {
@@ -14,18 +15,22 @@ struct SearchExecution {
     let query: CheckedQuery
     let views: [CollectionView]
     let cancellation: Cancellation
+    let time: any Clock
     let nowMillis: Int64
     private(set) var explains: [ShardExplain]
     private var masks: [SlotMask?]
     private var maskCounts: [Int]
     private var counters: [SearchCounters]
+    private var nanos: [UInt64]
 
     init(
-        query: CheckedQuery, views: [CollectionView], cancellation: Cancellation, nowMillis: Int64
+        query: CheckedQuery, views: [CollectionView], cancellation: Cancellation,
+        time: any Clock, nowMillis: Int64
     ) {
         self.query = query
         self.views = views
         self.cancellation = cancellation
+        self.time = time
         self.nowMillis = nowMillis
         explains = views.map { view in
             var explain = ShardExplain(shard: UInt32(view.shard.shard))
@@ -35,6 +40,7 @@ struct SearchExecution {
         masks = Array(repeating: nil, count: views.count)
         maskCounts = Array(repeating: 0, count: views.count)
         counters = Array(repeating: SearchCounters(), count: views.count)
+        nanos = Array(repeating: 0, count: views.count)
     }
 
     /// Rows of the page, best first.
@@ -43,11 +49,13 @@ struct SearchExecution {
         var legs: [Ranking.Leg] = []
         if let leg = query.vector {
             legs.append(
-                Ranking.Leg(kind: .vector, candidates: try vectorLeg(leg, scratch: &scratch.vector)))
+                Ranking.Leg(kind: .vector, candidates: try vectorLeg(leg, scratch: &scratch.vector))
+            )
         }
         if let leg = query.sparse {
             legs.append(
-                Ranking.Leg(kind: .sparse, candidates: try sparseLeg(leg, scratch: &scratch.sparse)))
+                Ranking.Leg(kind: .sparse, candidates: try sparseLeg(leg, scratch: &scratch.sparse))
+            )
         }
         if let leg = query.text {
             legs.append(
@@ -56,6 +64,7 @@ struct SearchExecution {
         for index in views.indices {
             explains[index].rowsScored = UInt64(counters[index].rowsScored)
             explains[index].postingsScored = UInt64(counters[index].postingsScored)
+            explains[index].micros = nanos[index] / 1_000
         }
         let keepsRawScore = query.legCount == 1 && query.fusion == nil && query.decay == nil
         var hits = Ranking.fuse(legs, fusion: query.fusion, keepsRawScore: keepsRawScore)
@@ -76,6 +85,8 @@ struct SearchExecution {
     private mutating func evaluateFilters() throws(KyroError) {
         guard query.filter != nil || query.timeRange != nil else { return }
         for (index, view) in views.enumerated() {
+            let started = time.monotonicNanos()
+            defer { count(started, index) }
             let mask = try view.shard.metadata.evaluate(
                 filter: query.filter, timeRange: query.timeRange, visibility: view.visibility,
                 cancellation: cancellation)
@@ -93,6 +104,8 @@ struct SearchExecution {
         var perShard: [[Candidate]] = []
         for (index, view) in views.enumerated() {
             guard let vectors = view.root.vectors[leg.field] else { continue }
+            let started = time.monotonicNanos()
+            defer { count(started, index) }
             let plan = vectors.plan(
                 request, visibility: view.visibility, mask: masks[index],
                 maskCount: maskCounts[index])
@@ -115,6 +128,8 @@ struct SearchExecution {
         var perShard: [[Candidate]] = []
         for (index, view) in views.enumerated() {
             guard let sparse = view.root.sparse[leg.field] else { continue }
+            let started = time.monotonicNanos()
+            defer { count(started, index) }
             let found = try sparse.search(
                 query: leg.vector, k: query.candidates, visibility: view.visibility,
                 mask: masks[index], order: view.shard.rows, scratch: &scratch,
@@ -149,6 +164,8 @@ struct SearchExecution {
         }
         var perShard: [[Candidate]] = []
         for (index, view) in views.enumerated() {
+            let started = time.monotonicNanos()
+            defer { count(started, index) }
             var legs: [TextLeg] = []
             for (position, field) in leg.fields.enumerated() {
                 guard let texts = view.root.texts[field] else { continue }
@@ -163,6 +180,11 @@ struct SearchExecution {
             perShard.append(Self.candidates(found, shard: index))
         }
         return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
+    }
+
+    /// Adds the time since `startedNanos` to a shard's.
+    private mutating func count(_ startedNanos: UInt64, _ shard: Int) {
+        nanos[shard] += time.monotonicNanos() - startedNanos
     }
 
     /// A product of huge vectors may lie beyond Float; normalising an infinity would give NaN.

@@ -60,7 +60,8 @@ final class VersionColumns: SlotOrder {
 /// The shard's writer alone calls what is marked so. Readers take a `CollectionView` and need
 /// nothing else: rows below its count never change but for `died`, which is an atomic cell.
 final class CollectionShard: Sendable {
-    let collection: Collection
+    /// What the rows belong to. Not the collection itself, which owns this object.
+    let fields: CollectionFields
     let shard: Int
     let rows = VersionColumns()
     let metadata: MetadataIndex
@@ -80,10 +81,10 @@ final class CollectionShard: Sendable {
     }
 
     init(
-        collection: Collection, shard: Int, hashSeed: UInt64,
+        fields: CollectionFields, shard: Int, hashSeed: UInt64,
         metadata: MetadataIndex = MetadataIndex()
     ) {
-        self.collection = collection
+        self.fields = fields
         self.shard = shard
         self.hashSeed = hashSeed
         self.metadata = metadata
@@ -110,12 +111,12 @@ final class CollectionShard: Sendable {
 
     // MARK: Writing, by the shard's writer alone
 
-    /// The newest version of a document, if it lives; what an update changes.
-    func newestDocument(_ id: DocumentID) throws(KyroError) -> Document? {
+    /// The newest version of a document, if it lives and has not expired; what an update changes.
+    func newestDocument(_ id: DocumentID, nowMillis: Int64) throws(KyroError) -> Document? {
         let root = currentRoot
-        guard let slot = root.ids.find(key(id), in: rows.ids), rows.died.load(slot) == 0 else {
-            return nil
-        }
+        guard let slot = root.ids.find(key(id), in: rows.ids), rows.died.load(slot) == 0,
+            rows.expiresAt[slot] > nowMillis
+        else { return nil }
         return try document(at: slot, root: root, projection: .everything)
     }
 
@@ -155,9 +156,11 @@ final class CollectionShard: Sendable {
         }
         if let older, rows.died.load(older) == 0 { try end(older, seq: seq, root: root) }
         if root.ids.capacity < 2 * (writer.withLock { $0.idCount } + 1) {
-            root = replaceRoot { IndexRoot(
-                ids: $0.ids.grown(ids: rows.ids, seed: hashSeed), vectors: $0.vectors,
-                sparse: $0.sparse, texts: $0.texts) }
+            root = replaceRoot {
+                IndexRoot(
+                    ids: $0.ids.grown(ids: rows.ids, seed: hashSeed), vectors: $0.vectors,
+                    sparse: $0.sparse, texts: $0.texts)
+            }
         }
         let isNew = root.ids.set(key, slot: slot, in: rows.ids)
         live.add(1, ordering: .relaxed)
@@ -198,7 +201,7 @@ final class CollectionShard: Sendable {
             && document.sparseVectors.entries.allSatisfy { root.sparse[$0.name] != nil }
             && document.texts.entries.allSatisfy { root.texts[$0.name] != nil }
         if isComplete { return }
-        let schema = collection.schema
+        let schema = fields.schema
         var (vectors, sparse, texts) = (root.vectors, root.sparse, root.texts)
         for entry in document.vectors where vectors[entry.name] == nil {
             let field = schema.vectors[entry.name]
@@ -211,8 +214,10 @@ final class CollectionShard: Sendable {
         for entry in document.texts where texts[entry.name] == nil {
             texts[entry.name] = TextIndex(field: schema.texts[entry.name] ?? TextField())
         }
-        _ = replaceRoot { IndexRoot(
-            ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts) }
+        _ = replaceRoot {
+            IndexRoot(
+                ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts)
+        }
     }
 
     private func replaceRoot(_ change: (IndexRoot) -> IndexRoot) -> IndexRoot {

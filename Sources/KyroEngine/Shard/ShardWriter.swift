@@ -209,7 +209,8 @@ final class ShardWriter {
                 if let pending = group.documents[key] {
                     current = pending
                 } else {
-                    current = try rows.newestDocument(update.set.id)
+                    current = try rows.newestDocument(
+                        update.set.id, nowMillis: time.wallMillis())
                 }
                 guard let current else { return .notFound }
                 var merged = current.applying(update)
