@@ -1,5 +1,4 @@
 // Byte strings that are written once, found by their offset, and never moved.
-
 import Glibc
 import Synchronization
 
@@ -8,33 +7,30 @@ import Synchronization
 /// `@unchecked Sendable`: strings are written before their offset is published.
 @safe public final class ByteArena: @unchecked Sendable {
     private let directory: ChunkDirectory
-    private let used = Atomic<Int>(0)
-
-    /// Bytes given out, gaps at the ends of chunks included.
-    public private(set) var count: Int {
-        get { used.load(ordering: .relaxed) }
-        set { used.store(newValue, ordering: .relaxed) }
-    }
+    private let end = Atomic<Int>(0)
 
     /// - Parameter baseShift: log2 of the first chunk's bytes.
     public init(baseShift: Int = 12) {
         directory = ChunkDirectory(rowBytes: 1, baseShift: baseShift)
     }
 
+    /// Bytes given out, gaps at the ends of chunks included. Any thread.
+    public var count: Int { end.load(ordering: .relaxed) }
+
     /// Copies `bytes` in and returns where they are. A string lies in one chunk; what does not fit
     /// into the rest of a chunk begins the next. Writer only.
     public func append(_ bytes: [UInt8]) -> Int {
-        while !bytes.isEmpty, directory.contiguousRows(from: count) < bytes.count {
-            count += directory.contiguousRows(from: count)
-        }
-        let offset = count
+        var offset = count
         guard !bytes.isEmpty else { return offset }
+        while directory.contiguousRows(from: offset) < bytes.count {
+            offset += directory.contiguousRows(from: offset)
+        }
         directory.reserve(row: offset)
         unsafe bytes.withUnsafeBytes { source in
             guard let base = source.baseAddress else { return }
             unsafe directory.address(offset).copyMemory(from: base, byteCount: bytes.count)
         }
-        count += bytes.count
+        end.store(offset + bytes.count, ordering: .relaxed)
         return offset
     }
 

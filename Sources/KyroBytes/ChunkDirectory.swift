@@ -93,8 +93,19 @@
         return unsafe memory + (biased - (1 << top)) * rowBytes
     }
 
-    /// Bytes that `rowCount` rows take, to the page. Any thread.
+    /// Resident bytes of the chunks that `rowCount` rows need: mapped ones become resident as they
+    /// are written. Any thread, since it looks at no chunk.
     @usableFromInline func reservedBytes(rowCount: Int) -> Int {
-        rowCount == 0 ? 0 : (rowBytes * rowCount + 4_095) & ~4_095
+        var total = 0
+        var first = 0
+        var chunk = 0
+        while first < rowCount {
+            let whole = byteCount(ofChunk: chunk)
+            let isMapped = whole >= Self.mappedBytesMin
+            total += isMapped ? min(whole, rowBytes * (rowCount - first)) : whole
+            first += 1 << (baseShift + chunk)
+            chunk += 1
+        }
+        return total
     }
 }

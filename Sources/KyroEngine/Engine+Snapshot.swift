@@ -40,7 +40,8 @@ extension Engine {
         let shard = writer.shard
         let log = writer.log
         let covered = max(shard.log.snapshotLSN, shard.snapshotPostponedLSN)
-        guard log.currentLSN.raw > covered, log.currentLSN.raw - covered > UInt64(configuration.snapshotLogBytes),
+        guard log.currentLSN.raw > covered,
+            log.currentLSN.raw - covered > UInt64(configuration.snapshotLogBytes),
             snapshotInProgress.compareExchange(
                 expected: false, desired: true, ordering: .sequentiallyConsistent
             ).exchanged

@@ -18,9 +18,8 @@ public final class Engine: Sendable {
     let shards: [Shard]
     let hashSeed: UInt64
     /// Catalog changes; snapshots have a thread of their own, since they take long.
-    let control = ControlThread(name: "kyro-control", weightMax: 64 << 20)
-    let snapshots = ControlThread(
-        name: "kyro-snapshot", weightMax: 16, priority: .background)
+    let control: ControlThread
+    let snapshots: ControlThread
     let snapshotInProgress = Atomic<Bool>(false)
     let maintenance = Cancellation()
 
@@ -65,6 +64,10 @@ public final class Engine: Sendable {
         catalog = try Catalog(directory: directory, hashSeed: hashSeed)
         recovering = Atomic(shardCount)
         threads = Locked([])
+        // Nothing fails from here on: an engine that does not open leaves no thread behind.
+        control = ControlThread(name: "kyro-control", weightMax: 64 << 20)
+        snapshots = ControlThread(
+            name: "kyro-snapshot", weightMax: 16, priority: .background)
         startThreads()
     }
 
