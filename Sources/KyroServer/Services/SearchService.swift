@@ -128,8 +128,10 @@ final class SearchManyHandler: CallHandler {
             let request = waiting[started]
             let answerBytes = expectedBytes(of: request)
             let taken = call.queuedBytes + expectedBytes
-            guard inFlight == 0 ? taken < Self.queuedBytesMax
-                : taken + answerBytes <= Self.queuedBytesMax
+            guard
+                inFlight == 0
+                    ? taken < Self.queuedBytesMax
+                    : taken + answerBytes <= Self.queuedBytesMax
             else { break }
             started += 1
             start(request, expectedBytes: answerBytes, call)
