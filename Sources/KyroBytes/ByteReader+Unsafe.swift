@@ -16,9 +16,9 @@ extension ByteReader {
             }
         }
         #if _endian(big)
-        for i in start..<values.count {
-            values[i] = Float(bitPattern: values[i].bitPattern.byteSwapped)
-        }
+            for i in start..<values.count {
+                values[i] = Float(bitPattern: values[i].bitPattern.byteSwapped)
+            }
         #endif
     }
 }

@@ -41,9 +41,13 @@ public struct ByteWriter {
         }
     }
 
-    @inlinable public mutating func writeBytes(_ value: [UInt8]) { storage.append(contentsOf: value) }
+    @inlinable public mutating func writeBytes(_ value: [UInt8]) {
+        storage.append(contentsOf: value)
+    }
 
-    @inlinable public mutating func writeUTF8(_ value: String) { storage.append(contentsOf: value.utf8) }
+    @inlinable public mutating func writeUTF8(_ value: String) {
+        storage.append(contentsOf: value.utf8)
+    }
 
     @inlinable public mutating func writeZeros(count: Int) {
         storage.append(contentsOf: repeatElement(0, count: count))

@@ -5,7 +5,7 @@
 // Chunks are zero-filled and committed by the kernel page by page.
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// One writer makes chunks; a reader may touch a row only after it has learnt of it through an

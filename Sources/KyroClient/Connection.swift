@@ -1,6 +1,7 @@
 // A blocking connection to one server, for one thread.
 import KyroHTTP2
 import KyroModel
+import KyroTLS
 import KyroWire
 
 public struct Timeouts: Sendable {
@@ -14,6 +15,14 @@ public struct Timeouts: Sendable {
     }
 }
 
+/// How the bytes of a connection travel.
+public enum TransportSecurity: Equatable, Sendable {
+    case plaintext
+    /// TLS 1.2 or newer. The server's certificate must name the endpoint's host and lead to an
+    /// authority in this PEM file; nil: to one the operating system trusts.
+    case tls(authoritiesFile: String?)
+}
+
 /// Carries calls to one server over one socket. Every method blocks its thread; a connection and
 /// its calls belong to one thread, and threads take a connection each. A connection that was lost
 /// ends its calls with UNAVAILABLE; the next call connects anew.
@@ -22,41 +31,36 @@ public final class Connection {
     public var timeouts: Timeouts
     /// Sent with every call, such as an authorization.
     public var metadata: GRPCMetadata = []
+    private let tls: TLSContext?
     private var link: Link
 
-    /// A socket and the session over it: they live and end together.
-    private struct Link {
-        let socket: Socket
-        let session: ClientSession
-        var isLost = false
-    }
-
     public convenience init(
-        host: String, port: UInt16, timeouts: Timeouts = Timeouts()
+        host: String, port: UInt16, timeouts: Timeouts = Timeouts(),
+        security: TransportSecurity = .plaintext
     ) throws(KyroError) {
-        try self.init(to: .tcp(host: host, port: port), timeouts: timeouts)
+        try self.init(
+            to: .tcp(host: host, port: port), timeouts: timeouts, security: security)
     }
 
-    public init(to endpoint: Endpoint, timeouts: Timeouts = Timeouts()) throws(KyroError) {
+    public init(
+        to endpoint: Endpoint, timeouts: Timeouts = Timeouts(),
+        security: TransportSecurity = .plaintext
+    ) throws(KyroError) {
         self.endpoint = endpoint
         self.timeouts = timeouts
-        link = try Self.connect(to: endpoint, timeouts: timeouts)
+        switch security {
+        case .plaintext: tls = nil
+        case .tls(let authoritiesFile):
+            do {
+                tls = try TLSContext.client(authoritiesFile: authoritiesFile)
+            } catch {
+                throw .unreachable(endpoint, error)
+            }
+        }
+        link = try Link(to: endpoint, tls: tls, timeouts: timeouts)
     }
 
     deinit { close() }
-
-    private static func connect(
-        to endpoint: Endpoint, timeouts: Timeouts
-    ) throws(KyroError) -> Link {
-        let deadline = monotonicNanos() + timeouts.connectMillis * 1_000_000
-        do {
-            return Link(
-                socket: try Socket.connect(to: endpoint, deadlineNanos: deadline),
-                session: ClientSession(authority: endpoint.authority))
-        } catch {
-            throw .unreachable(endpoint, error)
-        }
-    }
 
     // MARK: calls
 
@@ -86,7 +90,7 @@ public final class Connection {
     /// - Parameter timeoutMillis: of the whole call, told to the server; nil for no limit.
     public func open(_ path: String, timeoutMillis: Int64? = nil) throws(KyroError) -> Call {
         if link.isLost || link.session.isGoingAway {
-            link = try Self.connect(to: endpoint, timeouts: timeouts)
+            link = try Link(to: endpoint, tls: tls, timeouts: timeouts)
         }
         do {
             let stream = try link.session.open(
@@ -126,13 +130,7 @@ public final class Connection {
             let deadline = isFlushed ? deadlineNanos : 0
             switch try link.socket.receive(deadlineNanos: deadline) {
             case .bytes(let count):
-                do {
-                    try link.session.receive(link.socket.input, count: count)
-                } catch {
-                    lose()
-                    return true
-                }
-                deliver()
+                if link.take(count) { deliver() } else { lose() }
                 return true
             case .nothingYet: return !isFlushed
             case .closed: lose()
@@ -153,13 +151,9 @@ public final class Connection {
                 lose()
                 return true
             }
-            let waiting = link.session.output.count - link.session.outputOffset
-            if waiting == 0 { return true }
             do {
-                let sent = try link.socket.send(
-                    link.session.output, from: link.session.outputOffset)
-                link.session.outputWritten(sent)
-                if sent < waiting { return false }
+                guard link.hasOutput else { return true }
+                guard try link.send() else { return false }
             } catch {
                 lose()
             }
@@ -169,9 +163,7 @@ public final class Connection {
 
     private func lose() {
         guard !link.isLost else { return }
-        link.isLost = true
-        link.socket.disconnect()
-        link.session.connectionLost()
+        link.lose()
         deliver()
     }
 

@@ -23,7 +23,8 @@ public enum Endpoint: Equatable, Sendable, CustomStringConvertible {
             host = String(text[text.index(after: text.startIndex)..<end])
             let rest = text[text.index(after: end)...]
             guard rest.isEmpty || rest.hasPrefix(":") else {
-                throw .invalid("server", "\"\(text)\" has text behind the bracket; write [host]:port")
+                throw .invalid(
+                    "server", "\"\(text)\" has text behind the bracket; write [host]:port")
             }
             if !rest.isEmpty { portText = String(rest.dropFirst()) }
         } else if let colon = text.firstIndex(of: ":") {
@@ -48,6 +49,14 @@ public enum Endpoint: Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         case .unix(let path): "unix:\(path)"
+        }
+    }
+
+    /// What a server's certificate must name.
+    var hostName: String {
+        switch self {
+        case .tcp(let host, _): host
+        case .unix: "localhost"
         }
     }
 

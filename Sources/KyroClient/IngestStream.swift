@@ -105,7 +105,9 @@ public final class IngestStream {
 
     private func waitForAck() throws(KyroError) {
         try recovering { stream throws(KyroError) in
-            guard let call = stream.call else { throw KyroError(.cancelled, "the stream was ended") }
+            guard let call = stream.call else {
+                throw KyroError(.cancelled, "the stream was ended")
+            }
             guard let bytes = try call.receive(timeoutMillis: stream.ackMillis) else {
                 throw KyroError(.draining, "the server ended the stream")
             }

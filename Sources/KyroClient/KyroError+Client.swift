@@ -1,6 +1,7 @@
 // What a client makes of a call that failed.
 import KyroHTTP2
 import KyroModel
+import KyroTLS
 import KyroWire
 
 extension KyroError {
@@ -18,6 +19,19 @@ extension KyroError {
         return KyroError(
             code: .unavailable, reason: connectFailedReason,
             message: "cannot reach \(endpoint): \(error.operation): \(error.problem); \(advice)")
+    }
+
+    static func unreachable(_ endpoint: Endpoint, _ error: TLSError) -> KyroError {
+        let advice =
+            switch error {
+            case .unusable: "name a readable PEM file of authorities"
+            case .untrusted:
+                "name the authority that issued it, and the host as it is written there"
+            case .broken: "does the server talk TLS there?"
+            }
+        return KyroError(
+            code: .unavailable, reason: connectFailedReason,
+            message: "cannot talk TLS to \(endpoint): \(error); \(advice)")
     }
 
     static func broken(_ endpoint: Endpoint, _ error: HTTP2Error) -> KyroError {
@@ -45,7 +59,8 @@ extension KyroError {
         } else if code == .unavailable, status.details.isEmpty {
             self.init(
                 code: code, reason: Self.connectionLostReason,
-                message: "\(endpoint): \(status.message); see whether the server runs and try again")
+                message: "\(endpoint): \(status.message); see whether the server runs and try again"
+            )
         } else {
             self.init(code: code, reason: "\(code)", message: status.message)
         }

@@ -103,7 +103,8 @@ final class Socket {
         let capacity = MemoryLayout.size(ofValue: address.sun_path)
         guard path.count < capacity else { throw SocketError("connect", errno: ENAMETOOLONG) }
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path) }
-        let result: Result<Socket, SocketError> = unsafe withUnsafePointer(to: &address) { pointer in
+        let result: Result<Socket, SocketError> = unsafe withUnsafePointer(to: &address) {
+            pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { general in
                 do throws(SocketError) {
                     return .success(

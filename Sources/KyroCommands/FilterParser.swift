@@ -169,7 +169,8 @@ private struct FilterParser {
             case let keyword where Self.keywords.contains(keyword):
                 throw failure("expected a value after \"\(what)\", found the keyword \(word)")
             default:
-                throw failure("expected a value after \"\(what)\"; put texts in quotes: \"\(word)\"")
+                throw failure(
+                    "expected a value after \"\(what)\"; put texts in quotes: \"\(word)\"")
             }
         case .symbol, .end:
             throw failure("expected a value after \"\(what)\", found \(current.shown)")

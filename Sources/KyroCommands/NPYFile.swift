@@ -110,7 +110,9 @@ extension NPYFile.Header {
         }
         let lengthBytes = bytes[6] == 1 ? 2 : 4
         var length = 0
-        for i in 0..<lengthBytes where 8 + i < bytes.count { length |= Int(bytes[8 + i]) << (8 * i) }
+        for i in 0..<lengthBytes where 8 + i < bytes.count {
+            length |= Int(bytes[8 + i]) << (8 * i)
+        }
         dataOffset = 8 + lengthBytes + length
         guard dataOffset <= bytes.count else { throw InputError("the .npy header is cut short") }
         let text = String(decoding: bytes[(8 + lengthBytes)..<dataOffset], as: UTF8.self)

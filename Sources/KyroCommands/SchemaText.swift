@@ -47,7 +47,8 @@ extension Schema {
     public mutating func addText(_ text: String) throws(UsageError) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         guard (1...3).contains(parts.count), !parts[0].isEmpty else {
-            throw UsageError("--text is \"\(text)\"; write NAME, NAME:ANALYZER or NAME:ANALYZER:LANGUAGE")
+            throw UsageError(
+                "--text is \"\(text)\"; write NAME, NAME:ANALYZER or NAME:ANALYZER:LANGUAGE")
         }
         let analyzer = try Self.choice(
             parts.count > 1 ? parts[1] : "standard", of: AnalyzerKind.allCases, called: "analyzer",

@@ -151,7 +151,8 @@ public enum TimeSpan {
     /// A bare number is refused: its unit would be a guess.
     public static func parseMillis(_ text: String) throws(TimeTextError) -> Int64 {
         let failure = TimeTextError(
-            description: "\"\(text)\" is no length of time; write 500ms, 90s, 15m, 12h, 30d or 1d12h")
+            description:
+                "\"\(text)\" is no length of time; write 500ms, 90s, 15m, 12h, 30d or 1d12h")
         var rest = Substring(text)
         var total: Double = 0
         guard !rest.isEmpty else { throw failure }

@@ -6,9 +6,10 @@ final class ControlThread: Sendable {
     private let queue = BlockingQueue<@Sendable () -> Void>(weightMax: 65_536)
     private let thread: KyroThread
 
-    init(name: String) {
+    init(name: String, priority: ThreadPriority = .normal) {
         let queue = queue
         thread = KyroThread(name: name) {
+            priority.apply()
             while !queue.isDrained {
                 for job in queue.popAll() { job() }
             }

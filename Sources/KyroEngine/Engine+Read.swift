@@ -15,7 +15,8 @@ extension Engine {
             let root = shard.currentRoot
             if request.filter != nil || request.timeRange != nil { cost += rows / 32 }
             if let query = request.vector {
-                let index = query.field.isEmpty ? root.vectors.values.first : root.vectors[query.field]
+                let index =
+                    query.field.isEmpty ? root.vectors.values.first : root.vectors[query.field]
                 if let index {
                     let indexRows = index.rowCount
                     let walked = 1_500 + 10 * Int(min(query.efSearch, 10_000)) + index.tailCount
@@ -30,7 +31,8 @@ extension Engine {
                 }
             }
             if let query = request.sparse {
-                let index = query.field.isEmpty ? root.sparse.values.first : root.sparse[query.field]
+                let index =
+                    query.field.isEmpty ? root.sparse.values.first : root.sparse[query.field]
                 cost += (index?.estimatedPostings(query: query.vector) ?? 0) / 16
             }
         }
@@ -191,7 +193,8 @@ extension Engine {
     private func notes(on request: SearchRequest, schema: Schema) -> [String] {
         var notes: [String] = []
         for field in request.filter?.fields ?? [] where schema.metadata[field] == nil {
-            notes.append("filter field \"\(field)\" is unknown to the collection: it matches nothing")
+            notes.append(
+                "filter field \"\(field)\" is unknown to the collection: it matches nothing")
         }
         return notes
     }

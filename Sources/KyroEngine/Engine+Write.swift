@@ -181,7 +181,9 @@ extension Engine {
         let lowest = LowestOf(count: shards.count) { completion(.success($0)) }
         for shard in shards {
             let command = ShardCommand.producerSequence(key) { lowest.add($0) }
-            if case .accepted = shard.queue.push(command, weight: 0, ignoresBound: true) { continue }
+            if case .accepted = shard.queue.push(command, weight: 0, ignoresBound: true) {
+                continue
+            }
             lowest.add(0)
         }
     }
@@ -213,7 +215,9 @@ extension Engine {
                 case .failure(let error): all.add(error)
                 }
             }
-            if case .accepted = shard.queue.push(command, weight: 0, ignoresBound: true) { continue }
+            if case .accepted = shard.queue.push(command, weight: 0, ignoresBound: true) {
+                continue
+            }
             all.add(KyroError(.draining, "the server is stopping"))
         }
     }

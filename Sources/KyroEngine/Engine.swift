@@ -19,7 +19,7 @@ public final class Engine: Sendable {
     let hashSeed: UInt64
     /// Catalog changes; snapshots have a thread of their own, since they take long.
     let control = ControlThread(name: "kyro-control")
-    let snapshots = ControlThread(name: "kyro-snapshot")
+    let snapshots = ControlThread(name: "kyro-snapshot", priority: .background)
     let snapshotInProgress = Atomic<Bool>(false)
     let maintenance = Cancellation()
 
@@ -131,6 +131,7 @@ public final class Engine: Sendable {
             shard.foldGate.open()
         }
         for thread in threads.withLock({ $0 }) { thread.join() }
+        directory.unlock()
     }
 
     // MARK: Shared by reads and writes

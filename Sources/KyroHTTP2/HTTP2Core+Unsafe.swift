@@ -206,7 +206,9 @@ enum WireEvent {
     }
 
     /// For a request that nghttp2 gave up before its stream was open.
-    func findUnopened(_ id: Int32) -> HTTP2Stream? { live.lazy.compactMap { $0 }.first { $0.id == id } }
+    func findUnopened(_ id: Int32) -> HTTP2Stream? {
+        live.lazy.compactMap { $0 }.first { $0.id == id }
+    }
 
     func attach(_ stream: HTTP2Stream) {
         unsafe nghttp2_session_set_stream_user_data(

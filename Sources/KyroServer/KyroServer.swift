@@ -3,10 +3,14 @@ import KyroEngine
 import KyroHTTP2
 import KyroModel
 import KyroPlatform
+import KyroTLS
 
 public struct ServerOptions: Sendable {
     public var engine: EngineConfiguration
     public var transport = ServerTransportConfiguration()
+    /// Both or none: what turns TLS on.
+    public var certificateFile: String?
+    public var privateKeyFile: String?
     /// Time that calls under way get when the server stops.
     public var drainMillis = 10_000
     public var version: String
@@ -28,6 +32,8 @@ public final class KyroServer: Sendable {
 
     /// Opens the data directory; recovery goes on in the background.
     public init(_ options: ServerOptions) throws(KyroError) {
+        var configuration = options.transport
+        if let context = try Self.tls(of: options) { configuration.tls = context }
         drainMillis = options.drainMillis
         let health = HealthBoard()
         self.health = health
@@ -38,12 +44,29 @@ public final class KyroServer: Sendable {
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
         let connections = ConnectionCounter()
         transport = Server(
-            configuration: options.transport,
+            configuration: configuration,
             dispatcher: MethodTable(
                 context: ServiceContext(
                     engine: engine, pool: pool, health: health, version: options.version,
                     connectionCount: { connections.count })))
         connections.observe(transport)
+    }
+
+    /// - Throws: INVALID_FIELD for files that cannot be used.
+    private static func tls(of options: ServerOptions) throws(KyroError) -> TLSContext? {
+        switch (options.certificateFile, options.privateKeyFile) {
+        case (nil, nil): return nil
+        case (let certificate?, let key?):
+            do {
+                return try TLSContext.server(certificateFile: certificate, privateKeyFile: key)
+            } catch {
+                throw KyroError(
+                    .invalidField,
+                    "TLS needs a PEM certificate chain and its unencrypted key; \(error)")
+            }
+        default:
+            throw KyroError(.invalidField, "TLS needs both a certificate and its private key")
+        }
     }
 
     /// - Returns: the port, which the kernel chose if it was zero.

@@ -1,1 +1,52 @@
-// Placeholder until the first file lands.
+// kyrobench: measures a server over gRPC, on real data. `--help` tells how.
+import Glibc
+import KyroModel
+import KyroPlatform
+
+func note(_ text: String) {
+    let bytes = Array(("kyrobench: " + text + "\n").utf8)
+    _ = write(STDERR_FILENO, bytes, bytes.count)
+}
+
+func writeFile(_ text: String, to path: String) throws {
+    let file = try PosixFileSystem().open(path, .createEmpty)
+    try file.write(Array(text.utf8), at: 0)
+}
+
+func benchmark(_ options: Options) throws -> Int32 {
+    var report = Report(seed: options.seed, requestCount: options.requestCount)
+    let benchmark = Benchmark(options: options)
+    let loadAverage = Machine.loadAverage
+    if options.isAccept {
+        report.dataSets = try benchmark.accept(root: options.folder)
+    } else {
+        report.dataSets = [
+            try benchmark.run(
+                folder: options.folder, layout: options.layout,
+                measuresLatency: options.measuresLatency)
+        ]
+    }
+    let server = report.dataSets[0].loading.server
+    print(
+        "\(Machine.cpu), \(ProcessMemory.coreCount) cores, Linux \(Machine.kernel), "
+            + "kyrodb \(server.version), kernels \(server.kernels), \(server.shards.count) shards, "
+            + "seed \(options.seed), load average \(loadAverage) at the start")
+    print(report.figureTable)
+    if let path = options.jsonPath { try writeFile(report.json.text + "\n", to: path) }
+    return report.allCountsPass ? 0 : 1
+}
+
+do {
+    let options = try Options(Array(CommandLine.arguments.dropFirst()))
+    if options.wantsHelp {
+        print(Options.usage)
+    } else {
+        exit(try benchmark(options))
+    }
+} catch let error as KyroError {
+    note(error.message)
+    exit(2)
+} catch {
+    note("\(error)")
+    exit(2)
+}

@@ -23,6 +23,10 @@ struct Command: Sendable {
         Option(
             "server", value: "HOST:PORT",
             "server to talk to (default 127.0.0.1:50051, or $KYRODB_SERVER; unix:PATH works too)"),
+        Option("tls", "talk TLS; the certificate must name the server's host"),
+        Option(
+            "ca", value: "FILE",
+            "PEM file of the authorities to believe, not those of the system (with --tls)"),
         Option("tenant", value: "NAME", "tenant (default \"default\", or $KYRODB_TENANT)"),
         Option("namespace", short: "n", value: "NAME", "collection (or $KYRODB_NAMESPACE)"),
         Option("json", "answer in JSON: one object, or one a line"),

@@ -168,7 +168,8 @@ struct IngestRun {
         var text = "\(countText(applied)) documents in \(TimeSpan.text(micros: micros))"
         if applied > 0 { text += " (\(countText(UInt64(rate)))/s), searchable at seq \(seq.raw)" }
         if skippedLines > 0 {
-            text += "; \(countText(skippedLines)) lines were there from an earlier run, "
+            text +=
+                "; \(countText(skippedLines)) lines were there from an earlier run, "
                 + "--restart sends them again"
         }
         if duplicates > 0 { text += "; \(countText(duplicates)) were applied before" }

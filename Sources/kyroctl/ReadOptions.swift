@@ -6,7 +6,8 @@ import KyroModel
 enum ReadOptions {
     static let filter = Option(
         "filter", value: "FILTER",
-        "only documents whose metadata matches, such as 'repo = \"apple/swift-nio\" and files < 10'")
+        "only documents whose metadata matches, such as 'repo = \"apple/swift-nio\" and files < 10'"
+    )
     static let since = Option(
         "since", value: "TIME",
         "event time from here on: 2024-01-31, 2024-01-31T10:00:00Z, or 30d for thirty days ago")

@@ -8,15 +8,22 @@ final class Session {
     let isJSON: Bool
     let timeoutMillis: Int64
     private let endpoint: Endpoint
+    private let security: TransportSecurity
     private var opened: Connection?
 
     init(_ words: [String], command: Command) throws {
         arguments = try Arguments(words, options: Command.globalOptions + command.options)
         isJSON = arguments.flag("json")
         timeoutMillis = try arguments.millis("timeout") ?? 30_000
+        let authorities = arguments.string("ca")
+        guard authorities == nil || arguments.flag("tls") else {
+            throw UsageError("--ca goes with --tls")
+        }
+        security = arguments.flag("tls") ? .tls(authoritiesFile: authorities) : .plaintext
         let server = arguments.string("server") ?? Terminal.environment("KYRODB_SERVER")
         do {
-            endpoint = try server.map { text throws(KyroError) in try Endpoint(parsing: text) }
+            endpoint =
+                try server.map { text throws(KyroError) in try Endpoint(parsing: text) }
                 ?? .local
         } catch {
             throw UsageError("--server: \(error.message)")
@@ -29,7 +36,8 @@ final class Session {
         let made = try Connection(
             to: endpoint,
             timeouts: Timeouts(
-                connectMillis: min(5_000, timeoutMillis), callMillis: timeoutMillis))
+                connectMillis: min(5_000, timeoutMillis), callMillis: timeoutMillis),
+            security: security)
         opened = made
         return made
     }

@@ -4,7 +4,7 @@ import KyroCommands
 import KyroModel
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 let kyroctlVersion = KyroVersion.current

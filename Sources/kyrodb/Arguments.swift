@@ -24,8 +24,9 @@ enum Arguments {
           --data DIR               data directory; its parent must exist
           --listen HOST:PORT       where to listen (default 127.0.0.1:50051; port 0 lets the kernel
                                    choose)
-          --insecure               allow a HOST other than loopback: there is no TLS and no
-                                   authentication yet
+          --tls-cert FILE          talk TLS 1.2 or newer: PEM certificate, intermediates behind it
+          --tls-key FILE           its private key, PEM, not encrypted
+          --insecure               allow a HOST other than loopback: there is no authentication yet
           --port-file FILE         write HOST:PORT here once listening
           --shards N               shards of a new directory (default: number of cores)
           --loops N                event loops (default: number of cores)
@@ -41,6 +42,7 @@ enum Arguments {
         Examples:
           kyrodb serve --data /var/lib/kyrodb
           kyrodb serve --data ./data --listen 127.0.0.1:0 --port-file ./port --fsync interval:100
+          kyrodb serve --data ./data --tls-cert server.pem --tls-key server.key
 
         SIGTERM or SIGINT stops it: calls under way finish, the logs are sealed, exit status 0.
         """
@@ -77,10 +79,18 @@ enum Arguments {
         guard !options.engine.path.isEmpty else {
             throw UsageError(message: "--data DIR is missing")
         }
+        guard (options.certificateFile == nil) == (options.privateKeyFile == nil) else {
+            throw UsageError(message: "--tls-cert and --tls-key belong together; one is missing")
+        }
         guard isInsecure || isLoopback(options.transport.host) else {
+            let lack =
+                options.certificateFile == nil
+                ? "the server talks plaintext and has no authentication yet: add --insecure if the "
+                    + "network is trusted"
+                : "the server has no authentication yet, so whoever reaches it may read and write: "
+                    + "add --insecure if the network is trusted"
             throw UsageError(
-                message: "--listen \(options.transport.host) is not loopback, and there is neither "
-                    + "TLS nor authentication yet: add --insecure if the network is trusted")
+                message: "--listen \(options.transport.host) is not loopback, and \(lack)")
         }
         return .serve(options, portFile: portFile)
     }
@@ -91,6 +101,8 @@ enum Arguments {
         switch name {
         case "--data": options.engine.path = value
         case "--port-file": portFile = value
+        case "--tls-cert": options.certificateFile = value
+        case "--tls-key": options.privateKeyFile = value
         case "--shards": options.engine.shardCount = try number(name, value, 1...1_024)
         case "--loops": options.transport.loopCount = try number(name, value, 1...256)
         case "--log-segment-bytes":

@@ -32,8 +32,9 @@ func serve(_ options: ServerOptions, portFile: String?) -> Int32 {
         server.stop()
         return 1
     }
+    let security = options.certificateFile == nil ? "" : " with TLS"
     printToStandardError(
-        "kyrodb \(version) serving on \(options.transport.host):\(port), data "
+        "kyrodb \(version) serving on \(options.transport.host):\(port)\(security), data "
             + options.engine.path)
     _ = Signals.waitForStop()
     server.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 
-from process import BINARY, ROOT, Checks, Server
+from process import BINARY, ROOT, Checks, Server, open_channel
 
 __all__ = [
     "BINARY", "ROOT", "Checks", "Failure", "Server", "Stubs", "collections", "failure_of", "health",
@@ -60,8 +60,8 @@ from kyrodb.v2 import types_pb2 as types  # noqa: E402
 class Stubs:
     """One channel with a stub of each service."""
 
-    def __init__(self, target: str):
-        self.channel = grpc.insecure_channel(target, options=(
+    def __init__(self, target: str, credentials: grpc.ChannelCredentials | None = None):
+        self.channel = open_channel(target, credentials, options=(
             ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
             ("grpc.use_local_subchannel_pool", 1)))
         self.collections = collections_pb2_grpc.CollectionsStub(self.channel)

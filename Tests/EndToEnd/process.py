@@ -24,6 +24,12 @@ START_SECONDS_MAX = 30
 SERVING = b"\x08\x01"  # HealthCheckResponse with status SERVING
 
 
+def open_channel(target: str, credentials: grpc.ChannelCredentials | None = None, options=()):
+    if credentials is None:
+        return grpc.insecure_channel(target, options=options)
+    return grpc.secure_channel(target, credentials, options=options)
+
+
 class Server:
     """A kyrodb process; the data folder outlives it until `discard`."""
 
@@ -33,6 +39,7 @@ class Server:
         self.data = data or os.path.join(self.folder, "data")
         self.port_file = os.path.join(self.folder, "port")
         self.listen = "127.0.0.1:0"
+        self.credentials: grpc.ChannelCredentials | None = None  # for a server that talks TLS
         self.process: subprocess.Popen | None = None
         self.target = ""
         self._log = open(os.path.join(self.folder, "stderr"), "w+b")
@@ -55,7 +62,7 @@ class Server:
             return False
         with open(self.port_file, encoding="ascii") as file:
             self.target = file.read().strip()
-        with grpc.insecure_channel(self.target) as channel:
+        with open_channel(self.target, self.credentials) as channel:
             check = channel.unary_unary("/grpc.health.v1.Health/Check")  # bytes in, bytes out
             try:
                 return check(b"", timeout=1) == SERVING

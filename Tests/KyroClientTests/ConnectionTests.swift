@@ -118,7 +118,9 @@ import Testing
         var problem: KyroError?
         // The listener closes on its own thread: the first attempts may still find it.
         for _ in 0..<10_000 where problem == nil {
-            do { _ = try Connection(host: "127.0.0.1", port: server.port) } catch { problem = error }
+            do { _ = try Connection(host: "127.0.0.1", port: server.port) } catch {
+                problem = error
+            }
         }
         #expect(problem?.code == .unavailable)
         #expect(problem?.message.contains("127.0.0.1:\(server.port)") == true)

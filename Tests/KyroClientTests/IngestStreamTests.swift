@@ -68,7 +68,8 @@ private final class IngestModel: Sendable {
         return StreamBatch(clientSequence: sequence, mutations: [.success(.upsert(document))])
     }
 
-    @Test("Every batch is applied once and acknowledged, however often the server hangs up",
+    @Test(
+        "Every batch is applied once and acknowledged, however often the server hangs up",
         arguments: [0, 7, 3])
     func survives(hangUpEvery: Int) throws {
         let model = IngestModel(credit: 64_000, hangUpEvery: hangUpEvery)

@@ -13,9 +13,14 @@ import Testing
         #expect(try JSON(parsing: "1.0") == .double(1))
         #expect(try JSON(parsing: "1e2") == .double(100))
         #expect(try JSON(parsing: "[]") == .array([]))
-        #expect(try JSON(parsing: "[1, [2.5], {}]") == .array([.int(1), .array([.double(2.5)]), .object([])]))
-        #expect(try JSON(parsing: "{\"a\": 1, \"b\": null}") == .object([.init("a", .int(1)), .init("b", .null)]))
-        #expect(try JSON(parsing: #""a\"\\\/\b\f\n\r\t\u0041""#) == .string("a\"\\/\u{8}\u{c}\n\r\tA"))
+        #expect(
+            try JSON(parsing: "[1, [2.5], {}]")
+                == .array([.int(1), .array([.double(2.5)]), .object([])]))
+        #expect(
+            try JSON(parsing: "{\"a\": 1, \"b\": null}")
+                == .object([.init("a", .int(1)), .init("b", .null)]))
+        #expect(
+            try JSON(parsing: #""a\"\\\/\b\f\n\r\t\u0041""#) == .string("a\"\\/\u{8}\u{c}\n\r\tA"))
         #expect(try JSON(parsing: #""\ud83d\ude00""#) == .string("😀"))
         #expect(try JSON(parsing: "\"日本\"") == .string("日本"))
     }

@@ -12,7 +12,9 @@ import Testing
         #expect(raw.messages.count == before + 1)
     }
 
-    @Test(arguments: ["text/plain", "application/json", "application/grpc-web", "application/grpcx"])
+    @Test(arguments: [
+        "text/plain", "application/json", "application/grpc-web", "application/grpcx",
+    ])
     func wrongContentTypeIsAnsweredWith415(type: String) throws {
         var raw = try RawClient()
         let id = try raw.open(RawClient.request([("content-type", type)]))
@@ -22,7 +24,9 @@ import Testing
         try expectServes(&raw)
     }
 
-    @Test(arguments: ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"])
+    @Test(arguments: [
+        "application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8",
+    ])
     func grpcContentTypesAreTaken(type: String) throws {
         var raw = try RawClient()
         _ = try raw.open(RawClient.request([("content-type", type)]))
@@ -62,11 +66,12 @@ import Testing
         #expect(raw.requestCount == 0)
     }
 
-    @Test(arguments: [
-        ("0n", 0), ("7n", 7), ("7u", 7_000), ("7m", 7_000_000), ("7S", 7_000_000_000),
-        ("7M", 420_000_000_000), ("7H", 25_200_000_000_000), ("99999999n", 99_999_999),
-        ("99999999H", .max),
-    ] as [(String, UInt64)])
+    @Test(
+        arguments: [
+            ("0n", 0), ("7n", 7), ("7u", 7_000), ("7m", 7_000_000), ("7S", 7_000_000_000),
+            ("7M", 420_000_000_000), ("7H", 25_200_000_000_000), ("99999999n", 99_999_999),
+            ("99999999H", .max),
+        ] as [(String, UInt64)])
     func timeoutsAreReadInEveryUnit(text: String, nanos: UInt64) throws {
         var raw = try RawClient()
         _ = try raw.open(RawClient.request([("grpc-timeout", text)]), endStream: true)

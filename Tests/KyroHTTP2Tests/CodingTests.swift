@@ -39,10 +39,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        0, 1, 99_999_999, 100_000_000, 100_000_001, 1_234_567_890_123, 99_999_999_000_000_001,
-        3_600_000_000_000_000_000, .max,
-    ] as [UInt64])
+    @Test(
+        arguments: [
+            0, 1, 99_999_999, 100_000_000, 100_000_001, 1_234_567_890_123, 99_999_999_000_000_001,
+            3_600_000_000_000_000_000, .max,
+        ] as [UInt64])
     func formattedTimeoutsAreNeverShorter(nanos: UInt64) throws {
         let text = GRPCTimeout.format(nanos: nanos)
         let parsed = try #require(GRPCTimeout.parse(Array(text.utf8)))

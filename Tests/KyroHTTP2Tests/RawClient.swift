@@ -13,7 +13,8 @@ struct RawClient {
     init(configuration: HTTP2Configuration = HTTP2Configuration()) throws {
         server = ServerSession(configuration: configuration)
         try server.receive(
-            Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + Self.frame(type: 4, flags: 0, id: 0, []))
+            Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+                + Self.frame(type: 4, flags: 0, id: 0, []))
     }
 
     static let standard: [(String, String)] = [

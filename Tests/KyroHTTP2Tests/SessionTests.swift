@@ -13,7 +13,8 @@ import Testing
             server.finish(
                 stream, .success,
                 trailers: [
-                    (name: "x-last", value: Array("z".utf8)), (name: "x-b-bin", value: [0, 255, 7]),
+                    (name: "x-last", value: Array("z".utf8)),
+                    (name: "x-b-bin", value: [0, 255, 7]),
                 ])
         }
         let call = try wire.client.open(
@@ -115,7 +116,8 @@ import Testing
     @Test func errorsCarryTextAndDetails() throws {
         let wire = Wire()
         let status = GRPCStatus(
-            code: GRPCCode.notFound, message: "no \"collection\" 100% — ähm\n", details: [0, 200, 1])
+            code: GRPCCode.notFound, message: "no \"collection\" 100% — ähm\n",
+            details: [0, 200, 1])
         wire.serve = { server, event in
             guard case .request(let stream) = event else { return }
             server.finish(stream, status)
@@ -144,7 +146,8 @@ import Testing
         try wire.pump()
         #expect(wire.atClient[call.id]?.messages == [[1]])
         #expect(
-            wire.atClient[call.id]?.status == GRPCStatus(code: GRPCCode.aborted, message: "half way"))
+            wire.atClient[call.id]?.status
+                == GRPCStatus(code: GRPCCode.aborted, message: "half way"))
     }
 
     @Test func clientCancelReachesTheServer() throws {

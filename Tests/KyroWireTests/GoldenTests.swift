@@ -56,7 +56,8 @@ import Testing
         document.vectors[""] = [1]
         hit.document = document
         var response = SearchResponse(hits: [hit], seq: Sequence(9))
-        let head = "0a 27 0a 03 12 01 78 11 00 00 00 00 00 00 e0 3f 1a 02 10 01 32 11 0a 03 12 01 78"
+        let head =
+            "0a 27 0a 03 12 01 78 11 00 00 00 00 00 00 e0 3f 1a 02 10 01 32 11 0a 03 12 01 78"
         let tail = "38 03 10 09"
         #expect(
             response.encodeWire() == hex(head + "12 0a 0a 00 12 06 0a 04 00 00 80 3f" + tail))

@@ -45,8 +45,9 @@ import Testing
         #expect(
             try MetadataValue.decode(wire: hex("3a 08 08 01 0a 02 02 03 08 04"))
                 == .int64s([1, 2, 3, 4]))
-        #expect(try MetadataValue.decode(wire: hex("4a 06 08 01 0a 02 00 05"))
-            == .bools([true, false, true]))
+        #expect(
+            try MetadataValue.decode(wire: hex("4a 06 08 01 0a 02 00 05"))
+                == .bools([true, false, true]))
         #expect(
             try MetadataValue.decode(
                 wire: hex("42 13 09 00 00 00 00 00 00 f0 3f 0a 08 00 00 00 00 00 00 00 40"))
@@ -78,7 +79,8 @@ import Testing
         #expect(
             try SearchRequest.decode(wire: hex("48 87 80 80 80 10 70 80 80 80 80 10")).limit == 7)
         #expect(try SearchRequest.decode(wire: hex("70 80 80 80 80 10")).exact)
-        #expect(try SearchRequest.decode(wire: hex("42 06 08 81 80 80 80 10")).fusion?.method == .rrf)
+        #expect(
+            try SearchRequest.decode(wire: hex("42 06 08 81 80 80 80 10")).fusion?.method == .rrf)
     }
 
     @Test("An absent scope has the default tenant and an empty namespace")

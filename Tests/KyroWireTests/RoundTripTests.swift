@@ -158,11 +158,13 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
     ]
 
     static let operations: [RoundTrip] = [
-        RoundTrip("StatusRequest", { _ in StatusRequest() }, StatusRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "StatusRequest", { _ in StatusRequest() }, StatusRequest.decode, { $0.encodeWire() }),
         RoundTrip(
             "SnapshotRequest", { _ in SnapshotRequest() }, SnapshotRequest.decode,
             { $0.encodeWire() }),
-        RoundTrip("FlushRequest", { _ in FlushRequest() }, FlushRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "FlushRequest", { _ in FlushRequest() }, FlushRequest.decode, { $0.encodeWire() }),
         RoundTrip("StatusResponse", status, StatusResponse.decode, { $0.encodeWire() }),
         RoundTrip(
             "SnapshotResponse",
@@ -178,7 +180,9 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             HealthCheckRequest.decode, { $0.encodeWire() }),
         RoundTrip(
             "HealthCheckResponse",
-            { HealthCheckResponse(status: HealthCheckResponse.ServingStatus.allCases[$0.below(4)]) },
+            {
+                HealthCheckResponse(status: HealthCheckResponse.ServingStatus.allCases[$0.below(4)])
+            },
             HealthCheckResponse.decode, { $0.encodeWire() }),
         RoundTrip(
             "Status",
@@ -284,8 +288,9 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             #expect(try back.mutations.map { try $0.get() } == mutations, "seed \(seed)")
 
             let open = StreamOpen(scope: scope, producer: random.text(), createIfMissing: schema)
-            guard case .open(let opened) = try StreamRequest.decode(
-                wire: StreamRequest.open(open).encodeWire())
+            guard
+                case .open(let opened) = try StreamRequest.decode(
+                    wire: StreamRequest.open(open).encodeWire())
             else {
                 Issue.record("not an open, seed \(seed)")
                 continue

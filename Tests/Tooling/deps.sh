@@ -8,6 +8,7 @@ packages=(
     git make gcc libc6-dev pkg-config                    # tools
     libnghttp2-dev libssl-dev libzstd-dev zlib1g-dev     # the server's libraries
     libstemmer-dev libroaring-dev libxxhash-dev
+    openssl                                              # certificates for the tests
     libprotobuf-c-dev protobuf-c-compiler protobuf-compiler  # the C client, and an oracle
     libc6-dev-arm64-cross                                # headers for the NEON syntax check
     python3 python3-venv                                 # end-to-end tests, the Python client

@@ -1,9 +1,18 @@
 #!/usr/bin/env bash
-# Runs the benchmark on the committed sample, so that it never rots. usage: tiny_bench.sh BIN
+# Runs the benchmark on the committed sample, so that it never rots: every code path, counts checked,
+# times not. usage: tiny_bench.sh BIN
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bin=$1
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-"$bin/kyrobench" tiny --server "$bin/kyrodb" --data Tests/Fixtures/commits --json "$out/tiny.json"
-.venv/bin/python -c 'import json, sys; json.load(open(sys.argv[1]))' "$out/tiny.json"
+"$bin/kyrobench" --tiny --binary "$bin/kyrodb" --data Tests/Fixtures/commits \
+    --json "$out/tiny.json"
+python3 - "$out/tiny.json" <<'PYTHON'
+import json, sys
+report = json.load(open(sys.argv[1]))
+runs = report["data_sets"][0]["latencies"]
+kinds = {(r["request"], r["clients"], r["during_ingest"]) for r in runs}
+assert len(kinds) == 16, kinds
+assert all(r["requests"] > 0 for r in runs), runs
+PYTHON

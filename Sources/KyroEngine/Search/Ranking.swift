@@ -2,7 +2,7 @@
 import KyroModel
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A row that some leg found. Within one read a document has one visible row, so the pair of shard

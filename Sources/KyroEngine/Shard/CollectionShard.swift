@@ -156,9 +156,11 @@ final class CollectionShard: Sendable {
         }
         if let older, rows.died.load(older) == 0 { try end(older, seq: seq, root: root) }
         if root.ids.capacity < 2 * (writer.withLock { $0.idCount } + 1) {
-            root = replaceRoot { IndexRoot(
-                ids: $0.ids.grown(ids: rows.ids, seed: hashSeed), vectors: $0.vectors,
-                sparse: $0.sparse, texts: $0.texts) }
+            root = replaceRoot {
+                IndexRoot(
+                    ids: $0.ids.grown(ids: rows.ids, seed: hashSeed), vectors: $0.vectors,
+                    sparse: $0.sparse, texts: $0.texts)
+            }
         }
         let isNew = root.ids.set(key, slot: slot, in: rows.ids)
         live.add(1, ordering: .relaxed)
@@ -212,8 +214,10 @@ final class CollectionShard: Sendable {
         for entry in document.texts where texts[entry.name] == nil {
             texts[entry.name] = TextIndex(field: schema.texts[entry.name] ?? TextField())
         }
-        _ = replaceRoot { IndexRoot(
-            ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts) }
+        _ = replaceRoot {
+            IndexRoot(
+                ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts)
+        }
     }
 
     private func replaceRoot(_ change: (IndexRoot) -> IndexRoot) -> IndexRoot {

@@ -1,6 +1,7 @@
 // Growing the graphs: live tails are folded in, a few rows at a time.
 import KyroIndex
 import KyroModel
+import KyroPlatform
 import KyroStore
 
 extension Engine {
@@ -9,6 +10,7 @@ extension Engine {
 
     /// A shard's maintenance thread: the only one that writes graph links.
     func runFolding(of shard: Shard) {
+        ThreadPriority.background.apply()
         while !maintenance.isCancelled {
             _ = shard.foldGate.wait(timeoutNanos: 1_000_000_000)
             guard isServing, shard.state != .stopped else { continue }

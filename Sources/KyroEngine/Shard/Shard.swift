@@ -81,7 +81,8 @@ final class Shard: Sendable {
             case .readOnly:
                 KyroError(
                     .shardReadOnly,
-                    "shard \(index) takes no writes until the server is restarted: \(health.problem)")
+                    "shard \(index) takes no writes until the server is restarted: \(health.problem)"
+                )
             case .stopped:
                 KyroError(.shardStopped, "shard \(index) is stopped: \(health.problem)")
             }

@@ -38,7 +38,8 @@ struct DocumentValidation {
             try NameValidation.check(entry.name, field: field)
             let byteCount = entry.value.utf8.count
             guard byteCount <= Limits.textBytesMax else {
-                throw .overLimit(field, "has \(byteCount) bytes; the limit is \(Limits.textBytesMax)")
+                throw .overLimit(
+                    field, "has \(byteCount) bytes; the limit is \(Limits.textBytesMax)")
             }
             if grown.texts[entry.name] == nil { grown.texts[entry.name] = TextField() }
         }
@@ -72,7 +73,8 @@ struct DocumentValidation {
     private func checkSize(_ document: Document, path: String) throws(KyroError) {
         let byteCount = document.approximateByteCount
         guard byteCount <= Limits.documentBytesMax else {
-            throw .overLimit(path, "has \(byteCount) bytes; the limit is \(Limits.documentBytesMax)")
+            throw .overLimit(
+                path, "has \(byteCount) bytes; the limit is \(Limits.documentBytesMax)")
         }
     }
 
@@ -130,7 +132,8 @@ struct DocumentValidation {
         if isAscending { return sparse }
         let positions = sparse.indices.indices.sorted { sparse.indices[$0] < sparse.indices[$1] }
         let sorted = SparseVector(
-            indices: positions.map { sparse.indices[$0] }, values: positions.map { sparse.values[$0] })
+            indices: positions.map { sparse.indices[$0] },
+            values: positions.map { sparse.values[$0] })
         for (a, b) in zip(sorted.indices, sorted.indices.dropFirst()) where a == b {
             throw .invalid(field, "has index \(a) twice; each index may occur once")
         }
@@ -177,7 +180,9 @@ extension Document {
     var approximateByteCount: Int {
         var total = 64
         for entry in vectors { total += entry.name.utf8.count + 4 * entry.value.count }
-        for entry in sparseVectors { total += entry.name.utf8.count + 8 * entry.value.indices.count }
+        for entry in sparseVectors {
+            total += entry.name.utf8.count + 8 * entry.value.indices.count
+        }
         for entry in texts { total += entry.name.utf8.count + entry.value.utf8.count }
         for entry in metadata { total += entry.name.utf8.count + entry.value.byteCount }
         return total

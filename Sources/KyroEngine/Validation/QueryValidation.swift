@@ -152,7 +152,8 @@ struct CheckedQuery {
         for (name, weight) in [
             ("vector", weights.vector), ("sparse", weights.sparse), ("text", weights.text),
         ] where !(weight >= 0 && weight.isFinite) {
-            throw .invalid("fusion.weights.\(name)", "is \(weight); it must be finite and not negative")
+            throw .invalid(
+                "fusion.weights.\(name)", "is \(weight); it must be finite and not negative")
         }
     }
 
@@ -174,7 +175,8 @@ struct CheckedQuery {
     ) -> KyroError {
         let known = names.isEmpty ? "none" : names.joined(separator: ", ")
         return KyroError(
-            .fieldNotFound, "\(path) names \"\(name)\", but the collection's \(kind) fields are: \(known)",
+            .fieldNotFound,
+            "\(path) names \"\(name)\", but the collection's \(kind) fields are: \(known)",
             field: path)
     }
 }

@@ -38,12 +38,12 @@ final class HealthBoard: Sendable {
     func setDraining() { change { $0.isDraining = true } }
 
     private func change(_ body: (inout State) -> Void) {
-        let (watchers, status): ([@Sendable (HealthCheckResponse.ServingStatus) -> Void], HealthCheckResponse.ServingStatus) =
-            state.withLock {
-                body(&$0)
-                let isUp = $0.isServing && !$0.isDraining
-                return (Array($0.watchers.values), isUp ? .serving : .notServing)
-            }
+        typealias Status = HealthCheckResponse.ServingStatus
+        let (watchers, status) = state.withLock { state -> ([@Sendable (Status) -> Void], Status) in
+            body(&state)
+            let isUp = state.isServing && !state.isDraining
+            return (Array(state.watchers.values), isUp ? .serving : .notServing)
+        }
         for watcher in watchers { watcher(status) }
     }
 

@@ -55,7 +55,8 @@ struct ServiceContext: Sendable {
         cost: Int, on call: ServerCall, orFail reply: Reply,
         _ work: @escaping @Sendable () -> Void
     ) {
-        if cost <= Self.inlineCostMax, !(cost > Self.inlineCostMax / 8 && call.loop.hasOtherReadyWork)
+        if cost <= Self.inlineCostMax,
+            !(cost > Self.inlineCostMax / 8 && call.loop.hasOtherReadyWork)
         {
             return work()
         }

@@ -2,9 +2,12 @@
 import KyroHTTP2
 import KyroModel
 import KyroPlatform
+import KyroTLS
 
 final class Connection: LoopChannel {
     let session: ServerSession
+    /// Between session and socket; nil where the two talk plaintext.
+    private let tls: TLSStream?
     private let fd: Int32
     private let loop: EventLoop
     private let configuration: ServerTransportConfiguration
@@ -41,6 +44,7 @@ final class Connection: LoopChannel {
         self.dispatcher = dispatcher
         self.onClose = onClose
         session = ServerSession(configuration: configuration.http2)
+        tls = configuration.tls.map { TLSStream(serverOf: $0) }
         openedNanos = loop.nowNanos
         lastReceivedNanos = loop.nowNanos
         lastActiveNanos = loop.nowNanos
@@ -101,6 +105,7 @@ final class Connection: LoopChannel {
     private func linger() {
         guard !isLingering, let registration else { return }
         isLingering = true
+        if let tls { sayGoodbye(tls) }
         Socket.endOutput(fd)
         interest = (readable: true, writable: false)
         loop.update(registration, readable: true, writable: false)
@@ -110,12 +115,21 @@ final class Connection: LoopChannel {
 
     private func receive(_ count: Int) {
         do {
-            try session.receive(loop.scratch, count: count)
+            if let tls {
+                try tls.receive(loop.scratch, count: count)
+                if !tls.plaintext.isEmpty {
+                    try session.receive(tls.plaintext)
+                    tls.plaintextTaken()
+                }
+            } else {
+                try session.receive(loop.scratch, count: count)
+            }
         } catch {
             Log.debug("a client broke the protocol", ["error": error])
             return close()
         }
         processEvents()
+        if let tls, tls.isPeerClosed { close() }
     }
 
     /// Output is made at the end of the turn, unless this connection is being served right now.
@@ -130,7 +144,7 @@ final class Connection: LoopChannel {
 
     private func flush() {
         if isLingering { return }
-        repeat {
+        writing: repeat {
             processEvents()
             if isClosed { return }
             if isWriteBlocked { break }
@@ -139,22 +153,53 @@ final class Connection: LoopChannel {
             } catch {
                 return close()
             }
-            guard session.outputOffset < session.output.count else {
+            let transfer: SocketTransfer?
+            if let tls { transfer = writeEncrypted(tls) } else { transfer = writeOutput() }
+            switch transfer {
+            case nil:
                 if session.hasEvents { continue }
-                break
-            }
-            switch Socket.write(fd, session.output, from: session.outputOffset) {
-            case .bytes(let count):
-                session.outputWritten(count)
-                if session.outputOffset < session.output.count { isWriteBlocked = true }
+                break writing
+            case .bytes: break
             case .wouldBlock:
                 isWriteBlocked = true
             case .endOfStream, .failed:
                 return close()
             }
         } while true
-        if session.isFinished { return linger() }
+        if session.isFinished, !isWriteBlocked { return linger() }
         updateInterest()
+    }
+
+    /// Offers the session's output to the socket; nil when there is none.
+    private func writeOutput() -> SocketTransfer? {
+        guard session.outputOffset < session.output.count else { return nil }
+        let transfer = Socket.write(fd, session.output, from: session.outputOffset)
+        if case .bytes(let count) = transfer {
+            session.outputWritten(count)
+            if session.outputOffset < session.output.count { isWriteBlocked = true }
+        }
+        return transfer
+    }
+
+    /// The same through TLS. The session's output is encrypted when the socket has taken what was
+    /// encrypted before it, so that at most one piece of output waits twice.
+    private func writeEncrypted(_ tls: TLSStream) -> SocketTransfer? {
+        if tls.ciphertextWaiting == 0 {
+            guard tls.isEstablished, session.outputOffset < session.output.count else { return nil }
+            do {
+                try tls.write(session.output, from: session.outputOffset)
+            } catch {
+                Log.debug("an answer could not be encrypted", ["error": error])
+                return .endOfStream
+            }
+            session.outputWritten(session.output.count - session.outputOffset)
+        }
+        let transfer = Socket.write(fd, tls.ciphertext, from: tls.ciphertextOffset)
+        if case .bytes(let count) = transfer {
+            tls.ciphertextWritten(count)
+            if tls.ciphertextWaiting > 0 { isWriteBlocked = true }
+        }
+        return transfer
     }
 
     private var interest: (readable: Bool, writable: Bool) = (true, false)
@@ -174,12 +219,21 @@ final class Connection: LoopChannel {
         registration = nil
         if let watchdog { loop.cancel(watchdog) }
         watchdog = nil
+        if let tls, !isLingering { sayGoodbye(tls) }
         Socket.close(fd)
         session.connectionLost()
         while let event = session.nextEvent() {
             if case .closed(let stream) = event { endCall(of: stream) }
         }
         onClose(self)
+    }
+
+    /// A last alert, close_notify or why the handshake failed, if the socket takes it now.
+    private func sayGoodbye(_ tls: TLSStream) {
+        tls.finish()
+        if tls.ciphertextWaiting > 0 {
+            _ = Socket.write(fd, tls.ciphertext, from: tls.ciphertextOffset)
+        }
     }
 
     // MARK: calls

@@ -117,7 +117,9 @@ final class TestClient {
         while true {
             try session.produce()
             guard session.outputOffset < session.output.count else { return }
-            guard case .bytes(let count) = Socket.write(fd, session.output, from: session.outputOffset)
+            guard
+                case .bytes(let count) = Socket.write(
+                    fd, session.output, from: session.outputOffset)
             else { throw HTTP2Error.connection(code: -1, reason: "write failed") }
             session.outputWritten(count)
         }
@@ -209,7 +211,9 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
                 let seen = try client.finish(call)
                 #expect(seen.status == .success)
                 // The pool's two threads may end a call before they answer it.
-                if i % 2 == 0 { #expect(seen.messages == [[UInt8](repeating: UInt8(i & 255), count: i)]) }
+                if i % 2 == 0 {
+                    #expect(seen.messages == [[UInt8](repeating: UInt8(i & 255), count: i)])
+                }
             }
             #expect(try eventually { dispatcher.witness.now.closed == 500 })
             #expect(dispatcher.witness.now.cancelled == 0)

@@ -1,0 +1,92 @@
+// The benchmark's command line.
+import Glibc
+import KyroClient
+
+struct Options {
+    static let usage = """
+        Usage: kyrobench --data FOLDER [options]
+               kyrobench --accept --data FOLDER [options]
+
+        Loads a data set into a server over gRPC and measures what comes back: ingest, memory, recall,
+        relevance, latencies with and without writes meanwhile.
+
+          --data FOLDER        corpus.jsonl, corpus.npy, queries.jsonl, queries.npy and, where there
+                               are some, gt_queries_ids.npy, filtered_gt.jsonl, qrels.tsv; with
+                               --accept the folder of the data sets wordnet and scifact
+          --accept             measure the figures that the README claims, and hold them against
+                               their targets
+          --tiny               few requests, every code path: for tests
+          --joined             title and text as one text field
+          --quality            no latencies
+          --server HOST:PORT   a server that runs (default: one of its own, on an empty directory)
+          --binary FILE        that server's program (default: kyrodb beside this program)
+          --requests N         measured in each latency run (default 10000)
+          --seed N             of all requests (default 1)
+          --json FILE          write everything measured there
+
+        Exit status: 0; 1 when a count (recall, rows scored, nDCG, hits) misses its target, never for
+        a time; 2 for a wrong command line or a server that fails.
+        """
+
+    var folder = ""
+    var isAccept = false
+    var isTiny = false
+    var layout = TextLayout.separate
+    var measuresLatency = true
+    var endpoint: Endpoint?
+    var binary: String
+    var requestCount = 10_000
+    var seed: UInt64 = 1
+    var jsonPath: String?
+    var wantsHelp = false
+
+    init(_ arguments: [String]) throws {
+        binary = Self.ownFolder() + "/kyrodb"
+        var rest = arguments[...]
+        while let name = rest.popFirst() {
+            switch name {
+            case "--accept": isAccept = true
+            case "--tiny": isTiny = true
+            case "--joined": layout = .joined
+            case "--quality": measuresLatency = false
+            case "--help", "-h": wantsHelp = true
+            default:
+                guard let value = rest.popFirst() else {
+                    throw BenchError("\(name) needs a value, or is unknown; see --help")
+                }
+                try set(name, value)
+            }
+        }
+        guard wantsHelp || !folder.isEmpty else { throw BenchError("--data FOLDER is missing") }
+        while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
+        if isTiny { requestCount = min(requestCount, 200) }
+    }
+
+    private mutating func set(_ name: String, _ value: String) throws {
+        switch name {
+        case "--data": folder = value
+        case "--binary": binary = value
+        case "--json": jsonPath = value
+        case "--server": endpoint = try Endpoint(parsing: value)
+        case "--requests":
+            guard let count = Int(value), count > 0 else {
+                throw BenchError("--requests is \"\(value)\"; it must be a number above zero")
+            }
+            requestCount = count
+        case "--seed":
+            guard let number = UInt64(value) else {
+                throw BenchError("--seed is \"\(value)\"; it must be a number")
+            }
+            seed = number
+        default: throw BenchError("unknown option \"\(name)\"; see --help")
+        }
+    }
+
+    /// Where this program lies.
+    private static func ownFolder() -> String {
+        var bytes = [CChar](repeating: 0, count: 4_096)
+        let count = max(0, readlink("/proc/self/exe", &bytes, bytes.count))
+        let path = String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    }
+}
