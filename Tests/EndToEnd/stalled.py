@@ -149,23 +149,12 @@ def check_search_many(server, limit, projection, count):
     reader = Reader(server, "/kyrodb.v2.Search/SearchMany")
     before = server.resident_bytes()
     rest = memoryview(body)
-    reader.link.settimeout(0.5)
-    highest = before
-    while rest:
-        rest = reader.send(rest, end=True)
-        highest = max(highest, server.resident_bytes())
-        try:
-            # Window updates arrive among the answers: none of these is taken while stalled.
-            if rest:
-                break
-        except TimeoutError:
-            break
-    highest = max(highest, highest_while_stalled(server))
-    grown = (highest - before) / MIB
+    # As much as the first window takes: those that open it again come among the answers.
+    rest = reader.send(memoryview(body), end=True)
+    grown = (highest_while_stalled(server) - before) / MIB
     print(f"RESULT stalled SearchMany, {limit} hits: the server grew by {grown:.1f} MiB")
     check(grown * MIB < GROWTH_MAX,
           f"a stalled SearchMany of {limit} hits: the server grew by {grown:.1f} MiB")
-    reader.link.settimeout(60)
     tags = []
 
     def take(message):
@@ -209,8 +198,8 @@ def main():
         for _ in stubs.search.Scan(search.ScanRequest(scope=SCOPE)):
             pass
         check_scan(server)
-        check_search_many(server, 10_000, everything(), 300)
-        check_search_many(server, 100, None, 5_000)
+        check_search_many(server, 1_000, everything(), 70)
+        check_search_many(server, 100, None, 3_000)
         check_large(stubs)
         check.equal(server.stop(), 0, "exit status")
     check.finish()
