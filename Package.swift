@@ -102,3 +102,19 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+/// A sanitizer compiles every target once more: with `KYRODB_SANITIZE` set there are only those
+/// that it is to look at, and what they need.
+if Context.environment["KYRODB_SANITIZE"] != nil {
+    var names: Set<String> = []
+    var open = ["KyroEngineTests", "KyroStoreTests", "KyroHTTP2Tests"]
+    while let name = open.popLast() {
+        guard names.insert(name).inserted else { continue }
+        for target in package.targets where target.name == name {
+            for case .byNameItem(let dependency, _) in target.dependencies {
+                open.append(dependency)
+            }
+        }
+    }
+    package.targets.removeAll { !names.contains($0.name) }
+}

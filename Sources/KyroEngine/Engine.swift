@@ -131,6 +131,7 @@ public final class Engine: Sendable {
             shard.foldGate.open()
         }
         for thread in threads.withLock({ $0 }) { thread.join() }
+        directory.unlock()
     }
 
     // MARK: Shared by reads and writes

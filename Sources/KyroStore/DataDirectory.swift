@@ -12,8 +12,8 @@ public final class DataDirectory: Sendable {
     public let fileSystem: any FileSystem
     /// Whether this start has made it.
     public let isNew: Bool
-    /// Held for as long as this object lives.
-    private let lock: any File
+    /// Held until `unlock`, or for as long as this object lives.
+    private let lock: Locked<(any File)?>
     private let state: Locked<Manifest>
 
     /// A bound on what a mistyped number can do; far above any number of cores.
@@ -25,7 +25,7 @@ public final class DataDirectory: Sendable {
         self.path = path
         self.fileSystem = fileSystem
         self.isNew = isNew
-        self.lock = lock
+        self.lock = Locked(lock)
         state = Locked(manifest)
     }
 
@@ -65,6 +65,9 @@ public final class DataDirectory: Sendable {
         return DataDirectory(
             path: path, fileSystem: fileSystem, isNew: false, lock: lock, manifest: manifest)
     }
+
+    /// Lets another server have the directory. Nothing may be written to it afterwards.
+    public func unlock() { lock.withLock { $0 = nil } }
 
     public var manifest: Manifest { state.withLock { $0 } }
     public var shardCount: Int { manifest.shards.count }

@@ -187,8 +187,12 @@ struct SearchExecution {
         nanos[shard] += time.monotonicNanos() - startedNanos
     }
 
+    /// A product of huge vectors may lie beyond Float; normalising an infinity would give NaN.
     private static func candidates(_ found: [ScoredSlot], shard: Int) -> [Candidate] {
-        found.map { Candidate(shard: shard, slot: $0.slot, score: $0.score) }
+        let bound = Float.greatestFiniteMagnitude
+        return found.map {
+            Candidate(shard: shard, slot: $0.slot, score: max(-bound, min(bound, $0.score)))
+        }
     }
 
     /// By document id, whichever shards the rows are in.

@@ -64,10 +64,16 @@ final class IngestStreamHandler: CallHandler {
                 handler.value.finishIfDone(call)
             }
         }
+        // The drain may have begun before there was a watcher.
+        isDraining = context.health.isDraining
+        finishIfDone(call)
     }
 
     func receive(_ message: [UInt8], call: ServerCall) {
         if case .ended = phase { return }
+        // What comes from here on is never acknowledged: the client sends it to the successor. A
+        // client that does not stop would hold up the server's end.
+        if isDraining { return }
         receivedBytes += message.count
         guard receivedBytes <= grantedBytes else {
             return end(

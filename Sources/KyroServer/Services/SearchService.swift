@@ -74,9 +74,14 @@ final class SearchManyHandler: CallHandler {
                 handler.value.finishIfDone(call)
             }
         }
+        // The drain may have begun before there was a watcher.
+        isDraining = context.health.isDraining
+        finishIfDone(call)
     }
 
     func receive(_ message: [UInt8], call: ServerCall) {
+        // A client that does not stop asking would hold up the server's end.
+        if isDraining { return }
         let request: SearchManyRequest
         do throws(KyroError) {
             request = try SearchManyRequest.decode(wire: message)
@@ -162,6 +167,8 @@ final class ScanHandler: CallHandler {
     private var message: [UInt8]?
     private var cursor: CursorBox?
     private var isProducing = false
+    private var isDraining = false
+    private var watcher: Int?
 
     /// `@unchecked Sendable`: one piece is made at a time, `isProducing` sees to it.
     private final class CursorBox: @unchecked Sendable {
@@ -172,6 +179,15 @@ final class ScanHandler: CallHandler {
     init(_ context: ServiceContext, call: ServerCall) {
         self.context = context
         reply = Reply(call)
+        let handler = LoopBound(self)
+        watcher = context.health.watch { [reply, health = context.health] _ in
+            guard health.isDraining else { return }
+            reply.onLoop { call in
+                handler.value.isDraining = true
+                handler.value.produce(call)
+            }
+        }
+        isDraining = context.health.isDraining
     }
 
     func receive(_ message: [UInt8], call: ServerCall) {
@@ -208,11 +224,17 @@ final class ScanHandler: CallHandler {
 
     func writable(call: ServerCall) { produce(call) }
 
-    func closed(call: ServerCall) { cursor = nil }
+    func closed(call: ServerCall) {
+        if let watcher { context.health.unwatch(watcher) }
+        watcher = nil
+        cursor = nil
+    }
 
     private func produce(_ call: ServerCall) {
-        guard let cursor, !isProducing, !call.isFinished, call.queuedBytes < Self.queuedBytesMax
-        else { return }
+        guard let cursor, !isProducing, !call.isFinished else { return }
+        // A scan can take longer than a server has to stop; its token resumes it elsewhere.
+        if isDraining { return call.finish(GRPCStatus(HealthBoard.draining)) }
+        guard call.queuedBytes < Self.queuedBytesMax else { return }
         isProducing = true
         let handler = LoopBound(self)
         submit(call) { [reply] in

@@ -1,0 +1,26 @@
+// Seeded chance for the engine's tests.
+import KyroPlatform
+
+struct Dice: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    /// SplitMix64 (Steele, Lea & Flood 2014, figure 17).
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var word = state
+        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
+        return word ^ (word >> 31)
+    }
+
+    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+
+    mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
+
+    mutating func pick<T>(_ values: [T]) -> T { values[below(values.count)] }
+
+    /// Uniform in [0, 1).
+    mutating func fraction() -> Double { Double(next() >> 11) / Double(1 << 53) }
+}

@@ -1,0 +1,211 @@
+// Hybrid search by brute force over a map of documents.
+import Foundation
+import KyroIndex
+import KyroModel
+
+/// Scores every document against every question, from the formulas alone.
+struct SearchOracle {
+    struct Row {
+        var id: DocumentID
+        var score: Double
+        var vector: LegScore?
+        var sparse: LegScore?
+        var text: LegScore?
+    }
+
+    struct Answer {
+        /// All that some leg has among its candidates, best first.
+        var rows: [Row]
+        /// Two different scores lie so close together that rounding may swap them.
+        var isDelicate = false
+    }
+
+    private struct Entry {
+        var document: Document
+        /// By text field: frequency of each term, and all tokens.
+        var terms: [String: [Int: Int]]
+        var lengths: [String: Int]
+    }
+
+    private let entries: [Entry]
+    private let nowMillis: Int64
+    private var numbers: [String: Int]
+    private let analyzers: [String: TextIndex]
+
+    init(_ documents: [DocumentID: Document], schema: Schema, nowMillis: Int64) {
+        var analyzers: [String: TextIndex] = [:]
+        for entry in schema.texts { analyzers[entry.name] = TextIndex(field: entry.value) }
+        var cache: [String: [Int]] = [:]
+        var numbers: [String: Int] = [:]
+        entries = documents.values.sorted { $0.id < $1.id }.map { document in
+            var entry = Entry(document: document, terms: [:], lengths: [:])
+            for text in document.texts {
+                var counts: [Int: Int] = [:]
+                var length = 0
+                // Word by word, since the analyser tells distinct terms only.
+                for word in text.value.split(separator: " ") {
+                    let key = text.name + " " + word
+                    let terms =
+                        cache[key]
+                        ?? (analyzers[text.name]?.analyze(String(word)) ?? []).map { term in
+                            if let number = numbers[term] { return number }
+                            numbers[term] = numbers.count
+                            return numbers.count - 1
+                        }
+                    cache[key] = terms
+                    for term in terms { counts[term, default: 0] += 1 }
+                    length += terms.count
+                }
+                entry.terms[text.name] = counts
+                entry.lengths[text.name] = length
+            }
+            return entry
+        }
+        self.nowMillis = nowMillis
+        self.numbers = numbers
+        self.analyzers = analyzers
+    }
+
+    func answer(_ request: SearchRequest, schema: Schema) -> Answer {
+        let wanted = entries.indices.filter { matches(entries[$0].document, request) }
+        let count = max(
+            request.candidates == 0 ? 100 : Int(request.candidates),
+            Int(request.offset + request.limit))
+        var legs: [(WritableKeyPath<Row, LegScore?>, Double, [(Int, Float)])] = []
+        var isDelicate = false
+        let weights = request.fusion?.weights ?? LegWeights()
+        func addLeg(
+            _ path: WritableKeyPath<Row, LegScore?>, _ weight: Double, _ scores: [(Int, Double)]
+        ) {
+            let rounded = scores.map { ($0.0, Float($0.1)) }.sorted {
+                $0.1 != $1.1 ? $0.1 > $1.1 : $0.0 < $1.0
+            }
+            let seen = rounded.prefix(count + 1).map { Double($0.1) }
+            isDelicate = isDelicate || Self.hasNearTie(seen)
+            let candidates = Array(rounded.prefix(count))
+            if let top = candidates.first?.1, let bottom = candidates.last?.1, top > bottom {
+                isDelicate = isDelicate || top - bottom < 1e-4 * max(1, abs(top))
+            }
+            legs.append((path, weight, candidates))
+        }
+        if let query = request.vector {
+            addLeg(\.vector, weights.vector, vectorScores(query, wanted, schema))
+        }
+        if let query = request.sparse {
+            addLeg(\.sparse, weights.sparse, sparseScores(query, wanted))
+        }
+        if let query = request.text {
+            addLeg(\.text, weights.text, textScores(query, wanted, schema))
+        }
+        var rows: [Int: Row] = [:]
+        for (path, weight, candidates) in legs {
+            let top = Double(candidates.first?.1 ?? 0)
+            let bottom = Double(candidates.last?.1 ?? 0)
+            for (index, (entry, score)) in candidates.enumerated() {
+                var row = rows[entry] ?? Row(id: entries[entry].document.id, score: 0)
+                row[keyPath: path] = LegScore(score: score, rank: UInt32(index + 1))
+                if legs.count == 1, request.fusion == nil, request.timeDecay == nil {
+                    row.score = Double(score)
+                } else if request.fusion?.method == .rrf {
+                    let k = request.fusion?.rrfK ?? 0
+                    row.score += weight / (Double(k == 0 ? 60 : k) + Double(index + 1))
+                } else {
+                    row.score +=
+                        weight * (top > bottom ? (Double(score) - bottom) / (top - bottom) : 1)
+                }
+                rows[entry] = row
+            }
+        }
+        var ranked = rows.map { entry, row in
+            var row = row
+            if let decay = request.timeDecay, let time = entries[entry].document.eventTimeMillis {
+                let age = max(0, (decay.originMillis ?? nowMillis) - time)
+                row.score *= pow(2, -Double(age) / Double(decay.halfLifeMillis))
+            }
+            return row
+        }
+        ranked.sort { $0.score != $1.score ? $0.score > $1.score : $0.id < $1.id }
+        let page = ranked.prefix(Int(request.offset + request.limit) + 1).map(\.score)
+        return Answer(rows: ranked, isDelicate: isDelicate || Self.hasNearTie(page))
+    }
+
+    private static func hasNearTie(_ scores: [Double]) -> Bool {
+        zip(scores, scores.dropFirst()).contains { $0 != $1 && abs($0 - $1) < 1e-6 }
+    }
+
+    func matches(_ document: Document, _ request: SearchRequest) -> Bool {
+        if let expiry = document.expiresAtMillis, expiry <= nowMillis { return false }
+        if let filter = request.filter, !satisfies(document.metadata, filter) { return false }
+        guard let range = request.timeRange, range.fromMillis != nil || range.toMillis != nil
+        else { return true }
+        guard let time = document.eventTimeMillis else { return false }
+        return time >= range.fromMillis ?? .min && time < range.toMillis ?? .max
+    }
+
+    // MARK: Legs
+
+    private func vectorScores(
+        _ query: VectorQuery, _ wanted: [Int], _ schema: Schema
+    ) -> [(Int, Double)] {
+        let metric = schema.vectors[query.field]?.metric ?? .cosine
+        let q = query.vector.map(Double.init)
+        return wanted.compactMap { index in
+            guard let vector = entries[index].document.vectors[query.field] else { return nil }
+            let pairs = zip(q, vector.map(Double.init))
+            let dot = pairs.reduce(0) { $0 + $1.0 * $1.1 }
+            switch metric {
+            case .innerProduct: return (index, dot)
+            case .l2:
+                return (index, -pairs.reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) })
+            case .cosine:
+                let a = q.reduce(0) { $0 + $1 * $1 }
+                let b = vector.reduce(0.0) { $0 + Double($1) * Double($1) }
+                return (index, dot / (a.squareRoot() * b.squareRoot()))
+            }
+        }
+    }
+
+    private func sparseScores(_ query: SparseQuery, _ wanted: [Int]) -> [(Int, Double)] {
+        wanted.compactMap { index in
+            guard let vector = entries[index].document.sparseVectors[query.field] else {
+                return nil
+            }
+            var score: Double?
+            for (position, value) in zip(query.vector.indices, query.vector.values) {
+                guard let at = vector.indices.firstIndex(of: position) else { continue }
+                score = (score ?? 0) + Double(value) * Double(vector.values[at])
+            }
+            return score.map { (index, $0) }
+        }
+    }
+
+    /// BM25 over every document that lives, expired or not; the sum over the fields.
+    private func textScores(
+        _ query: TextQuery, _ wanted: [Int], _ schema: Schema
+    ) -> [(Int, Double)] {
+        var scores: [Int: Double] = [:]
+        let fields = query.fields.isEmpty ? schema.texts.names : Array(Set(query.fields)).sorted()
+        for field in fields {
+            guard let parameters = schema.texts[field]?.bm25 else { continue }
+            let terms = analyzers[field]?.analyze(query.query) ?? []
+            let withField = entries.filter { $0.lengths[field] != nil }
+            let n = Double(withField.count)
+            let tokens = withField.reduce(0) { $0 + ($1.lengths[field] ?? 0) }
+            let average = tokens > 0 ? Double(tokens) / n : 1
+            for term in terms {
+                guard let number = numbers[term] else { continue }
+                let df = Double(withField.count { $0.terms[field]?[number] != nil })
+                let idf = log(1 + (n - df + 0.5) / (df + 0.5))
+                for index in wanted {
+                    guard let frequency = entries[index].terms[field]?[number] else { continue }
+                    let tf = Double(frequency)
+                    let length = Double(entries[index].lengths[field] ?? 0)
+                    let b = parameters.b
+                    let norm = parameters.k1 * (1 - b + b * length / average)
+                    scores[index, default: 0] += idf * tf / (tf + norm)
+                }
+            }
+        }
+        return scores.map { ($0.key, $0.value) }
+    }
+}
