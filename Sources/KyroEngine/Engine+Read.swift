@@ -16,7 +16,8 @@ extension Engine {
             if request.filter != nil || request.timeRange != nil { cost += rows / 32 }
             if let query = request.vector {
                 let index =
-                    query.field.isEmpty ? root.vectors.values.first : root.vectors[query.field]
+                    query.field.isEmpty
+                    ? root.vectors.entries.first?.value : root.vectors[query.field]
                 if let index {
                     let indexRows = index.rowCount
                     let walked = 1_500 + 10 * Int(min(query.efSearch, 10_000)) + index.tailCount
@@ -25,14 +26,16 @@ extension Engine {
                 }
             }
             if let query = request.text {
-                for (name, index) in root.texts
-                where query.fields.isEmpty || query.fields.contains(name) {
+                for entry in root.texts
+                where query.fields.isEmpty || query.fields.contains(entry.name) {
+                    let index = entry.value
                     cost += index.estimatedPostings(terms: index.analyze(query.query)) / 16
                 }
             }
             if let query = request.sparse {
                 let index =
-                    query.field.isEmpty ? root.sparse.values.first : root.sparse[query.field]
+                    query.field.isEmpty
+                    ? root.sparse.entries.first?.value : root.sparse[query.field]
                 cost += (index?.estimatedPostings(query: query.vector) ?? 0) / 16
             }
         }

@@ -33,7 +33,7 @@ extension Engine {
             status.documents += UInt64(rows.liveCount)
             status.deadRows += UInt64(max(0, rows.slotCount - rows.liveCount))
             status.residentBytes += UInt64(rows.residentBytes)
-            for index in rows.currentRoot.vectors.values {
+            for index in rows.currentRoot.vectors.entries.map(\.value) {
                 status.graphRows += UInt64(index.graphCount)
                 status.tailRows += UInt64(index.tailCount)
             }

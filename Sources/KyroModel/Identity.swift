@@ -11,6 +11,13 @@ public struct Scope: Hashable, Sendable {
     }
 
     public static let defaultTenant = "default"
+
+    /// By bytes, as the catalog and the wire see names: two spellings of one Unicode character are
+    /// two tenants. Equal bytes hash alike.
+    public static func == (a: Scope, b: Scope) -> Bool {
+        a.tenant.utf8.elementsEqual(b.tenant.utf8)
+            && a.namespace.utf8.elementsEqual(b.namespace.utf8)
+    }
 }
 
 /// Identifies a collection for as long as the data directory lives; never given out twice.

@@ -92,19 +92,19 @@ struct ShardRecovery {
         let visibility = Visibility(
             born: rows.rows.born, died: rows.rows.died, expiresAt: rows.rows.expiresAt,
             seq: reader.seq.raw, slotCount: part.slotCount, nowMillis: .min)
-        var vectors: [String: VectorIndex] = [:]
+        var vectors: FieldMap<VectorIndex> = [:]
         for name in part.vectors {
             guard let field = schema.vectors[name] else { continue }
             vectors[name] = try VectorIndex(
                 from: try open(reader, SnapshotContents.vector(id, name)), field: field)
         }
-        var sparse: [String: SparseIndex] = [:]
+        var sparse: FieldMap<SparseIndex> = [:]
         for name in part.sparse {
             sparse[name] = try SparseIndex(
                 from: try open(reader, SnapshotContents.sparse(id, name)),
                 slotCount: part.slotCount)
         }
-        var texts: [String: TextIndex] = [:]
+        var texts: FieldMap<TextIndex> = [:]
         for name in part.texts {
             texts[name] = try TextIndex(
                 from: try open(reader, SnapshotContents.text(id, name)),

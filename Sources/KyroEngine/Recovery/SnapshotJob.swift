@@ -67,9 +67,9 @@ struct SnapshotJob {
                 collections: mark.collections.map { part in
                     SnapshotContents.CollectionPart(
                         id: part.rows.fields.id, slotCount: part.slotCount,
-                        vectors: part.root.vectors.keys.sorted(),
-                        sparse: part.root.sparse.keys.sorted(),
-                        texts: part.root.texts.keys.sorted())
+                        vectors: part.root.vectors.names,
+                        sparse: part.root.sparse.names,
+                        texts: part.root.texts.names)
                 }, producers: mark.producers)
             try section(SnapshotContents.section, writer) { sink throws(KyroError) in
                 try sink.write(contents.encoded())
@@ -91,19 +91,19 @@ struct SnapshotJob {
         try section(SnapshotContents.metadata(id), writer) { sink throws(KyroError) in
             try part.rows.metadata.write(to: sink, slotCount: slotCount)
         }
-        for (name, index) in part.root.vectors {
-            try section(SnapshotContents.vector(id, name), writer) { sink throws(KyroError) in
-                try index.write(to: sink, slotCount: slotCount)
+        for entry in part.root.vectors {
+            try section(SnapshotContents.vector(id, entry.name), writer) { sink throws(KyroError) in
+                try entry.value.write(to: sink, slotCount: slotCount)
             }
         }
-        for (name, index) in part.root.sparse {
-            try section(SnapshotContents.sparse(id, name), writer) { sink throws(KyroError) in
-                try index.write(to: sink, slotCount: slotCount)
+        for entry in part.root.sparse {
+            try section(SnapshotContents.sparse(id, entry.name), writer) { sink throws(KyroError) in
+                try entry.value.write(to: sink, slotCount: slotCount)
             }
         }
-        for (name, index) in part.root.texts {
-            try section(SnapshotContents.text(id, name), writer) { sink throws(KyroError) in
-                try index.write(to: sink, slotCount: slotCount)
+        for entry in part.root.texts {
+            try section(SnapshotContents.text(id, entry.name), writer) { sink throws(KyroError) in
+                try entry.value.write(to: sink, slotCount: slotCount)
             }
         }
     }

@@ -25,7 +25,7 @@ extension Engine {
         for collection in catalog.all {
             let rows = collection.shard(shard.index)
             let view = rows.view(seq: shard.published, nowMillis: .min)
-            for index in view.root.vectors.values {
+            for index in view.root.vectors.entries.map(\.value) {
                 inserted += index.foldStep(
                     rowsMax: Self.foldStepRows, visibility: view.visibility,
                     cancellation: maintenance)

@@ -36,6 +36,11 @@ struct SnapshotMark: Sendable {
 struct ProducerKey: Hashable, Sendable {
     var collection: CollectionID
     var producer: String
+
+    /// By bytes, as the log has it.
+    static func == (a: ProducerKey, b: ProducerKey) -> Bool {
+        a.collection == b.collection && a.producer.utf8.elementsEqual(b.producer.utf8)
+    }
 }
 
 enum ShardCommand: Sendable {

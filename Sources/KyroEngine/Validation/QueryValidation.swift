@@ -137,10 +137,10 @@ struct CheckedQuery {
         for name in query.fields where schema.texts[name] == nil {
             throw missing(name, path: "text.fields", kind: "text", names: schema.texts.names)
         }
-        var fields = query.fields.isEmpty ? schema.texts.names : query.fields.sorted()
-        fields = fields.reduce(into: []) { unique, name in
-            if unique.last != name { unique.append(name) }
-        }
+        // The schema's order is that of the names' bytes, and each name is there once.
+        var asked: FieldMap<Bool> = [:]
+        for name in query.fields { asked[name] = true }
+        let fields = query.fields.isEmpty ? schema.texts.names : asked.names
         return TextLeg(query: query.query, fields: fields)
     }
 
