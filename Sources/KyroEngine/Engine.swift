@@ -25,7 +25,8 @@ public final class Engine: Sendable {
 
     /// Told what an operator should know and nobody asked for.
     let notice: @Sendable (String) -> Void
-    private let whenServing: @Sendable () -> Void
+    /// Told once when recovery is over, and whether every shard came through it.
+    private let onRecovered: @Sendable (_ isWhole: Bool) -> Void
     private let startedNanos: UInt64
     private let threads: Locked<[KyroThread]>
     private let recovering: Atomic<Int>
@@ -39,14 +40,14 @@ public final class Engine: Sendable {
         _ configuration: EngineConfiguration, files: any FileSystem = PosixFileSystem(),
         time: any Clock = SystemClock(), hashSeed: UInt64,
         notice: @escaping @Sendable (String) -> Void = { _ in },
-        whenServing: @escaping @Sendable () -> Void = {}
+        onRecovered: @escaping @Sendable (_ isWhole: Bool) -> Void = { _ in }
     ) throws(KyroError) {
         self.configuration = configuration
         self.files = files
         self.time = time
         self.hashSeed = hashSeed
         self.notice = notice
-        self.whenServing = whenServing
+        self.onRecovered = onRecovered
         startedNanos = time.monotonicNanos()
         do throws(StoreError) {
             directory = try DataDirectory.open(
@@ -100,7 +101,7 @@ public final class Engine: Sendable {
 
     private func recoveryEnded() {
         let open = recovering.subtract(1, ordering: .sequentiallyConsistent).newValue
-        if open == 0, shards.allSatisfy({ $0.state != .stopped }) { whenServing() }
+        if open == 0 { onRecovered(shards.allSatisfy { $0.state != .stopped }) }
     }
 
     /// A shard that did not recover answers every write with the reason, so that nobody waits.

@@ -82,7 +82,7 @@ private final class Stress: Sendable {
     static func open(_ configuration: EngineConfiguration) throws -> Engine {
         let gate = Gate()
         let engine = try Engine(
-            configuration, files: PosixFileSystem(), hashSeed: 7, whenServing: { gate.open() })
+            configuration, files: PosixFileSystem(), hashSeed: 7, onRecovered: { _ in gate.open() })
         gate.wait()
         return engine
     }

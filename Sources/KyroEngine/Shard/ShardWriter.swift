@@ -264,12 +264,15 @@ final class ShardWriter {
             return record(.remove(id), command, &group)
         case .update(let update):
             do throws(KyroError) {
+                let nowMillis = time.wallMillis()
                 let current: Document?
                 if let pending = group.documents[key] {
-                    current = pending
+                    // As `newestDocument`: the outcome must not depend on who shares a group.
+                    current = pending.flatMap {
+                        ($0.expiresAtMillis ?? .max) > nowMillis ? $0 : nil
+                    }
                 } else {
-                    current = try rows.newestDocument(
-                        update.set.id, nowMillis: time.wallMillis())
+                    current = try rows.newestDocument(update.set.id, nowMillis: nowMillis)
                 }
                 guard let current else { return .notFound }
                 var merged = current.applying(update)

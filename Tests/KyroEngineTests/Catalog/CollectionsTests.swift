@@ -133,4 +133,49 @@ import Testing
         // Other tests have engines of their own, a few dozen threads at most.
         #expect(try threads() < before + 100)
     }
+
+    /// Swift's own equality calls these names the same; the schema, the log and the wire do not.
+    @Test func namesThatOnlyLookAlikeAreDifferent() throws {
+        let disk = MemoryFileSystem()
+        let names = ["\u{E9}", "e\u{301}"]
+        var test = try TestEngine(disk)
+        for tenant in names {
+            let scope = Scope(tenant: tenant, namespace: "n")
+            var document = Document(id: .text(tenant))
+            for (index, name) in names.enumerated() {
+                document.vectors[name] = Array(repeating: 1, count: 3 + index)
+                document.sparseVectors[name] = SparseVector(indices: [UInt32(index)], values: [1])
+                document.texts[name] = "word\(index)"
+                document.metadata[name] = index == 0 ? .int64(1) : .string("x")
+            }
+            let response = try test.write([.upsert(document)], to: scope, creating: Schema())
+            try #require(response.outcomes[0].isApplied)
+            #expect(try test.scan(scope) == [document])
+        }
+        for round in 0..<3 {
+            for tenant in names {
+                let scope = Scope(tenant: tenant, namespace: "n")
+                let documents = try test.scan(scope)
+                #expect(documents.map(\.id) == [.text(tenant)], "round \(round)")
+                #expect(documents.first?.vectors.count == 2)
+                for (index, name) in names.enumerated() {
+                    var request = SearchRequest(scope: scope)
+                    request.vector = VectorQuery(
+                        field: name, vector: Array(repeating: 1, count: 3 + index))
+                    request.text = TextQuery(query: "word\(index)", fields: [name])
+                    request.sparse = SparseQuery(
+                        field: name, vector: SparseVector(indices: [UInt32(index)], values: [1]))
+                    request.filter = .exists(field: name)
+                    let hit = try #require(try test.search(request).hits.first)
+                    #expect(hit.vector != nil && hit.sparse != nil && hit.text != nil)
+                    request.text?.fields = names
+                    #expect(try test.search(request).hits.count == 1)
+                }
+            }
+            if round == 1 { try test.snapshot() }
+            test.close()
+            test = try TestEngine(disk)
+        }
+        test.close()
+    }
 }

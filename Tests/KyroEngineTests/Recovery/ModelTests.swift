@@ -145,7 +145,10 @@ private struct Life {
     private mutating func apply(
         _ batch: [(Mutation, isValid: Bool)], to scope: Scope
     ) -> [Model.Outcome] {
-        batch.map { models[scope, default: Model()].apply($0.0, isValid: $0.isValid) }
+        let now = clock.wallMillis()
+        return batch.map {
+            models[scope, default: Model()].apply($0.0, isValid: $0.isValid, nowMillis: now)
+        }
     }
 
     private mutating func compare(

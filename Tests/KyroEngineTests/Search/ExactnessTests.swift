@@ -26,7 +26,9 @@ import Testing
         for round in 0..<Self.rounds {
             if round % 4 == 3 { world.learnField() }
             if round % 5 == 4 { clock.advance(millis: 2_000) }
-            try write(&world, &model, to: engines, count: round < 5 ? 80 : 30, seed: seed)
+            try write(
+                &world, &model, to: engines, count: round < 5 ? 80 : 30,
+                nowMillis: clock.wallMillis(), seed: seed)
             let oracle = SearchOracle(
                 model.documents, schema: World.schema, nowMillis: clock.wallMillis())
             for number in 0..<(Self.questions / Self.rounds) {
@@ -73,10 +75,10 @@ import Testing
     /// The same batch to every engine and to the model; all outcomes agree.
     private func write(
         _ world: inout World, _ model: inout Model, to engines: [TestEngine], count: Int,
-        seed: UInt64
+        nowMillis: Int64, seed: UInt64
     ) throws {
         let batch = (0..<count).map { _ in world.mutation() }
-        let expected = batch.map { model.apply($0.0, isValid: $0.isValid) }
+        let expected = batch.map { model.apply($0.0, isValid: $0.isValid, nowMillis: nowMillis) }
         for engine in engines {
             let response = try engine.write(batch.map(\.0), to: Self.scope)
             for (index, outcome) in response.outcomes.enumerated() {
