@@ -60,6 +60,7 @@ extension Engine {
 
         var response = SearchResponse(hits: [], seq: seen)
         response.hits.reserveCapacity(ranked.count)
+        var room = AnswerRoom(cancellation: cancellation)
         for hit in ranked {
             let view = execution.views[hit.shard]
             let rows = view.shard.rows
@@ -69,8 +70,10 @@ extension Engine {
             answer.sparse = hit.sparse
             answer.text = hit.text
             if let projection = request.projection {
-                answer.document = try view.shard.document(
+                let document = try view.shard.document(
                     at: hit.slot, root: view.root, projection: projection)
+                try room.take(document, field: "limit")
+                answer.document = document
             }
             response.hits.append(answer)
         }
@@ -105,19 +108,19 @@ extension Engine {
         let projection = request.projection ?? .everything
         var response = LookupResponse(results: [], seq: seen)
         response.results.reserveCapacity(request.ids.count)
-        for (index, id) in request.ids.enumerated() {
-            if index % 256 == 255 { try cancellation.check() }
+        var room = AnswerRoom(cancellation: cancellation)
+        for id in request.ids {
             let view = views[router.home(of: id)]
             guard let slot = view.slot(of: id) else {
                 response.results.append(LookupResult(id: id, document: nil, seq: .zero))
                 continue
             }
+            let document = try view.shard.document(
+                at: slot, root: view.root, projection: projection)
+            try room.take(document, field: "ids")
             response.results.append(
                 LookupResult(
-                    id: id,
-                    document: try view.shard.document(
-                        at: slot, root: view.root, projection: projection),
-                    seq: Sequence(view.shard.rows.born[slot])))
+                    id: id, document: document, seq: Sequence(view.shard.rows.born[slot])))
         }
         response.vectorEncoding = projection.vectorEncoding
         return response
@@ -216,4 +219,27 @@ extension Filter {
 extension Engine {
     /// Whether a read that demands `seq` has to wait for a commit, and so must not run on a loop.
     public func mustWait(for seq: Sequence) -> Bool { seq > clock.stable }
+}
+
+/// Keeps the documents of one answer within their limit, and looks now and then whether anybody
+/// still waits for them.
+private struct AnswerRoom {
+    let cancellation: Cancellation
+    private var byteCount = 0
+    private var documentCount = 0
+
+    init(cancellation: Cancellation) { self.cancellation = cancellation }
+
+    /// - Parameter field: of the request, where one asks for less.
+    mutating func take(_ document: Document, field: String) throws(KyroError) {
+        documentCount += 1
+        if documentCount % 256 == 0 { try cancellation.check() }
+        byteCount += document.approximateByteCount
+        guard byteCount <= Limits.answerBytesMax else {
+            throw .overLimit(
+                field,
+                "asks for more than \(Limits.answerBytesMax) bytes of documents in one answer; "
+                    + "ask for fewer, for fewer fields, or scan")
+        }
+    }
 }

@@ -29,6 +29,8 @@ public enum Limits {
     public static let filterNodesMax = 4_096
     /// Largest gRPC message taken: 10,000 vectors of 384 floats are 15 MiB.
     public static let messageBytesMax = 32 << 20
+    /// Documents in one answer: 10,000 with 3,072 floats each are 117 MiB.
+    public static let answerBytesMax = 128 << 20
     public static let pageSizeDefault = 100
     public static let pageSizeMax = 1_000
     /// Bytes an ingest stream may have unacknowledged: memory of a client that ignores its credits
