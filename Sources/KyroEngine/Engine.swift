@@ -18,8 +18,8 @@ public final class Engine: Sendable {
     let shards: [Shard]
     let hashSeed: UInt64
     /// Catalog changes; snapshots have a thread of their own, since they take long.
-    let control = ControlThread(name: "kyro-control")
-    let snapshots = ControlThread(name: "kyro-snapshot", priority: .background)
+    let control: ControlThread
+    let snapshots: ControlThread
     let snapshotInProgress = Atomic<Bool>(false)
     let maintenance = Cancellation()
 
@@ -64,6 +64,10 @@ public final class Engine: Sendable {
         catalog = try Catalog(directory: directory, hashSeed: hashSeed)
         recovering = Atomic(shardCount)
         threads = Locked([])
+        // Nothing fails from here on: an engine that does not open leaves no thread behind.
+        control = ControlThread(name: "kyro-control", weightMax: 64 << 20)
+        snapshots = ControlThread(
+            name: "kyro-snapshot", weightMax: 16, priority: .background)
         startThreads()
     }
 
@@ -96,7 +100,7 @@ public final class Engine: Sendable {
 
     private func recoveryEnded() {
         let open = recovering.subtract(1, ordering: .sequentiallyConsistent).newValue
-        if open == 0 { whenServing() }
+        if open == 0, shards.allSatisfy({ $0.state != .stopped }) { whenServing() }
     }
 
     /// A shard that did not recover answers every write with the reason, so that nobody waits.
@@ -148,10 +152,16 @@ public final class Engine: Sendable {
         try ensureServing()
         try NameValidation.check(scope)
         guard let collection = catalog.find(scope) else { throw Self.notFound(scope) }
+        try refuseIfStopped()
+        return collection
+    }
+
+    /// With a shard missing, answers would lack its documents, and sequences that its log holds
+    /// would be given out again.
+    func refuseIfStopped() throws(KyroError) {
         for shard in shards where shard.state == .stopped {
             throw shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped")
         }
-        return collection
     }
 
     static func notFound(_ scope: Scope) -> KyroError {
@@ -166,7 +176,9 @@ public final class Engine: Sendable {
         scratches.withLock { $0.popLast() } ?? SearchScratch()
     }
 
-    func giveBack(_ scratch: SearchScratch) {
+    /// Takes the scratch over: a copy still in use would be copied in full by its next user.
+    func giveBack(_ scratch: consuming SearchScratch) {
+        let scratch = scratch
         scratches.withLock { if $0.count < 32 { $0.append(scratch) } }
     }
 

@@ -1,5 +1,4 @@
 // Exact hybrid search against brute force, and against itself with other numbers of shards.
-import Foundation
 import KyroModel
 import KyroPlatform
 import Testing
@@ -7,9 +6,7 @@ import Testing
 @Suite struct ExactnessTests {
     static let scope = Scope(namespace: "mixed")
     static let rounds = 45
-    /// The sanitizers, which take their time, ask for fewer.
-    static let questions =
-        Int(ProcessInfo.processInfo.environment["KYRODB_EXACT_QUESTIONS"] ?? "") ?? 10_800
+    static let questions = scaled(10_800)
 
     /// Over 10,000 questions; the page of each is compared id by id and score by score.
     @Test(arguments: [20_261_121 as UInt64])
@@ -64,7 +61,8 @@ import Testing
         var delicate = 0
         var differing = 0
 
-        mutating func add(_ expected: SearchOracle.Answer, _ hits: [Hit], _ request: SearchRequest) {
+        mutating func add(_ expected: SearchOracle.Answer, _ hits: [Hit], _ request: SearchRequest)
+        {
             questions += 1
             withHits += hits.isEmpty ? 0 : 1
             self.hits += hits.count
