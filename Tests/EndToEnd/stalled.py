@@ -197,8 +197,8 @@ def check_too_large(server, stubs):
     failure = failure_of(
         lambda: stubs.search.Lookup(search.LookupRequest(scope=LARGE, ids=ids)))
     grown = (server.resident_bytes() - before) / MIB
-    check(failure is not None and failure.code.name == "INVALID_ARGUMENT"
-          and failure.reason == "LIMIT_EXCEEDED"
+    check(failure is not None and failure.code.name == "RESOURCE_EXHAUSTED"
+          and failure.reason == "MESSAGE_TOO_LARGE"
           and str(64 * MIB) in failure.message, f"10 GiB in one answer: {failure}")
     check(grown < 256, f"10 GiB in one answer: the server grew by {grown:.1f} MiB")
     bare = stubs.search.Lookup(search.LookupRequest(
