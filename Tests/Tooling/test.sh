@@ -14,7 +14,7 @@ failed_names=()
 started=$SECONDS
 mkdir -p "$logs"
 export SWIFT_BACKTRACE=enable=no
-export KYRODB_BINARY=$PWD/$bin/kyrodb KYROCTL_BINARY=$PWD/$bin/kyroctl
+export KYRODB_BIN=$PWD/$bin KYRODB_BINARY=$PWD/$bin/kyrodb KYROCTL_BINARY=$PWD/$bin/kyroctl
 
 wanted() {
     ((${#only[@]} == 0)) && return 0
@@ -62,14 +62,17 @@ end_to_end() {
 }
 
 step lint Tests/Tooling/lint.sh
-step swift-tests swift_test
+# What drives the shipped binary waits until it is built.
+step swift-tests swift_test --skip EndToEndTests
 step thread-sanitizer sanitized thread 30
 step address-sanitizer sanitized address 2
 step build make --no-print-directory build
+step freshness swift_test --filter EndToEndTests
 step clients make --no-print-directory clients
 step server-binary "$python" Tests/Tooling/check_server.py "$bin/kyrodb"
 step protobuf-oracles Tests/Oracles/protobuf/run.sh
-for script in rpc_all tls bad_input python_client c_client kill_loop; do
+for script in rpc_all tls bad_input kyroctl abandon stalled drain fsync soak python_client c_client \
+    kill_loop; do
     step "$script" end_to_end "$script"
 done
 step demo Tests/Tooling/demo.sh "$bin"
