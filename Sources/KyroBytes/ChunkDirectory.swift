@@ -81,7 +81,7 @@
 
     /// The first byte of `row`.
     /// - Precondition: the writer has reserved `row`.
-    @inlinable func address(_ row: Int) -> UnsafeMutableRawPointer {
+    @inlinable @inline(__always) func address(_ row: Int) -> UnsafeMutableRawPointer {
         precondition(row >= 0)
         let biased = row + (1 << baseShift)
         let top = Int.bitWidth - 1 - biased.leadingZeroBitCount
