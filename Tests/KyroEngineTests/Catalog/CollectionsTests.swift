@@ -112,10 +112,11 @@ import Testing
         #expect(after.notices.withLock { $0.count } == 1)
         let read = #expect(throws: KyroError.self) { try after.scan(scope) }
         #expect(read?.reason == KyroError.Reason.shardStopped.rawValue)
-        let response = try after.write(
-            (0..<40).map { .upsert(Document(id: .number($0))) }, to: scope)
-        let reasons = Set(response.outcomes.compactMap { $0.error?.reason })
-        #expect(reasons == [KyroError.Reason.shardStopped.rawValue])
+        // The stopped shard's log may hold the sequences that a write would get.
+        let written = #expect(throws: KyroError.self) {
+            try after.write([.upsert(Document(id: .number(0)))], to: scope)
+        }
+        #expect(written?.reason == KyroError.Reason.shardStopped.rawValue)
         #expect(throws: KyroError.self) { try after.snapshot() }
         #expect(throws: KyroError.self) {
             try awaited { done in after.engine.flush(completion: done) }.get()
