@@ -90,6 +90,7 @@ TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx
     }
 }
 
+KYRO_LIST_FORM(TARGET, avx2)
 KYRO_BATCH_FORMS(TARGET, avx2)
 KYRO_KERNEL_TABLE(avx2);
 #endif

@@ -79,6 +79,64 @@ TARGET static int32_t dot_i8_avx512(const int8_t *a, const int8_t *b, size_t n) 
     return _mm512_reduce_add_epi32(_mm512_sub_epi32(shifted, excess));
 }
 
+// One step of four rows: 64 codes of each, shifted into unsigned, times those of the query.
+#define STEP_OF_FOUR(LOAD)                                                                        \
+    do {                                                                                          \
+        __m512i q = LOAD(query + i);                                                              \
+        s0 = _mm512_dpbusd_epi32(s0, _mm512_xor_si512(LOAD(r0 + i), offset), q);                  \
+        s1 = _mm512_dpbusd_epi32(s1, _mm512_xor_si512(LOAD(r1 + i), offset), q);                  \
+        s2 = _mm512_dpbusd_epi32(s2, _mm512_xor_si512(LOAD(r2 + i), offset), q);                  \
+        s3 = _mm512_dpbusd_epi32(s3, _mm512_xor_si512(LOAD(r3 + i), offset), q);                  \
+    } while (0)
+#define LOAD_TAIL(p) _mm512_maskz_loadu_epi8(tail, p)
+
+// Four rows at a time share the loads of the query and the sums across lanes; and it is the rows
+// that are shifted, so that the excess is the query's and needs to be known only once.
+TARGET static void dot_i8_list_avx512(
+    const int8_t *query, const int8_t *const *rows, size_t count, size_t n, int32_t *out) {
+    const __m512i offset = _mm512_set1_epi8((char)0x80);
+    const __mmask64 tail = ((__mmask64)1 << (n % 64)) - 1;
+    for (size_t row = 0; row < rows_ahead && row < count; row++) {
+        prefetch_row(rows[row], n);
+    }
+    __m512i excess = _mm512_setzero_si512();
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+        excess = _mm512_dpbusd_epi32(excess, offset, _mm512_loadu_si512(query + i));
+    }
+    excess = _mm512_dpbusd_epi32(excess, offset, LOAD_TAIL(query + i));
+    const __m128i excess_of_four = _mm_set1_epi32(_mm512_reduce_add_epi32(excess));
+    size_t row = 0;
+    for (; row + 4 <= count; row += 4) {
+        for (size_t next = row + rows_ahead; next < row + rows_ahead + 4 && next < count; next++) {
+            prefetch_row(rows[next], n);
+        }
+        const int8_t *r0 = rows[row], *r1 = rows[row + 1];
+        const int8_t *r2 = rows[row + 2], *r3 = rows[row + 3];
+        __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
+        for (i = 0; i + 64 <= n; i += 64) {
+            STEP_OF_FOUR(_mm512_loadu_si512);
+        }
+        if (tail != 0) {
+            STEP_OF_FOUR(LOAD_TAIL);
+        }
+        __m512i s01 =
+            _mm512_add_epi32(_mm512_unpacklo_epi32(s0, s1), _mm512_unpackhi_epi32(s0, s1));
+        __m512i s23 =
+            _mm512_add_epi32(_mm512_unpacklo_epi32(s2, s3), _mm512_unpackhi_epi32(s2, s3));
+        __m512i sums =
+            _mm512_add_epi32(_mm512_unpacklo_epi64(s01, s23), _mm512_unpackhi_epi64(s01, s23));
+        __m256i half =
+            _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1));
+        __m128i four =
+            _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+        _mm_storeu_si128((__m128i *)(out + row), _mm_sub_epi32(four, excess_of_four));
+    }
+    for (; row < count; row++) {
+        out[row] = dot_i8_avx512(query, rows[row], n);
+    }
+}
+
 TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx512(
     void *to, const void *from, size_t count) {
     char *target = to;

@@ -59,6 +59,14 @@ void kyro_dot_i8_rows(
     active->dot_i8_rows(query, rows, stride, count, n, out);
 }
 
+size_t kyro_scan_i8(
+    const int8_t *query, const int8_t *codes, size_t stride, const float *terms,
+    const uint64_t *words, size_t word_count, size_t n, float factor, float least, uint32_t *rows,
+    float *scores) {
+    return active->scan_i8(
+        query, codes, stride, terms, words, word_count, n, factor, least, rows, scores);
+}
+
 float kyro_encode_i8(const float *row, size_t n, int8_t *codes) {
     return active->encode_i8(row, n, codes);
 }

@@ -65,6 +65,7 @@ __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_neon(
     }
 }
 
+KYRO_LIST_FORM(, neon)
 KYRO_BATCH_FORMS(, neon)
 KYRO_KERNEL_TABLE(neon);
 #endif

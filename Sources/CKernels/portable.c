@@ -54,5 +54,6 @@ __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_portable(
     }
 }
 
+KYRO_LIST_FORM(, portable)
 KYRO_BATCH_FORMS(, portable)
 KYRO_KERNEL_TABLE(portable);

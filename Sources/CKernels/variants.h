@@ -45,7 +45,54 @@ KYRO_INLINE float encode_i8_body(const float *row, size_t n, int8_t *codes) {
     return inverse == 0.0f ? 0.0f : scale;
 }
 
-// The batch forms of one variant, around its single forms, under its target.
+// The rows that bits are set for: their numbers and where their codes lie.
+KYRO_INLINE size_t list_rows(
+    const int8_t *codes, size_t stride, const uint64_t *words, size_t word_count, uint32_t *rows,
+    const int8_t **list) {
+    size_t count = 0;
+    for (size_t word = 0; word < word_count; word++) {
+        for (uint64_t rest = words[word]; rest != 0; rest &= rest - 1) {
+            size_t row = 64 * word + (size_t)__builtin_ctzll(rest);
+            rows[count] = (uint32_t)row;
+            list[count] = codes + row * stride;
+            count++;
+        }
+    }
+    return count;
+}
+
+// Moves the rows whose score is not below `least` to the front; a score that is no number stays.
+KYRO_INLINE size_t keep_rows(
+    const int32_t *dots, size_t count, const float *terms, float factor, float least,
+    uint32_t *rows, float *scores) {
+#pragma STDC FP_CONTRACT OFF
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t row = rows[i];
+        float score = (float)dots[i] * (factor * terms[2 * row]) + terms[2 * row + 1];
+        rows[kept] = row;
+        scores[kept] = score;
+        kept += !(score < least);
+    }
+    return kept;
+}
+
+// The list form around a single form, for variants without one of their own.
+#define KYRO_LIST_FORM(TARGET, SUFFIX)                                                            \
+    TARGET static void dot_i8_list_##SUFFIX(                                                      \
+        const int8_t *query, const int8_t *const *rows, size_t count, size_t n, int32_t *out) {   \
+        for (size_t row = 0; row < rows_ahead && row < count; row++) {                            \
+            prefetch_row(rows[row], n);                                                           \
+        }                                                                                         \
+        for (size_t row = 0; row < count; row++) {                                                \
+            if (row + rows_ahead < count) {                                                       \
+                prefetch_row(rows[row + rows_ahead], n);                                          \
+            }                                                                                     \
+            out[row] = dot_i8_##SUFFIX(query, rows[row], n);                                      \
+        }                                                                                         \
+    }
+
+// The batch forms of one variant, around its single forms and its list form, under its target.
 #define KYRO_BATCH_FORMS(TARGET, SUFFIX)                                                          \
     TARGET static void dot_f32_rows_##SUFFIX(                                                     \
         const float *query, const float *rows, size_t stride, size_t count, size_t n,             \
@@ -63,24 +110,22 @@ KYRO_INLINE float encode_i8_body(const float *row, size_t n, int8_t *codes) {
             out[row] = l2sq_f32_##SUFFIX(query, next, n);                                         \
         }                                                                                         \
     }                                                                                             \
-    TARGET static void dot_i8_list_##SUFFIX(                                                      \
-        const int8_t *query, const int8_t *const *rows, size_t count, size_t n, int32_t *out) {   \
-        for (size_t row = 0; row < rows_ahead && row < count; row++) {                            \
-            prefetch_row(rows[row], n);                                                           \
-        }                                                                                         \
-        for (size_t row = 0; row < count; row++) {                                                \
-            if (row + rows_ahead < count) {                                                       \
-                prefetch_row(rows[row + rows_ahead], n);                                          \
-            }                                                                                     \
-            out[row] = dot_i8_##SUFFIX(query, rows[row], n);                                      \
-        }                                                                                         \
-    }                                                                                             \
     TARGET static void dot_i8_rows_##SUFFIX(                                                      \
         const int8_t *query, const int8_t *rows, size_t stride, size_t count, size_t n,           \
         int32_t *out) {                                                                           \
         for (size_t row = 0; row < count; row++) {                                                \
             out[row] = dot_i8_##SUFFIX(query, rows + row * stride, n);                            \
         }                                                                                         \
+    }                                                                                             \
+    TARGET static size_t scan_i8_##SUFFIX(                                                        \
+        const int8_t *query, const int8_t *codes, size_t stride, const float *terms,              \
+        const uint64_t *words, size_t word_count, size_t n, float factor, float least,            \
+        uint32_t *rows, float *scores) {                                                          \
+        const int8_t *list[kyro_scan_rows_max];                                                   \
+        int32_t dots[kyro_scan_rows_max];                                                         \
+        size_t count = list_rows(codes, stride, words, word_count, rows, list);                   \
+        dot_i8_list_##SUFFIX(query, list, count, n, dots);                                        \
+        return keep_rows(dots, count, terms, factor, least, rows, scores);                        \
     }                                                                                             \
     TARGET static float encode_i8_##SUFFIX(const float *row, size_t n, int8_t *codes) {           \
         return encode_i8_body(row, n, codes);                                                     \
@@ -96,6 +141,7 @@ KYRO_INLINE float encode_i8_body(const float *row, size_t n, int8_t *codes) {
         .dot_i8 = dot_i8_##SUFFIX,                                                                \
         .dot_i8_list = dot_i8_list_##SUFFIX,                                                      \
         .dot_i8_rows = dot_i8_rows_##SUFFIX,                                                      \
+        .scan_i8 = scan_i8_##SUFFIX,                                                              \
         .encode_i8 = encode_i8_##SUFFIX,                                                          \
         .copy_row = copy_row_##SUFFIX,                                                            \
     }

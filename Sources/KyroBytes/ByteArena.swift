@@ -1,32 +1,36 @@
 // Byte strings that are written once, found by their offset, and never moved.
+import Glibc
+import Synchronization
 
 /// Append-only bytes: one writer, many readers, under the rules of `Column`.
 ///
 /// `@unchecked Sendable`: strings are written before their offset is published.
 @safe public final class ByteArena: @unchecked Sendable {
     private let directory: ChunkDirectory
-    /// Bytes given out, gaps at the ends of chunks included. Writer only.
-    public private(set) var count = 0
+    private let end = Atomic<Int>(0)
 
     /// - Parameter baseShift: log2 of the first chunk's bytes.
     public init(baseShift: Int = 12) {
         directory = ChunkDirectory(rowBytes: 1, baseShift: baseShift)
     }
 
+    /// Bytes given out, gaps at the ends of chunks included. Any thread.
+    public var count: Int { end.load(ordering: .relaxed) }
+
     /// Copies `bytes` in and returns where they are. A string lies in one chunk; what does not fit
     /// into the rest of a chunk begins the next. Writer only.
     public func append(_ bytes: [UInt8]) -> Int {
-        while !bytes.isEmpty, directory.contiguousRows(from: count) < bytes.count {
-            count += directory.contiguousRows(from: count)
-        }
-        let offset = count
+        var offset = count
         guard !bytes.isEmpty else { return offset }
+        while directory.contiguousRows(from: offset) < bytes.count {
+            offset += directory.contiguousRows(from: offset)
+        }
         directory.reserve(row: offset)
         unsafe bytes.withUnsafeBytes { source in
             guard let base = source.baseAddress else { return }
             unsafe directory.address(offset).copyMemory(from: base, byteCount: bytes.count)
         }
-        count += bytes.count
+        end.store(offset + bytes.count, ordering: .relaxed)
         return offset
     }
 
@@ -44,6 +48,18 @@
         precondition(count <= directory.contiguousRows(from: offset))
         let start = unsafe UnsafeRawBufferPointer(start: directory.address(offset), count: count)
         return unsafe start.elementsEqual(bytes)
+    }
+
+    /// Whether the string at `a` comes before the one at `b`, byte by byte.
+    public func precedes(_ a: Int, count countA: Int, _ b: Int, count countB: Int) -> Bool {
+        let shared = min(countA, countB)
+        if shared > 0 {
+            precondition(shared <= directory.contiguousRows(from: a))
+            precondition(shared <= directory.contiguousRows(from: b))
+            let order = unsafe memcmp(directory.address(a), directory.address(b), shared)
+            if order != 0 { return order < 0 }
+        }
+        return countA < countB
     }
 
     public var residentBytes: Int { directory.reservedBytes(rowCount: count) }

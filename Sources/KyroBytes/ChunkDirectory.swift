@@ -81,7 +81,7 @@
 
     /// The first byte of `row`.
     /// - Precondition: the writer has reserved `row`.
-    @inlinable func address(_ row: Int) -> UnsafeMutableRawPointer {
+    @inlinable @inline(__always) func address(_ row: Int) -> UnsafeMutableRawPointer {
         precondition(row >= 0)
         let biased = row + (1 << baseShift)
         let top = Int.bitWidth - 1 - biased.leadingZeroBitCount
@@ -93,12 +93,19 @@
         return unsafe memory + (biased - (1 << top)) * rowBytes
     }
 
-    /// Bytes of the chunks that `rowCount` rows need.
+    /// Resident bytes of the chunks that `rowCount` rows need: mapped ones become resident as they
+    /// are written. Any thread, since it looks at no chunk.
     @usableFromInline func reservedBytes(rowCount: Int) -> Int {
         var total = 0
-        for chunk in 0..<Self.chunksMax where unsafe chunks[chunk] != nil {
-            total += min(byteCount(ofChunk: chunk), rowBytes * rowCount)
+        var first = 0
+        var chunk = 0
+        while first < rowCount {
+            let whole = byteCount(ofChunk: chunk)
+            let isMapped = whole >= Self.mappedBytesMin
+            total += isMapped ? min(whole, rowBytes * (rowCount - first)) : whole
+            first += 1 << (baseShift + chunk)
+            chunk += 1
         }
-        return min(total, rowBytes * rowCount + 4096)
+        return total
     }
 }

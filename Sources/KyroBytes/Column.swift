@@ -21,7 +21,8 @@
     @inlinable public func reserve(row: Int) { directory.reserve(row: row) }
 
     /// The first element of a row, `width` elements long. Padding behind them is zero.
-    @unsafe @inlinable public func pointer(_ row: Int) -> UnsafeMutablePointer<Element> {
+    @unsafe @inlinable @inline(__always)
+    public func pointer(_ row: Int) -> UnsafeMutablePointer<Element> {
         unsafe directory.address(row).assumingMemoryBound(to: Element.self)
     }
 

@@ -3,11 +3,13 @@ import KyroPlatform
 
 /// One thread with a queue of jobs. Nothing that a reader waits for runs here.
 final class ControlThread: Sendable {
-    private let queue = BlockingQueue<@Sendable () -> Void>(weightMax: 65_536)
+    private let queue: BlockingQueue<@Sendable () -> Void>
     private let thread: KyroThread
 
-    init(name: String, priority: ThreadPriority = .normal) {
-        let queue = queue
+    /// - Parameter weightMax: of the jobs waiting, in the unit of `run`'s weight.
+    init(name: String, weightMax: Int, priority: ThreadPriority = .normal) {
+        let queue = BlockingQueue<@Sendable () -> Void>(weightMax: weightMax)
+        self.queue = queue
         thread = KyroThread(name: name) {
             priority.apply()
             while !queue.isDrained {
@@ -17,8 +19,8 @@ final class ControlThread: Sendable {
     }
 
     /// False when there are too many jobs, or the thread is stopping.
-    func run(_ job: @escaping @Sendable () -> Void) -> Bool {
-        if case .accepted = queue.push(job) { return true }
+    func run(weight: Int = 1, _ job: @escaping @Sendable () -> Void) -> Bool {
+        if case .accepted = queue.push(job, weight: weight) { return true }
         return false
     }
 

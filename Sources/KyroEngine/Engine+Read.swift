@@ -4,41 +4,6 @@ import KyroModel
 import KyroPlatform
 
 extension Engine {
-    /// What a search will cost, in distance evaluations of about 0.1 µs; the caller decides by it
-    /// where the search runs. An error in the request is left for `search` to report.
-    public func estimatedCost(_ request: SearchRequest) -> Int {
-        guard let collection = catalog.find(request.scope) else { return 0 }
-        if request.minSeq > clock.stable { return .max }
-        var cost = 0
-        for shard in collection.shards {
-            let rows = shard.slotCount
-            let root = shard.currentRoot
-            if request.filter != nil || request.timeRange != nil { cost += rows / 32 }
-            if let query = request.vector {
-                let index =
-                    query.field.isEmpty ? root.vectors.values.first : root.vectors[query.field]
-                if let index {
-                    let indexRows = index.rowCount
-                    let walked = 1_500 + 10 * Int(min(query.efSearch, 10_000)) + index.tailCount
-                    cost += request.exact ? 8 * indexRows : min(indexRows, walked)
-                    if request.filter != nil { cost += min(indexRows, 4_000) }
-                }
-            }
-            if let query = request.text {
-                for (name, index) in root.texts
-                where query.fields.isEmpty || query.fields.contains(name) {
-                    cost += index.estimatedPostings(terms: index.analyze(query.query)) / 16
-                }
-            }
-            if let query = request.sparse {
-                let index =
-                    query.field.isEmpty ? root.sparse.values.first : root.sparse[query.field]
-                cost += (index?.estimatedPostings(query: query.vector) ?? 0) / 16
-            }
-        }
-        return cost
-    }
-
     public func search(
         _ request: SearchRequest, cancellation: Cancellation
     ) throws(KyroError) -> SearchResponse {
@@ -46,7 +11,7 @@ extension Engine {
         let collection = try collection(of: request.scope)
         let query = try CheckedQuery(request, schema: collection.schema)
         try waitForSequence(request.minSeq, cancellation: cancellation)
-        let seen = clock.stable
+        let seen = max(clock.stable, request.minSeq)
         let nowMillis = time.wallMillis()
         var execution = SearchExecution(
             query: query,
@@ -54,12 +19,13 @@ extension Engine {
             cancellation: cancellation, time: time, nowMillis: nowMillis)
         let planned = time.monotonicNanos()
         var scratch = takeScratch()
-        defer { giveBack(scratch) }
         let ranked = try execution.run(scratch: &scratch)
+        giveBack(scratch)
         let searched = time.monotonicNanos()
 
         var response = SearchResponse(hits: [], seq: seen)
         response.hits.reserveCapacity(ranked.count)
+        var size = AnswerSize()
         for hit in ranked {
             let view = execution.views[hit.shard]
             let rows = view.shard.rows
@@ -69,8 +35,11 @@ extension Engine {
             answer.sparse = hit.sparse
             answer.text = hit.text
             if let projection = request.projection {
-                answer.document = try view.shard.document(
+                try cancellation.check()
+                let document = try view.shard.document(
                     at: hit.slot, root: view.root, projection: projection)
+                try size.add(document, field: "limit")
+                answer.document = document
             }
             response.hits.append(answer)
         }
@@ -99,25 +68,26 @@ extension Engine {
             try NameValidation.check(id, field: "ids[\(index)]")
         }
         try waitForSequence(request.minSeq, cancellation: cancellation)
-        let seen = clock.stable
+        let seen = max(clock.stable, request.minSeq)
         let views = views(
             of: collection, shards: Array(0..<shards.count), nowMillis: time.wallMillis())
         let projection = request.projection ?? .everything
         var response = LookupResponse(results: [], seq: seen)
         response.results.reserveCapacity(request.ids.count)
+        var size = AnswerSize()
         for (index, id) in request.ids.enumerated() {
-            if index % 256 == 255 { try cancellation.check() }
+            if index % 16 == 15 { try cancellation.check() }
             let view = views[router.home(of: id)]
             guard let slot = view.slot(of: id) else {
                 response.results.append(LookupResult(id: id, document: nil, seq: .zero))
                 continue
             }
+            let document = try view.shard.document(
+                at: slot, root: view.root, projection: projection)
+            try size.add(document, field: "ids")
             response.results.append(
                 LookupResult(
-                    id: id,
-                    document: try view.shard.document(
-                        at: slot, root: view.root, projection: projection),
-                    seq: Sequence(view.shard.rows.born[slot])))
+                    id: id, document: document, seq: Sequence(view.shard.rows.born[slot])))
         }
         response.vectorEncoding = projection.vectorEncoding
         return response
@@ -135,7 +105,9 @@ extension Engine {
         // One sequence for all shards, and none that was acknowledged lies above it.
         let published = shards.reduce(request.minSeq) { max($0, $1.published) }
         try waitForSequence(published, cancellation: cancellation)
-        var seq = clock.stable
+        // What was stable once stays published, though a writer that is about to begin may make the
+        // clock's own answer fall back for a moment.
+        var seq = max(published, clock.stable)
         var after: DocumentID?
         if !request.resumeToken.isEmpty {
             let token = try ScanToken(decoding: request.resumeToken)
@@ -197,6 +169,22 @@ extension Engine {
                 "filter field \"\(field)\" is unknown to the collection: it matches nothing")
         }
         return notes
+    }
+}
+
+/// Bounds what one answer builds in memory.
+private struct AnswerSize {
+    private var byteCount = 0
+
+    /// - Parameter field: what the caller can lower.
+    mutating func add(_ document: Document, field: String) throws(KyroError) {
+        byteCount += document.approximateByteCount
+        guard byteCount <= Limits.answerBytesMax else {
+            throw KyroError(
+                .messageTooLarge,
+                "\(field): the answer takes more than \(Limits.answerBytesMax) bytes; ask for fewer "
+                    + "documents, or for fewer of their fields by projection", field: field)
+        }
     }
 }
 

@@ -16,6 +16,7 @@ extension Engine {
     ) {
         let isRunning = snapshots.run { [self] in
             do throws(KyroError) {
+                try maintenance.check()
                 try ensureServing()
                 let started = time.monotonicNanos()
                 var response = SnapshotResponse(seq: .never, bytes: 0, micros: 0)
@@ -37,8 +38,10 @@ extension Engine {
     /// beyond the last one, so that replay stays short.
     func groupDone(_ writer: ShardWriter) {
         let shard = writer.shard
-        let grown = writer.log.currentLSN.raw - shard.log.snapshotLSN
-        guard grown > UInt64(configuration.snapshotLogBytes),
+        let log = writer.log
+        let covered = max(shard.log.snapshotLSN, shard.snapshotPostponedLSN)
+        guard log.currentLSN.raw > covered,
+            log.currentLSN.raw - covered > UInt64(configuration.snapshotLogBytes),
             snapshotInProgress.compareExchange(
                 expected: false, desired: true, ordering: .sequentiallyConsistent
             ).exchanged
@@ -48,6 +51,8 @@ extension Engine {
             do throws(KyroError) {
                 _ = try SnapshotJob(engine: self, shard: shard).run()
             } catch {
+                // Not again at the next group: when the log has grown by as much once more.
+                shard.postponeSnapshot(until: log.currentLSN.raw)
                 notice("shard \(shard.index): the snapshot failed: \(error.message)")
             }
         }

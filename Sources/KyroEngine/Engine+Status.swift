@@ -33,9 +33,9 @@ extension Engine {
             status.documents += UInt64(rows.liveCount)
             status.deadRows += UInt64(max(0, rows.slotCount - rows.liveCount))
             status.residentBytes += UInt64(rows.residentBytes)
-            for index in rows.currentRoot.vectors.values {
-                status.graphRows += UInt64(index.graphCount)
-                status.tailRows += UInt64(index.tailCount)
+            for entry in rows.currentRoot.vectors {
+                status.graphRows += UInt64(entry.value.graphCount)
+                status.tailRows += UInt64(entry.value.tailCount)
             }
         }
         return status

@@ -26,11 +26,12 @@ extension Engine {
                 return onQueued()
             }
         } catch {
-            onQueued()
-            return completion(.failure(error))
+            // First the answer, so that a stream that ends by it sends nothing after.
+            completion(.failure(error))
+            return onQueued()
         }
         // The catalog has to change first, which waits for a disk.
-        let isRunning = control.run { [self] in
+        let isRunning = control.run(weight: byteCount) { [self] in
             defer { onQueued() }
             do throws(KyroError) {
                 _ = try admit(
@@ -41,8 +42,8 @@ extension Engine {
             }
         }
         if !isRunning {
-            onQueued()
             completion(.failure(Self.busy("the catalog's queue is full")))
+            onQueued()
         }
     }
 
@@ -52,6 +53,7 @@ extension Engine {
         completion: @escaping WriteCompletion
     ) throws(KyroError) -> Bool {
         try ensureServing()
+        try refuseIfStopped()
         try NameValidation.check(request.scope)
         guard request.mutations.count <= Limits.batchMutationsMax else {
             throw .overLimit(

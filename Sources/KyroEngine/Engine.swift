@@ -18,14 +18,15 @@ public final class Engine: Sendable {
     let shards: [Shard]
     let hashSeed: UInt64
     /// Catalog changes; snapshots have a thread of their own, since they take long.
-    let control = ControlThread(name: "kyro-control")
-    let snapshots = ControlThread(name: "kyro-snapshot", priority: .background)
+    let control: ControlThread
+    let snapshots: ControlThread
     let snapshotInProgress = Atomic<Bool>(false)
     let maintenance = Cancellation()
 
     /// Told what an operator should know and nobody asked for.
     let notice: @Sendable (String) -> Void
-    private let whenServing: @Sendable () -> Void
+    /// Told once when recovery is over, and whether every shard came through it.
+    private let onRecovered: @Sendable (_ isWhole: Bool) -> Void
     private let startedNanos: UInt64
     private let threads: Locked<[KyroThread]>
     private let recovering: Atomic<Int>
@@ -39,14 +40,14 @@ public final class Engine: Sendable {
         _ configuration: EngineConfiguration, files: any FileSystem = PosixFileSystem(),
         time: any Clock = SystemClock(), hashSeed: UInt64,
         notice: @escaping @Sendable (String) -> Void = { _ in },
-        whenServing: @escaping @Sendable () -> Void = {}
+        onRecovered: @escaping @Sendable (_ isWhole: Bool) -> Void = { _ in }
     ) throws(KyroError) {
         self.configuration = configuration
         self.files = files
         self.time = time
         self.hashSeed = hashSeed
         self.notice = notice
-        self.whenServing = whenServing
+        self.onRecovered = onRecovered
         startedNanos = time.monotonicNanos()
         do throws(StoreError) {
             directory = try DataDirectory.open(
@@ -64,6 +65,10 @@ public final class Engine: Sendable {
         catalog = try Catalog(directory: directory, hashSeed: hashSeed)
         recovering = Atomic(shardCount)
         threads = Locked([])
+        // Nothing fails from here on: an engine that does not open leaves no thread behind.
+        control = ControlThread(name: "kyro-control", weightMax: 64 << 20)
+        snapshots = ControlThread(
+            name: "kyro-snapshot", weightMax: 16, priority: .background)
         startThreads()
     }
 
@@ -96,7 +101,7 @@ public final class Engine: Sendable {
 
     private func recoveryEnded() {
         let open = recovering.subtract(1, ordering: .sequentiallyConsistent).newValue
-        if open == 0 { whenServing() }
+        if open == 0 { onRecovered(shards.allSatisfy { $0.state != .stopped }) }
     }
 
     /// A shard that did not recover answers every write with the reason, so that nobody waits.
@@ -148,10 +153,16 @@ public final class Engine: Sendable {
         try ensureServing()
         try NameValidation.check(scope)
         guard let collection = catalog.find(scope) else { throw Self.notFound(scope) }
+        try refuseIfStopped()
+        return collection
+    }
+
+    /// With a shard missing, answers would lack its documents, and sequences that its log holds
+    /// would be given out again.
+    func refuseIfStopped() throws(KyroError) {
         for shard in shards where shard.state == .stopped {
             throw shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped")
         }
-        return collection
     }
 
     static func notFound(_ scope: Scope) -> KyroError {
@@ -166,7 +177,9 @@ public final class Engine: Sendable {
         scratches.withLock { $0.popLast() } ?? SearchScratch()
     }
 
-    func giveBack(_ scratch: SearchScratch) {
+    /// Takes the scratch over: a copy still in use would be copied in full by its next user.
+    func giveBack(_ scratch: consuming SearchScratch) {
+        let scratch = scratch
         scratches.withLock { if $0.count < 32 { $0.append(scratch) } }
     }
 

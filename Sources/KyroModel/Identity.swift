@@ -11,6 +11,19 @@ public struct Scope: Hashable, Sendable {
     }
 
     public static let defaultTenant = "default"
+
+    /// By bytes, as the log and the wire see a name: Swift's own `==` would call two spellings of
+    /// one Unicode character the same collection.
+    public static func == (a: Scope, b: Scope) -> Bool {
+        a.tenant.utf8.elementsEqual(b.tenant.utf8)
+            && a.namespace.utf8.elementsEqual(b.namespace.utf8)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        for byte in tenant.utf8 { hasher.combine(byte) }
+        hasher.combine(0 as UInt8)
+        for byte in namespace.utf8 { hasher.combine(byte) }
+    }
 }
 
 /// Identifies a collection for as long as the data directory lives; never given out twice.

@@ -18,6 +18,11 @@ public enum Limits {
     public static let documentBytesMax = 4 << 20
 
     public static let batchMutationsMax = 10_000
+    /// Bytes of documents that the updates of one batch may rewrite in one shard: each logs its
+    /// document whole, so a small batch of updates could otherwise be a huge write.
+    public static let updatedBytesMax = 64 << 20
+    /// Ingest producers that a shard remembers: at 300 bytes each, 20 MiB of memory and snapshot.
+    public static let producersMax = 65_536
     public static let lookupIDsMax = 10_000
     /// offset + limit, and candidates of a leg.
     public static let hitsMax = 10_000
@@ -29,6 +34,8 @@ public enum Limits {
     public static let filterNodesMax = 4_096
     /// Largest gRPC message taken: 10,000 vectors of 384 floats are 15 MiB.
     public static let messageBytesMax = 32 << 20
+    /// Bytes of the documents in one answer; anything larger streams (`Scan`).
+    public static let answerBytesMax = 64 << 20
     public static let pageSizeDefault = 100
     public static let pageSizeMax = 1_000
     /// Bytes an ingest stream may have unacknowledged: memory of a client that ignores its credits

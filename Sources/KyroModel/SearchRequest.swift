@@ -14,7 +14,10 @@ public struct Selection: Equatable, Sendable {
     public static let none = Selection()
     public var isNone: Bool { !isAll && names.isEmpty }
 
-    public func contains(_ name: String) -> Bool { isAll || names.contains(name) }
+    /// By bytes, as fields are told apart everywhere.
+    public func contains(_ name: String) -> Bool {
+        isAll || names.contains { $0.utf8.elementsEqual(name.utf8) }
+    }
 }
 
 /// The raw values are those of `kyrodb.v2.VectorEncoding`.

@@ -41,12 +41,13 @@ public final class SnapshotReader: Sendable {
 
     /// Bytes of data in a section; nil when there is none of that name.
     public func byteCount(ofSection name: String) -> UInt64? {
-        sections.first { $0.name == name }?.byteCount
+        sections.first { $0.name.utf8.elementsEqual(name.utf8) }?.byteCount
     }
 
     /// Reads a section from its start.
     public func source(section name: String) throws(StoreError) -> SnapshotSection {
-        guard let number = sections.firstIndex(where: { $0.name == name }) else {
+        guard let number = sections.firstIndex(where: { $0.name.utf8.elementsEqual(name.utf8) })
+        else {
             throw Self.damage(path, 0, "the snapshot has no section \(name)")
         }
         return SnapshotSection(file: file, section: sections[number], number: number)

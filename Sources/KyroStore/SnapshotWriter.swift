@@ -57,7 +57,9 @@ public final class SnapshotWriter: SnapshotSink {
     /// - Precondition: no section is open, and none had this name.
     public func begin(section name: String) {
         precondition(!isInSection, "section \(name) begins inside another")
-        precondition(!sections.contains { $0.name == name }, "section \(name) is there twice")
+        precondition(
+            !sections.contains { $0.name.utf8.elementsEqual(name.utf8) },
+            "section \(name) is there twice")
         sections.append(SnapshotFormat.Section(name: name, offset: offset, byteCount: 0))
         isInSection = true
         blockNumber = 0

@@ -9,7 +9,7 @@ import grpc
 from harness import Checks, Failure, Server, Stubs, health, ingest, search, types
 
 SCOPE = types.Scope(namespace="drain")
-ROWS = 20_000
+ROWS = 40_000
 BATCH = 50
 ROUNDS = 5
 check = Checks()
@@ -100,7 +100,7 @@ def one_search(over):
 
 def drain_once(server, turn):
     """Opens everything, ends the server, returns the ingest streams."""
-    over = threading.Event()
+    over, stopping = threading.Event(), threading.Event()
     with Stubs(server.target) as stubs, Stubs(server.target) as other:
         busy = Ingest(stubs, f"busy-{turn}", 100_000 * (turn + 1))
         idle = Stream("idle Ingest.Stream", other.ingest.Stream(iter_open(over, f"idle-{turn}")))
@@ -110,13 +110,14 @@ def drain_once(server, turn):
             Stream("busy SearchMany", stubs.search.SearchMany(searches(over))),
             Stream("idle SearchMany", other.search.SearchMany(one_search(over))),
             Stream("Scan", other.search.Scan(search.ScanRequest(scope=SCOPE)),
-                   lambda response: time.sleep(0.2)),
+                   lambda response: stopping.wait(30)),
         ]
         for stream in [busy.stream] + streams:
-            stream.first.wait(30)
+            check(stream.name == "Scan" or stream.first.wait(30), f"{stream.name} says nothing")
         with busy.condition:
             busy.condition.wait_for(lambda: len(busy.acknowledged) >= 20, 30)
         begin = time.monotonic()
+        stopping.set()
         check.equal(server.stop(), 0, "exit status")
         seconds = time.monotonic() - begin
         check(seconds < 8, f"the stop took {seconds:.1f} s: the streams were cut, not ended")

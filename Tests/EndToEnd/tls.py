@@ -3,11 +3,16 @@
 own client sees of ALPN and versions, and what is refused."""
 import os
 import socket
+import ssl
 import subprocess
 import tempfile
 from pathlib import Path
 
 import grpc
+import h2.config
+import h2.connection
+import h2.events
+import h2.settings
 import numpy as np
 from derived import components, packed
 from harness import (
@@ -23,6 +28,7 @@ from harness import (
     search,
     types,
 )
+from raw_http2 import framed
 
 KYROCTL = os.environ.get("KYROCTL_BINARY", str(Path(BINARY).with_name("kyroctl")))
 SCOPE = types.Scope(namespace="tls")
@@ -78,6 +84,59 @@ def check_refusals(server, folder):
         failure = health_over(credentials)
         check(failure and failure.code.name == "UNAVAILABLE", f"{text}: {failure}")
     check(health_over(server.credentials) is None, "the server goes on behind refused clients")
+
+
+def check_slow_reader(server, folder):
+    """A client with wide windows and a small socket buffer wants 33 MB and reads late: the server
+    blocks in the middle of records, serves others meanwhile, and goes on where it was."""
+    host, port = server.target.split(":")
+    context = ssl.create_default_context(cafile=f"{folder}/server.pem")
+    context.set_alpn_protocols(["h2"])
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 10)
+    plain.settimeout(20)
+    plain.connect((host, int(port)))
+    bodies, statuses = {}, {}
+    with context.wrap_socket(plain, server_hostname=host) as link:
+        check.equal(link.selected_alpn_protocol(), "h2", "ALPN")
+        connection.initiate_connection()
+        connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1 << 26})
+        connection.increment_flow_control_window(1 << 26)
+        for stream in range(1, 16, 2):
+            connection.send_headers(stream, [
+                (":method", "POST"), (":scheme", "https"), (":path", "/kyrodb.v2.Search/Scan"),
+                (":authority", server.target), ("te", "trailers"),
+                ("content-type", "application/grpc")])
+            connection.send_data(
+                stream, framed(search.ScanRequest(scope=SCOPE).SerializeToString()),
+                end_stream=True)
+            bodies[stream] = bytearray()
+        link.sendall(connection.data_to_send())
+        with Stubs(server.target, server.credentials) as stubs:
+            for _ in range(20):
+                answer = stubs.search.Lookup(search.LookupRequest(
+                    scope=SCOPE, ids=[types.DocumentId(number=3)]))
+            check(answer.results[0].document.vectors, "a lookup beside a reader that sleeps")
+        while len(statuses) < len(bodies):
+            data = link.recv(16 << 10)
+            if not data:
+                break
+            for event in connection.receive_data(data):
+                if isinstance(event, h2.events.DataReceived):
+                    bodies[event.stream_id] += event.data
+                elif isinstance(event, h2.events.TrailersReceived):
+                    statuses[event.stream_id] = dict(event.headers).get("grpc-status")
+            link.sendall(connection.data_to_send())
+    check.equal(statuses, {stream: "0" for stream in bodies}, "statuses of the scans")
+    for stream, body in bodies.items():
+        documents, start = 0, 0
+        while start < len(body):
+            size = int.from_bytes(body[start + 1:start + 5], "big")
+            documents += len(search.ScanResponse.FromString(
+                bytes(body[start + 5:start + 5 + size])).documents)
+            start += 5 + size
+        check.equal(documents, ROWS, f"documents on stream {stream}")
 
 
 def check_silent_and_broken(server):
@@ -139,6 +198,25 @@ def check_kyroctl(server, folder):
               f"kyroctl ping {flags}: {result.returncode} {result.stderr}")
 
 
+def check_other_servers(folder):
+    """kyroctl --tls against a TLS server that knows no ALPN, and against a plaintext one."""
+    trusted = ("--tls", "--ca", f"{folder}/server.pem", "--timeout", "5s")
+    with subprocess.Popen(
+            ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", f"{folder}/server.pem",
+             "-key", f"{folder}/server.key"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True) as other:
+        line = next(line for line in other.stdout if line.startswith("ACCEPT "))
+        result = subprocess.run(
+            [KYROCTL, "ping", "--server", line.split()[1], *trusted], capture_output=True,
+            text=True, timeout=20)
+        check("does not speak HTTP/2" in result.stderr, f"no ALPN: {result.stderr}")
+        other.kill()
+    with Server() as server:
+        result = kyroctl(server, "ping", *trusted)
+        check(result.returncode != 0 and "does the server talk TLS there?" in result.stderr,
+              f"kyroctl --tls to a plaintext server: {result.stderr}")
+
+
 def check_arguments(folder):
     def serve(*flags):
         return subprocess.run([BINARY, "serve", "--data", f"{folder}/none", *flags],
@@ -172,11 +250,13 @@ def main():
     with tempfile.TemporaryDirectory(prefix="kyrodb-tls-") as folder:
         make_certificates(folder)
         check_arguments(folder)
+        check_other_servers(folder)
         server = Server("--tls-cert", f"{folder}/server.pem", "--tls-key", f"{folder}/server.key")
         server.credentials = grpc.ssl_channel_credentials(
             Path(folder, "server.pem").read_bytes())
         with server:
             check_grpc(server)
+            check_slow_reader(server, folder)
             check_refusals(server, folder)
             check_silent_and_broken(server)
             check_alpn(server, folder)

@@ -82,7 +82,7 @@ private final class Stress: Sendable {
     static func open(_ configuration: EngineConfiguration) throws -> Engine {
         let gate = Gate()
         let engine = try Engine(
-            configuration, files: PosixFileSystem(), hashSeed: 7, whenServing: { gate.open() })
+            configuration, files: PosixFileSystem(), hashSeed: 7, onRecovered: { _ in gate.open() })
         gate.wait()
         return engine
     }
@@ -161,8 +161,10 @@ private final class Stress: Sendable {
     func deleteUntilDone() throws {
         while !isDone {
             let ids = toDelete.withLock { waiting in
-                let taken = Array(waiting.prefix(3))
-                waiting.removeFirst(taken.count)
+                // Elements and not a slice: an array that shares its memory with the waiting one is
+                // handed over by a reference count, which the thread sanitizer does not see.
+                var taken: [UInt64] = []
+                while taken.count < 3, !waiting.isEmpty { taken.append(waiting.removeFirst()) }
                 return taken
             }
             guard !ids.isEmpty else {

@@ -124,6 +124,45 @@ struct SeededNumbers {
         }
     }
 
+    /// Against single rows and a score written out; every variant passes the same rows on.
+    @Test func scansPassOnWhatReachesTheLeastScore() {
+        var numbers = SeededNumbers(seed: 5)
+        let rowCount = 64 * Int(kyro_scan_words_max)
+        for (n, wordCount) in [(1, 1), (63, 2), (64, 3), (130, 4), (384, 16), (1_000, 2)] {
+            let stride = n + 5
+            let query = (0..<n).map { _ in Int8(truncatingIfNeeded: numbers.below(256) - 128) }
+            let codes = (0..<(stride * 64 * wordCount)).map { _ in
+                Int8(truncatingIfNeeded: numbers.below(256) - 128)
+            }
+            let terms = (0..<(128 * wordCount)).map { _ in numbers.float() }
+            let words = (0..<wordCount).map { i in
+                i == 1 ? 0 : i == 2 ? .max : numbers.next() & numbers.next()
+            }
+            let factor = numbers.float()
+            var all: [(row: UInt32, score: Float)] = []
+            for row in 0..<(64 * wordCount) where words[row / 64] >> UInt64(row % 64) & 1 == 1 {
+                let from = row * stride
+                let dot = (0..<n).reduce(0) { $0 + Int(query[$1]) * Int(codes[from + $1]) }
+                let scaled = Float(dot) * (factor * terms[2 * row])
+                all.append((UInt32(row), scaled + terms[2 * row + 1]))
+            }
+            let middle = all.map(\.score).sorted()[all.count / 2]
+            for least in [-Float.infinity, middle, .infinity] {
+                let expected = all.filter { $0.score >= least }
+                for kernels in Self.variants {
+                    var rows = [UInt32](repeating: 0, count: rowCount)
+                    var scores = [Float](repeating: 0, count: rowCount)
+                    let kept = kernels.scan_i8(
+                        query, codes, stride, terms, words, wordCount, n, factor, least, &rows,
+                        &scores)
+                    let name = String(cString: kernels.name)
+                    #expect(Array(rows[0..<kept]) == expected.map(\.row), "\(name) \(n)")
+                    #expect(Array(scores[0..<kept]) == expected.map(\.score), "\(name) \(n)")
+                }
+            }
+        }
+    }
+
     @Test func extremeFloatsStayFiniteInDouble() {
         let n = 100
         let large = [Float](repeating: .greatestFiniteMagnitude, count: n)

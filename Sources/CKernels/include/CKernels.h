@@ -42,6 +42,20 @@ void kyro_dot_i8_list(
 void kyro_dot_i8_rows(
     const int8_t *query, const int8_t *rows, size_t stride, size_t count, size_t n, int32_t *out);
 
+// Rows scored by one call of kyro_scan_i8, at most.
+enum { kyro_scan_words_max = 16, kyro_scan_rows_max = 64 * kyro_scan_words_max };
+
+// Scores codes and passes on those that reach `least`. Row r is looked at when bit r % 64 of
+// words[r / 64] is set, r in [0, 64 × word_count), word_count ≤ kyro_scan_words_max; its codes lie
+// at codes + r × stride, its factor and bias at terms[2r] and terms[2r + 1], and its score is
+// dot × (factor × its factor) + its bias, in float and rounded after each operation, so that it is
+// equal on all variants. Writes row and score of those whose score is not below `least`, in the
+// order of rows, and returns their number; `rows` and `scores` have room for kyro_scan_rows_max.
+size_t kyro_scan_i8(
+    const int8_t *query, const int8_t *codes, size_t stride, const float *terms,
+    const uint64_t *words, size_t word_count, size_t n, float factor, float least, uint32_t *rows,
+    float *scores);
+
 // codes[i] = row[i] / scale, rounded half away from zero, in [-127, 127]; returns the scale, which
 // is max |row[i]| / 127, and 0 with all codes 0 where every element is 0 (or underflows).
 // Equal on all variants.
@@ -67,6 +81,9 @@ typedef struct {
     int32_t (*dot_i8)(const int8_t *, const int8_t *, size_t);
     void (*dot_i8_list)(const int8_t *, const int8_t *const *, size_t, size_t, int32_t *);
     void (*dot_i8_rows)(const int8_t *, const int8_t *, size_t, size_t, size_t, int32_t *);
+    size_t (*scan_i8)(
+        const int8_t *, const int8_t *, size_t, const float *, const uint64_t *, size_t, size_t,
+        float, float, uint32_t *, float *);
     float (*encode_i8)(const float *, size_t, int8_t *);
     void (*copy_row)(void *, const void *, size_t);
 } kyro_kernels;

@@ -47,7 +47,7 @@ final class Catalog: Sendable {
 
     /// Ordered by namespace.
     func collections(ofTenant tenant: String) -> [Collection] {
-        all.filter { $0.scope.tenant == tenant }.sorted {
+        all.filter { $0.scope.tenant.utf8.elementsEqual(tenant.utf8) }.sorted {
             $0.scope.namespace.utf8.lexicographicallyPrecedes($1.scope.namespace.utf8)
         }
     }

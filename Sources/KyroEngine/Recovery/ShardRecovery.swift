@@ -11,35 +11,40 @@ struct ShardRecovery {
 
     /// Rows already in a graph stay as the snapshot has them; replayed rows go to the live tails.
     func run() throws(KyroError) -> ShardWriter {
-        do throws(StoreError) {
-            var options = ShardLog.Options()
-            if let bytes = engine.configuration.logSegmentBytes { options.segmentBytes = bytes }
-            let manifest = engine.directory.manifest.shards[shard.index]
-            let log = try engine.directory.openLog(shard: shard.index, options: options)
-            var producers: [ProducerKey: UInt64] = [:]
-            var seq = Sequence.zero
-            if let reference = manifest.snapshot {
-                producers = try load(reference)
-                seq = reference.seq
-            }
-            engine.clock.restore(atLeast: seq)
-            shard.publish(seq)
-            let report = try replay(log, from: manifest.replayLSN, seq: seq, &producers)
-            let last = max(seq, report.lastSeq)
-            engine.clock.restore(atLeast: last)
-            shard.publish(last)
-            shard.setDurable(last)
-            shard.updateLog {
-                $0.endLSN = log.currentLSN.raw
-                $0.syncedLSN = log.syncedLSN.raw
-                $0.diskBytes = log.diskBytes
-                $0.snapshotSeq = seq
-                $0.snapshotLSN = manifest.replayLSN.raw
-            }
-            return makeWriter(log, producers)
-        } catch {
-            throw error.kyroError
+        var options = ShardLog.Options()
+        if let bytes = engine.configuration.logSegmentBytes { options.segmentBytes = bytes }
+        let manifest = engine.directory.manifest.shards[shard.index]
+        try storing { () throws(StoreError) in
+            _ = try SnapshotFiles.deleteUnnamed(
+                directory: engine.directory.shardPath(shard.index), fileSystem: engine.files,
+                shard: manifest)
         }
+        let log = try storing { () throws(StoreError) in
+            try engine.directory.openLog(shard: shard.index, options: options)
+        }
+        var producers: [ProducerKey: UInt64] = [:]
+        var seq = Sequence.zero
+        if let reference = manifest.snapshot {
+            producers = try load(reference)
+            seq = reference.seq
+        }
+        engine.clock.restore(atLeast: seq)
+        shard.publish(seq)
+        let report = try storing { () throws(StoreError) in
+            try replay(log, from: manifest.replayLSN, seq: seq, &producers)
+        }
+        let last = max(seq, report.lastSeq)
+        engine.clock.restore(atLeast: last)
+        shard.publish(last)
+        shard.setDurable(last)
+        shard.updateLog {
+            $0.endLSN = log.currentLSN.raw
+            $0.syncedLSN = log.syncedLSN.raw
+            $0.diskBytes = log.diskBytes
+            $0.snapshotSeq = seq
+            $0.snapshotLSN = manifest.replayLSN.raw
+        }
+        return makeWriter(log, producers)
     }
 
     private func makeWriter(_ log: ShardLog, _ producers: [ProducerKey: UInt64]) -> ShardWriter {
@@ -53,27 +58,27 @@ struct ShardRecovery {
 
     // MARK: Snapshot
 
-    private func load(_ reference: SnapshotReference) throws(StoreError) -> [ProducerKey: UInt64] {
-        let reader = try SnapshotReader(
-            directory: engine.directory.shardPath(shard.index), fileSystem: engine.files,
-            identity: engine.directory.identity(ofShard: shard.index), reference: reference)
-        let path = reader.path
+    private func load(_ reference: SnapshotReference) throws(KyroError) -> [ProducerKey: UInt64] {
+        let reader = try storing { () throws(StoreError) in
+            try SnapshotReader(
+                directory: engine.directory.shardPath(shard.index), fileSystem: engine.files,
+                identity: engine.directory.identity(ofShard: shard.index), reference: reference)
+        }
         do throws(KyroError) {
             let size = reader.byteCount(ofSection: SnapshotContents.section) ?? 0
             let bytes = try open(reader, SnapshotContents.section).read(count: Int(size))
             let contents = try SnapshotContents(decoding: bytes)
+            var known: [CollectionID: Collection] = [:]
+            for collection in engine.catalog.all { known[collection.id] = collection }
             for part in contents.collections {
-                guard let collection = engine.catalog.all.first(where: { $0.id == part.id }) else {
-                    continue
-                }
-                collection.install(
-                    try restore(part, of: collection, reader), at: shard.index)
+                guard let collection = known[part.id] else { continue }
+                collection.install(try restore(part, of: collection, reader), at: shard.index)
             }
-            return contents.producers.filter { entry in
-                engine.catalog.all.contains { $0.id == entry.key.collection }
-            }
+            shard.updateLog { $0.snapshotBytes = reader.byteCount }
+            return contents.producers.filter { known[$0.key.collection] != nil }
         } catch {
-            throw StoreError.notReplayable(path: path, lsn: reference.lsn, cause: error)
+            throw KyroError(
+                .shardStopped, "the snapshot \(reader.path) cannot be used: \(error.message)")
         }
     }
 
@@ -92,19 +97,19 @@ struct ShardRecovery {
         let visibility = Visibility(
             born: rows.rows.born, died: rows.rows.died, expiresAt: rows.rows.expiresAt,
             seq: reader.seq.raw, slotCount: part.slotCount, nowMillis: .min)
-        var vectors: [String: VectorIndex] = [:]
+        var vectors: FieldMap<VectorIndex> = [:]
         for name in part.vectors {
             guard let field = schema.vectors[name] else { continue }
             vectors[name] = try VectorIndex(
                 from: try open(reader, SnapshotContents.vector(id, name)), field: field)
         }
-        var sparse: [String: SparseIndex] = [:]
+        var sparse: FieldMap<SparseIndex> = [:]
         for name in part.sparse {
             sparse[name] = try SparseIndex(
                 from: try open(reader, SnapshotContents.sparse(id, name)),
                 slotCount: part.slotCount)
         }
-        var texts: [String: TextIndex] = [:]
+        var texts: FieldMap<TextIndex> = [:]
         for name in part.texts {
             texts[name] = try TextIndex(
                 from: try open(reader, SnapshotContents.text(id, name)),
@@ -117,11 +122,7 @@ struct ShardRecovery {
     private func open(
         _ reader: SnapshotReader, _ section: String
     ) throws(KyroError) -> SnapshotSection {
-        do throws(StoreError) {
-            return try reader.source(section: section)
-        } catch {
-            throw error.kyroError
-        }
+        try storing { () throws(StoreError) in try reader.source(section: section) }
     }
 
     // MARK: Log

@@ -13,34 +13,39 @@ struct SnapshotJob {
 
     /// - Returns: the sequence and bytes of the snapshot that the manifest now names.
     func run() throws(KyroError) -> (seq: Sequence, bytes: UInt64) {
+        try engine.maintenance.check()
         let mark = try waitForMark()
-        do throws(StoreError) {
-            let directory = engine.directory.shardPath(shard.index)
-            try SnapshotFiles.deleteUnnamed(
-                directory: directory, fileSystem: engine.files,
-                shard: engine.directory.manifest.shards[shard.index])
-            let writer = try SnapshotWriter(
-                directory: directory, fileSystem: engine.files,
-                identity: engine.directory.identity(ofShard: shard.index), seq: mark.seq,
-                lsn: mark.lsn)
-            try write(mark, to: writer)
-            let reference = try writer.finish()
-            let bytes = writer.byteCount
-            try engine.directory.adopt(reference, shard: shard.index)
-            let manifest = engine.directory.manifest.shards[shard.index]
-            try SnapshotFiles.deleteUnnamed(
-                directory: directory, fileSystem: engine.files, shard: manifest)
-            shard.updateLog {
-                $0.snapshotSeq = mark.seq
-                $0.snapshotLSN = mark.lsn.raw
-                $0.snapshotBytes = bytes
-            }
-            // Two generations are kept, so the log reaches back to the older one.
-            _ = shard.queue.push(
-                .releaseLog(before: manifest.truncationLSN), weight: 0, ignoresBound: true)
-            return (mark.seq, bytes)
+        // What an attempt before this one left behind may be what fills the disk.
+        try deleteUnnamed()
+        let reference: SnapshotReference
+        let bytes: UInt64
+        do throws(KyroError) {
+            (reference, bytes) = try write(mark)
         } catch {
-            throw error.kyroError
+            try? deleteUnnamed()
+            throw error
+        }
+        try storing { () throws(StoreError) in
+            try engine.directory.adopt(reference, shard: shard.index)
+        }
+        try deleteUnnamed()
+        shard.updateLog {
+            $0.snapshotSeq = mark.seq
+            $0.snapshotLSN = mark.lsn.raw
+            $0.snapshotBytes = bytes
+        }
+        // Two generations are kept, so the log reaches back to the older one.
+        let manifest = engine.directory.manifest.shards[shard.index]
+        _ = shard.queue.push(
+            .releaseLog(before: manifest.truncationLSN), weight: 0, ignoresBound: true)
+        return (mark.seq, bytes)
+    }
+
+    private func deleteUnnamed() throws(KyroError) {
+        _ = try storing { () throws(StoreError) in
+            try SnapshotFiles.deleteUnnamed(
+                directory: engine.directory.shardPath(shard.index), fileSystem: engine.files,
+                shard: engine.directory.manifest.shards[shard.index])
         }
     }
 
@@ -61,23 +66,28 @@ struct SnapshotJob {
         return try result.get()
     }
 
-    private func write(_ mark: SnapshotMark, to writer: SnapshotWriter) throws(StoreError) {
-        do throws(KyroError) {
-            let contents = SnapshotContents(
-                collections: mark.collections.map { part in
-                    SnapshotContents.CollectionPart(
-                        id: part.rows.fields.id, slotCount: part.slotCount,
-                        vectors: part.root.vectors.keys.sorted(),
-                        sparse: part.root.sparse.keys.sorted(),
-                        texts: part.root.texts.keys.sorted())
-                }, producers: mark.producers)
-            try section(SnapshotContents.section, writer) { sink throws(KyroError) in
-                try sink.write(contents.encoded())
-            }
-            for part in mark.collections { try write(part, mark, to: writer) }
-        } catch {
-            throw StoreError.notReplayable(path: writer.fileName, lsn: mark.lsn, cause: error)
+    private func write(
+        _ mark: SnapshotMark
+    ) throws(KyroError) -> (SnapshotReference, bytes: UInt64) {
+        let writer = try storing { () throws(StoreError) in
+            try SnapshotWriter(
+                directory: engine.directory.shardPath(shard.index), fileSystem: engine.files,
+                identity: engine.directory.identity(ofShard: shard.index), seq: mark.seq,
+                lsn: mark.lsn)
         }
+        let contents = SnapshotContents(
+            collections: mark.collections.map { part in
+                SnapshotContents.CollectionPart(
+                    id: part.rows.fields.id, slotCount: part.slotCount,
+                    vectors: part.root.vectors.names, sparse: part.root.sparse.names,
+                    texts: part.root.texts.names)
+            }, producers: mark.producers)
+        try section(SnapshotContents.section, writer) { sink throws(KyroError) in
+            try sink.write(contents.encoded())
+        }
+        for part in mark.collections { try write(part, mark, to: writer) }
+        let reference = try storing { () throws(StoreError) in try writer.finish() }
+        return (reference, writer.byteCount)
     }
 
     private func write(
@@ -91,19 +101,19 @@ struct SnapshotJob {
         try section(SnapshotContents.metadata(id), writer) { sink throws(KyroError) in
             try part.rows.metadata.write(to: sink, slotCount: slotCount)
         }
-        for (name, index) in part.root.vectors {
-            try section(SnapshotContents.vector(id, name), writer) { sink throws(KyroError) in
-                try index.write(to: sink, slotCount: slotCount)
+        for entry in part.root.vectors {
+            try section(SnapshotContents.vector(id, entry.name), writer) { sink throws(KyroError) in
+                try entry.value.write(to: sink, slotCount: slotCount)
             }
         }
-        for (name, index) in part.root.sparse {
-            try section(SnapshotContents.sparse(id, name), writer) { sink throws(KyroError) in
-                try index.write(to: sink, slotCount: slotCount)
+        for entry in part.root.sparse {
+            try section(SnapshotContents.sparse(id, entry.name), writer) { sink throws(KyroError) in
+                try entry.value.write(to: sink, slotCount: slotCount)
             }
         }
-        for (name, index) in part.root.texts {
-            try section(SnapshotContents.text(id, name), writer) { sink throws(KyroError) in
-                try index.write(to: sink, slotCount: slotCount)
+        for entry in part.root.texts {
+            try section(SnapshotContents.text(id, entry.name), writer) { sink throws(KyroError) in
+                try entry.value.write(to: sink, slotCount: slotCount)
             }
         }
     }
@@ -112,12 +122,18 @@ struct SnapshotJob {
         _ name: String, _ writer: SnapshotWriter,
         _ body: (any SnapshotSink) throws(KyroError) -> Void
     ) throws(KyroError) {
+        try engine.maintenance.check()
         writer.begin(section: name)
         try body(writer)
-        do throws(StoreError) {
-            try writer.finishSection()
-        } catch {
-            throw error.kyroError
-        }
+        try storing { () throws(StoreError) in try writer.finishSection() }
+    }
+}
+
+/// The store's errors as the engine's callers know them.
+func storing<Result>(_ body: () throws(StoreError) -> Result) throws(KyroError) -> Result {
+    do throws(StoreError) {
+        return try body()
+    } catch {
+        throw error.kyroError
     }
 }

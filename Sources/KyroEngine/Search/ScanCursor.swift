@@ -100,7 +100,9 @@ public final class ScanCursor {
             cancellation: cancellation)
         let rows = view.shard.rows
         var slots: [UInt32] = []
-        for slot in 0..<view.visibility.slotCount where view.visibility.isVisible(slot) {
+        for slot in 0..<view.visibility.slotCount {
+            if slot % 4_096 == 0 { try cancellation.check() }
+            guard view.visibility.isVisible(slot) else { continue }
             if let mask, !mask.contains(slot) { continue }
             if let after, !(after < rows.ids[slot]) { continue }
             slots.append(UInt32(slot))

@@ -10,13 +10,15 @@ import Synchronization
 /// table grows; readers that hold the old one read on.
 final class IndexRoot: Sendable {
     let ids: IDTable
-    let vectors: [String: VectorIndex]
-    let sparse: [String: SparseIndex]
-    let texts: [String: TextIndex]
+    // By the bytes of the names, as everywhere: a String-keyed dictionary would take two spellings
+    // of one character for one field.
+    let vectors: FieldMap<VectorIndex>
+    let sparse: FieldMap<SparseIndex>
+    let texts: FieldMap<TextIndex>
 
     init(
-        ids: IDTable, vectors: [String: VectorIndex] = [:], sparse: [String: SparseIndex] = [:],
-        texts: [String: TextIndex] = [:]
+        ids: IDTable, vectors: FieldMap<VectorIndex> = [:], sparse: FieldMap<SparseIndex> = [:],
+        texts: FieldMap<TextIndex> = [:]
     ) {
         self.ids = ids
         self.vectors = vectors
@@ -156,10 +158,10 @@ final class CollectionShard: Sendable {
         }
         if let older, rows.died.load(older) == 0 { try end(older, seq: seq, root: root) }
         if root.ids.capacity < 2 * (writer.withLock { $0.idCount } + 1) {
+            // Filled before it is installed: readers wait for the root's lock, never for this.
+            let ids = root.ids.grown(ids: rows.ids, seed: hashSeed)
             root = replaceRoot {
-                IndexRoot(
-                    ids: $0.ids.grown(ids: rows.ids, seed: hashSeed), vectors: $0.vectors,
-                    sparse: $0.sparse, texts: $0.texts)
+                IndexRoot(ids: ids, vectors: $0.vectors, sparse: $0.sparse, texts: $0.texts)
             }
         }
         let isNew = root.ids.set(key, slot: slot, in: rows.ids)
@@ -231,8 +233,8 @@ final class CollectionShard: Sendable {
     /// After a snapshot has filled the columns: the indexes it held, counts, and the id table from
     /// the newest versions. Versions of one id lie in ascending slots, so the last one set stays.
     func adopt(
-        slotCount: Int, vectors: [String: VectorIndex], sparse: [String: SparseIndex],
-        texts: [String: TextIndex]
+        slotCount: Int, vectors: FieldMap<VectorIndex>, sparse: FieldMap<SparseIndex>,
+        texts: FieldMap<TextIndex>
     ) {
         var capacity = 256
         while capacity < 2 * (slotCount + 1) { capacity *= 2 }
@@ -284,8 +286,8 @@ final class CollectionShard: Sendable {
             }
         }
         if !projection.vectors.isNone {
-            for (name, index) in root.vectors where projection.vectors.contains(name) {
-                document.vectors[name] = index.vector(of: Slot(index: slot))
+            for entry in root.vectors where projection.vectors.contains(entry.name) {
+                document.vectors[entry.name] = entry.value.vector(of: Slot(index: slot))
             }
         }
         return document
@@ -295,9 +297,9 @@ final class CollectionShard: Sendable {
         let root = currentRoot
         var total = rows.residentBytes(slotCount: slotCount) + root.ids.residentBytes
         total += metadata.residentBytes
-        for index in root.vectors.values { total += index.residentBytes }
-        for index in root.sparse.values { total += index.residentBytes }
-        for index in root.texts.values { total += index.residentBytes }
+        for entry in root.vectors { total += entry.value.residentBytes }
+        for entry in root.sparse { total += entry.value.residentBytes }
+        for entry in root.texts { total += entry.value.residentBytes }
         return total
     }
 }

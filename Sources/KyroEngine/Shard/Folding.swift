@@ -11,10 +11,14 @@ extension Engine {
     /// A shard's maintenance thread: the only one that writes graph links.
     func runFolding(of shard: Shard) {
         ThreadPriority.background.apply()
+        // On a full disk the next attempt at a spare file waits a while.
+        var spareFileNanos: UInt64 = 0
         while !maintenance.isCancelled {
             _ = shard.foldGate.wait(timeoutNanos: 1_000_000_000)
             guard isServing, shard.state != .stopped else { continue }
-            shard.prepareSpareFile()
+            if time.monotonicNanos() >= spareFileNanos, !shard.prepareSpareFile() {
+                spareFileNanos = time.monotonicNanos() + 10_000_000_000
+            }
             while !maintenance.isCancelled, fold(shard) > 0 {}
         }
     }
@@ -25,8 +29,8 @@ extension Engine {
         for collection in catalog.all {
             let rows = collection.shard(shard.index)
             let view = rows.view(seq: shard.published, nowMillis: .min)
-            for index in view.root.vectors.values {
-                inserted += index.foldStep(
+            for entry in view.root.vectors {
+                inserted += entry.value.foldStep(
                     rowsMax: Self.foldStepRows, visibility: view.visibility,
                     cancellation: maintenance)
             }

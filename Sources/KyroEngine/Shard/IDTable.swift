@@ -47,7 +47,8 @@ final class IDColumn: Sendable {
         case (true, false): return true
         case (false, true): return false
         case (false, false):
-            return textBytes(a, lengthA).lexicographicallyPrecedes(textBytes(b, lengthB))
+            return texts.precedes(
+                Int(words[a]), count: Int(lengthA) - 1, Int(words[b]), count: Int(lengthB) - 1)
         }
     }
 

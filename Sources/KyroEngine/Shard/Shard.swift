@@ -32,6 +32,7 @@ final class Shard: Sendable {
         var snapshotSeq = Sequence.zero
         var snapshotLSN: UInt64 = 0
         var snapshotBytes: UInt64 = 0
+        var snapshotPostponedLSN: UInt64 = 0
     }
 
     init(index: Int, queueBytesMax: Int) {
@@ -63,11 +64,21 @@ final class Shard: Sendable {
 
     /// Writes the file that the log will need next, so that its writer does not wait for one.
     /// Maintenance thread only.
-    func prepareSpareFile() {
-        guard let log = openLog.withLock({ $0 }), log.needsSpare else { return }
-        // Without a spare the writer makes its own, and meets the error where it matters.
-        try? log.prepareSpare()
+    /// - Returns: false when there was no room for it.
+    func prepareSpareFile() -> Bool {
+        guard let log = openLog.withLock({ $0 }), log.needsSpare else { return true }
+        do {
+            try log.prepareSpare()
+            return true
+        } catch {
+            // Without a spare the writer makes its own, and meets the error where it matters.
+            return false
+        }
     }
+
+    /// After a failed attempt: the next automatic one waits until the log has grown beyond this.
+    func postponeSnapshot(until lsn: UInt64) { logState.withLock { $0.snapshotPostponedLSN = lsn } }
+    var snapshotPostponedLSN: UInt64 { logState.withLock { $0.snapshotPostponedLSN } }
 
     /// Why a write cannot be taken, if it cannot.
     var refusal: KyroError? {

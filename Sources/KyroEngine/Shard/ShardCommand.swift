@@ -33,9 +33,17 @@ struct SnapshotMark: Sendable {
     var producers: [ProducerKey: UInt64]
 }
 
+/// Compares the producer's bytes: `String` would take two spellings of a character for one.
 struct ProducerKey: Hashable, Sendable {
     var collection: CollectionID
-    var producer: String
+    private var bytes: [UInt8]
+
+    init(collection: CollectionID, producer: String) {
+        self.collection = collection
+        bytes = Array(producer.utf8)
+    }
+
+    var producer: String { String(decoding: bytes, as: UTF8.self) }
 }
 
 enum ShardCommand: Sendable {

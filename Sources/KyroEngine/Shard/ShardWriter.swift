@@ -21,6 +21,8 @@ final class ShardWriter {
 
     private var collections: [CollectionID: Collection] = [:]
     private var producers: [ProducerKey: UInt64]
+    /// Batches that this shard could not log.
+    private var gaps: [ProducerKey: UInt64] = [:]
     private var lastSyncNanos: UInt64
     /// Written and not yet durable.
     private var isDirty = false
@@ -74,6 +76,7 @@ final class ShardWriter {
         case .drop(let collection):
             collections[collection.id] = nil
             producers = producers.filter { $0.key.collection != collection.id }
+            gaps = gaps.filter { $0.key.collection != collection.id }
         case .flush(let completion):
             do {
                 try sync()
@@ -98,6 +101,8 @@ final class ShardWriter {
             }
             reportLog()
         case .producerSequence(let key, let completion):
+            // The producer learns here what it has to send again; a gap it leaves is its own choice.
+            gaps[key] = nil
             completion(producers[key] ?? 0)
         }
     }
@@ -114,41 +119,69 @@ final class ShardWriter {
 
     // MARK: Group commit
 
+    /// Commits in groups that end between two commands once they hold `groupBytesMax`: what a
+    /// command writes can be more than what it took in the queue, since an update logs its document.
     private func commit(_ commands: [WriteCommand]) {
-        guard !commands.isEmpty else { return }
-        if let refusal = shard.refusal {
-            for command in commands { fail(command, refusal) }
-            return
+        var rest = commands[...]
+        while !rest.isEmpty {
+            if let refusal = shard.refusal {
+                for command in rest { fail(command, refusal) }
+                return
+            }
+            rest = rest.dropFirst(commitGroup(of: rest))
         }
+    }
+
+    /// - Returns: how many of the commands the group took, at least one.
+    private func commitGroup(of waiting: ArraySlice<WriteCommand>) -> Int {
         clock.beginGroup(shard: shard.index)
-        var group = Group(commandCount: commands.count)
-        for (index, command) in commands.enumerated() { prepare(command, index, &group) }
+        var group = Group()
+        for command in waiting {
+            if group.byteCount >= groupBytesMax { break }
+            prepare(command, &group)
+        }
+        let commands = waiting.prefix(group.outcomes.count)
         do throws(KyroError) {
             if !group.records.isEmpty { try append(group.records) }
         } catch {
             clock.endGroup(shard: shard.index)
-            for command in commands { fail(command, error) }
-            return
+            for command in commands {
+                rememberGap(command)
+                fail(command, error)
+            }
+            return commands.count
         }
-        apply(group, commands: commands)
+        apply(group)
         clock.endGroup(shard: shard.index)
-        for (key, sequence) in group.producers { producers[key] = sequence }
-        for (index, command) in commands.enumerated() {
-            command.ticket.complete(group.outcomes[index])
+        for (key, sequence) in group.producers {
+            producers[key] = sequence
+            if gaps[key] == sequence { gaps[key] = nil }
+        }
+        for (command, outcomes) in zip(commands, group.outcomes) {
+            command.ticket.complete(outcomes)
         }
         if !group.records.isEmpty { shard.foldGate.open() }
         onGroup(self)
+        return commands.count
+    }
+
+    /// A batch that could not be logged: later ones of its producer must not lift the mark above
+    /// it, or its resend would pass for a duplicate.
+    private func rememberGap(_ command: WriteCommand) {
+        guard let mark = command.producer else { return }
+        let key = ProducerKey(collection: command.collection.id, producer: mark.id)
+        gaps[key] = min(gaps[key] ?? .max, mark.clientSequence)
     }
 
     private struct Group {
         var records: [LogRecord] = []
+        /// Of the documents in the records, near enough.
+        var byteCount = 0
         /// By command.
-        var outcomes: [[(position: Int, outcome: WriteOutcome)]]
+        var outcomes: [[(position: Int, outcome: WriteOutcome)]] = []
         var producers: [ProducerKey: UInt64] = [:]
         /// What this group has made of documents that it touched; nil once removed.
         var documents: [DocumentKey: Document?] = [:]
-
-        init(commandCount: Int) { outcomes = Array(repeating: [], count: commandCount) }
     }
 
     private struct DocumentKey: Hashable {
@@ -158,38 +191,64 @@ final class ShardWriter {
 
     /// Turns a command into log records and outcomes. A record that the log takes can be applied:
     /// every check comes before it.
-    private func prepare(_ command: WriteCommand, _ index: Int, _ group: inout Group) {
+    private func prepare(_ command: WriteCommand, _ group: inout Group) {
         let collection = command.collection
-        group.outcomes[index].reserveCapacity(command.items.count)
         guard !collection.isDropped else {
             let error = KyroError(
                 .collectionNotFound,
                 "collection \"\(collection.scope.namespace)\" was dropped meanwhile")
-            group.outcomes[index] = command.items.map { ($0.position, .failed(error)) }
+            group.outcomes.append(command.items.map { ($0.position, .failed(error)) })
             return
         }
         collections[collection.id] = collection
-        let key = command.producer.map { ProducerKey(collection: collection.id, producer: $0.id) }
-        if let mark = command.producer, let key {
-            if mark.clientSequence <= group.producers[key] ?? producers[key] ?? 0 {
-                group.outcomes[index] = command.items.map { ($0.position, .duplicate) }
+        if let mark = command.producer {
+            let key = ProducerKey(collection: collection.id, producer: mark.id)
+            if let verdict = judge(mark, key, group) {
+                group.outcomes.append(command.items.map { ($0.position, verdict) })
                 return
             }
             group.producers[key] = mark.clientSequence
         }
         let recordCount = group.records.count
+        let commandStart = group.byteCount
+        var outcomes: [(position: Int, outcome: WriteOutcome)] = []
+        outcomes.reserveCapacity(command.items.count)
         for item in command.items {
-            let outcome = prepare(item, command, &group)
-            group.outcomes[index].append((item.position, outcome))
+            outcomes.append(
+                (item.position, prepare(item, command, since: commandStart, &group)))
         }
-        // A batch whose items all failed has been judged; a resend must not judge it again.
-        if command.producer != nil, !command.items.isEmpty, group.records.count == recordCount {
+        group.outcomes.append(outcomes)
+        // A batch that changed nothing here has been judged here all the same: a resend must not be
+        // judged again, and every shard must know after a restart how far the producer has got.
+        if command.producer != nil, group.records.count == recordCount {
             _ = record(.mark, command, &group)
         }
     }
 
+    /// What a stream's batch gets without being looked at; nil when it is the producer's next.
+    private func judge(_ mark: ProducerMark, _ key: ProducerKey, _ group: Group) -> WriteOutcome? {
+        let applied = group.producers[key] ?? producers[key]
+        if mark.clientSequence <= applied ?? 0 { return .duplicate }
+        if let gap = gaps[key], mark.clientSequence > gap {
+            return .failed(
+                KyroError(
+                    .queueFull,
+                    "batch \(gap) of this producer was not written; send it again first",
+                    retryAfterMillis: 1_000))
+        }
+        if applied == nil, producers.count + group.producers.count >= Limits.producersMax {
+            return .failed(
+                .overLimit(
+                    "open.producer_id",
+                    "is one more than the \(Limits.producersMax) producers that a shard remembers; "
+                        + "use the same ids again"))
+        }
+        return nil
+    }
+
     private func prepare(
-        _ item: WriteCommand.Item, _ command: WriteCommand, _ group: inout Group
+        _ item: WriteCommand.Item, _ command: WriteCommand, since commandStart: Int,
+        _ group: inout Group
     ) -> WriteOutcome {
         let rows = command.collection.shard(shard.index)
         let key = DocumentKey(collection: command.collection.id, id: item.mutation.id)
@@ -205,17 +264,27 @@ final class ShardWriter {
             return record(.remove(id), command, &group)
         case .update(let update):
             do throws(KyroError) {
+                let nowMillis = time.wallMillis()
                 let current: Document?
                 if let pending = group.documents[key] {
-                    current = pending
+                    // As `newestDocument`: the outcome must not depend on who shares a group.
+                    current = pending.flatMap {
+                        ($0.expiresAtMillis ?? .max) > nowMillis ? $0 : nil
+                    }
                 } else {
-                    current = try rows.newestDocument(
-                        update.set.id, nowMillis: time.wallMillis())
+                    current = try rows.newestDocument(update.set.id, nowMillis: nowMillis)
                 }
                 guard let current else { return .notFound }
                 var merged = current.applying(update)
                 var validation = DocumentValidation(schema: command.collection.schema)
-                try validation.check(&merged, path: "mutations[\(item.position)].update.set")
+                let path = "mutations[\(item.position)].update"
+                try validation.check(&merged, path: path + ".set")
+                guard group.byteCount - commandStart <= Limits.updatedBytesMax else {
+                    throw .overLimit(
+                        path,
+                        "comes after updates of this batch that rewrite \(Limits.updatedBytesMax) "
+                            + "bytes of documents, which is the limit; send fewer in a batch")
+                }
                 group.documents[key] = .some(merged)
                 return record(.upsert(merged), command, &group)
             } catch {
@@ -228,6 +297,9 @@ final class ShardWriter {
         _ operation: LogRecord.Operation, _ command: WriteCommand, _ group: inout Group
     ) -> WriteOutcome {
         let seq = clock.next()
+        if case .upsert(let document) = operation {
+            group.byteCount += document.approximateByteCount
+        }
         group.records.append(
             LogRecord(
                 collection: command.collection.id,
@@ -252,7 +324,7 @@ final class ShardWriter {
         reportLog()
     }
 
-    private func apply(_ group: Group, commands: [WriteCommand]) {
+    private func apply(_ group: Group) {
         var touched: [CollectionID: CollectionShard] = [:]
         for record in group.records {
             guard let collection = collections[record.collection] else { continue }

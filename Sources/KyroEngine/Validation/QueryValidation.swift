@@ -134,13 +134,19 @@ struct CheckedQuery {
                 "text.query",
                 "has \(query.query.utf8.count) bytes; the limit is \(Limits.textBytesMax)")
         }
-        for name in query.fields where schema.texts[name] == nil {
-            throw missing(name, path: "text.fields", kind: "text", names: schema.texts.names)
+        guard query.fields.count <= Limits.fieldsMax else {
+            throw .overLimit(
+                "text.fields",
+                "has \(query.fields.count) entries; the limit is \(Limits.fieldsMax)")
         }
-        var fields = query.fields.isEmpty ? schema.texts.names : query.fields.sorted()
-        fields = fields.reduce(into: []) { unique, name in
-            if unique.last != name { unique.append(name) }
+        var asked = FieldMap<Bool>()
+        for name in query.fields {
+            guard schema.texts[name] != nil else {
+                throw missing(name, path: "text.fields", kind: "text", names: schema.texts.names)
+            }
+            asked[name] = true
         }
+        let fields = query.fields.isEmpty ? schema.texts.names : asked.names
         return TextLeg(query: query.query, fields: fields)
     }
 

@@ -9,6 +9,9 @@ import Synchronization
 final class StringDictionary: @unchecked Sendable {
     private let table = ProbeTable()
     private let arena = ByteArena()
+    /// The byte count has 24 bits of a place.
+    static let stringBytesMax = (1 << 24) - 1
+
     /// offset << 24 | byte count.
     private let places = Column<UInt64>()
     private let hashes = Column<UInt64>()
@@ -41,7 +44,7 @@ final class StringDictionary: @unchecked Sendable {
         let hash = xxh3(bytes, seed: seed)
         if let id = find(bytes, hash: hash) { return id }
         let id = published.load(ordering: .relaxed)
-        precondition(bytes.count < 1 << 24, "a string of \(bytes.count) bytes")
+        precondition(bytes.count <= Self.stringBytesMax, "a string of \(bytes.count) bytes")
         places.append(UInt64(arena.append(bytes)) << 24 | UInt64(bytes.count), at: id)
         hashes.append(hash, at: id)
         heads.append(Self.head(bytes), at: id)

@@ -13,6 +13,8 @@ public final class SparseIndex: @unchecked Sendable {
     private let keys = Column<UInt32>()
     /// Entries are slot | bits of the value << 32, slots ascending.
     let postings = PostingLists<UInt64>(baseShift: 10)
+    /// Of this table alone, so that nobody can prepare indices that collide.
+    private let seed = UInt64.random(in: .min ... .max)
     /// Lists with their keys.
     private let dimensionCount = Atomic<Int>(0)
 
@@ -75,7 +77,7 @@ public final class SparseIndex: @unchecked Sendable {
     private var listCount: Int { dimensionCount.load(ordering: .acquiring) }
 
     private func list(_ index: UInt32) -> Int? {
-        table.find(hash: mix64(UInt64(index))) { keys[$0] == index }
+        table.find(hash: mix64(UInt64(index) ^ seed)) { keys[$0] == index }
     }
 
     private func list(makingFor index: UInt32) -> Int {
@@ -83,7 +85,7 @@ public final class SparseIndex: @unchecked Sendable {
         let list = dimensionCount.load(ordering: .relaxed)
         keys.append(index, at: list)
         postings.reserve(list: list)
-        table.insert(hash: mix64(UInt64(index)), id: list) { mix64(UInt64(keys[$0])) }
+        table.insert(hash: mix64(UInt64(index) ^ seed), id: list) { mix64(UInt64(keys[$0]) ^ seed) }
         dimensionCount.store(list + 1, ordering: .releasing)
         return list
     }

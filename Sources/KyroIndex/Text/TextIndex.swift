@@ -52,13 +52,14 @@ public final class TextIndex: @unchecked Sendable {
     public func remove(_ text: String, slot: Slot) {
         terms.removeAll(keepingCapacity: true)
         analyzer.forEachTerm(text) { term in
-            guard let id = dictionary.find(term) else {
-                preconditionFailure("slot \(slot.raw) was indexed without a term of its text")
-            }
+            // A stemmer newer than the one that indexed the text may stem it otherwise: such terms
+            // keep a frequency that is one too high, rather than another term's.
+            guard let id = dictionary.find(term) else { return }
             terms.append(UInt32(id))
         }
         forEachDistinctTerm { term, _ in
-            liveFrequency.store(liveFrequency.load(term) - 1, term)
+            let live = liveFrequency.load(term)
+            if live > 0 { liveFrequency.store(live - 1, term) }
         }
         add(documents: -1, tokens: -terms.count)
     }

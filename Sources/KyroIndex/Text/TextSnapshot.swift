@@ -81,7 +81,7 @@ extension TextIndex {
         }
         let termCount = try stream.read(max: Int(UInt32.max) - 1, "terms")
         for _ in 0..<termCount {
-            let term = try stream.readBytes(max: Limits.textBytesMax)
+            let term = try stream.readBytes(max: StringDictionary.stringBytesMax)
             guard dictionary.find(term) == nil else { throw stream.damaged("a term twice") }
             let count = try stream.read(max: documents, "postings")
             var entries: [UInt64] = []

@@ -27,6 +27,16 @@
         unsafe self.wanted = wanted
     }
 
+    /// Takes keys that are in order already, all of them admitted.
+    init(sorted keys: UnsafeMutablePointer<UInt64>, count: Int, wanted: Int) {
+        precondition(count <= wanted, "\(count) keys of \(wanted)")
+        unsafe self.keys = unsafe keys
+        unsafe capacity = wanted
+        unsafe self.wanted = wanted
+        unsafe self.count = count
+        unsafe admittedCount = count
+    }
+
     /// Integers in the order of the scores.
     @inline(__always) static func key(score: Float, row: UInt32, isAdmitted: Bool) -> UInt64 {
         let bits = score.bitPattern
@@ -48,6 +58,12 @@
     @inline(__always) var threshold: UInt64 {
         let isFull = unsafe count == capacity || admittedCount == wanted
         return unsafe isFull ? keys[count - 1] : 0
+    }
+
+    /// A score below this would not be kept.
+    @inline(__always) var leastScore: Float {
+        let threshold = unsafe threshold
+        return threshold == 0 ? -.infinity : unsafe Self.score(threshold)
     }
 
     /// Where the key went. - Precondition: `key > threshold`.

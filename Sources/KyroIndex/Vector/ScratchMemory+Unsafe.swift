@@ -1,4 +1,5 @@
 // The memory that one walk or scan works in.
+import CKernels
 
 /// Buffers that grow and are reused. Used by one thread at a time.
 ///
@@ -6,6 +7,8 @@
 @safe final class ScratchMemory: @unchecked Sendable {
     /// Rows scored by one call of a kernel: as many as the longest neighbour list and one more.
     static let batch = 72
+    /// Words of 64 rows scanned by one call of a kernel.
+    static let scanWordsMax = kyro_scan_words_max
 
     /// One epoch a row; a row is visited when it holds the current one.
     private(set) var visited: UnsafeMutablePointer<UInt8>
@@ -23,6 +26,10 @@
     let batchCodes: UnsafeMutablePointer<UnsafePointer<Int8>?>
     let batchDots: UnsafeMutablePointer<Int32>
     let batchScores: UnsafeMutablePointer<Double>
+    /// What `kyro_scan_i8` looks at and what it passes on.
+    let scanWords: UnsafeMutablePointer<UInt64>
+    let scanRows: UnsafeMutablePointer<UInt32>
+    let scanScores: UnsafeMutablePointer<Float>
 
     init() {
         unsafe visited = .allocate(capacity: 1)
@@ -33,6 +40,9 @@
         unsafe batchCodes = .allocate(capacity: Self.batch)
         unsafe batchDots = .allocate(capacity: Self.batch)
         unsafe batchScores = .allocate(capacity: Self.batch)
+        unsafe scanWords = .allocate(capacity: Self.scanWordsMax)
+        unsafe scanRows = .allocate(capacity: 64 * Self.scanWordsMax)
+        unsafe scanScores = .allocate(capacity: 64 * Self.scanWordsMax)
         unsafe batchRows.initialize(repeating: 0, count: Self.batch)
         unsafe batchCodes.initialize(repeating: nil, count: Self.batch)
         unsafe batchDots.initialize(repeating: 0, count: Self.batch)
@@ -48,6 +58,9 @@
         unsafe batchCodes.deallocate()
         unsafe batchDots.deallocate()
         unsafe batchScores.deallocate()
+        unsafe scanWords.deallocate()
+        unsafe scanRows.deallocate()
+        unsafe scanScores.deallocate()
     }
 
     func reserve(dimension: Int) {

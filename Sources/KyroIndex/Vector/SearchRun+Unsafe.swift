@@ -71,20 +71,18 @@ struct SearchRun {
             return
         }
         let wanted = min(needed * Self.doubtFactor, needed + Self.doubtMax)
-        memory.reserve(pool: wanted)
-        var pool = unsafe CandidatePool(keys: memory.pool, capacity: wanted, wanted: wanted)
+        memory.reserve(pool: unsafe ScanPool.capacity(wanted: wanted))
+        var pool = unsafe ScanPool(keys: memory.pool, wanted: wanted)
         if admission.mask == nil { index.deadShare.fade() }
-        if let mask = admission.mask {
-            scored += try unsafe rows.scanCodes(
-                query, mask: mask, rowCount: rowCount, admission: admission, memory: memory,
-                into: &pool, cancellation: cancellation)
-        } else {
-            try unsafe rows.scanCodes(
-                query, range: 0..<rowCount, admission: admission, memory: memory, into: &pool,
-                cancellation: cancellation)
-            scored += rowCount
+        scored += try unsafe rows.scanCodes(
+            query, range: 0..<rowCount, rowMask: rows.rowMask(admission.mask, rowCount: rowCount),
+            visibility: admission.visibility, memory: memory, least: pool.leastScore,
+            cancellation: cancellation
+        ) { key in
+            unsafe pool.insert(key)
+            return unsafe pool.leastScore
         }
-        _ = unsafe rerank(query, pool, needed: needed, isAdmitted: true)
+        _ = unsafe rerank(query, pool.sorted(), needed: needed, isAdmitted: true)
     }
 
     /// Walks the graph, scans the tail into the same pool and scores the best exactly. Returns how
@@ -112,10 +110,18 @@ struct SearchRun {
                 unsafe index.deadShare.note(visible: pool.admittedCount, of: pool.count)
             }
         }
-        try unsafe index.rows.scanCodes(
-            query, range: Int(bound)..<rowCount, admission: admission, memory: memory,
-            into: &pool, cancellation: cancellation)
-        scored += rowCount - Int(bound)
+        if Int(bound) < rowCount {
+            let rows = index.rows
+            scored += try unsafe rows.scanCodes(
+                query, range: Int(bound)..<rowCount,
+                rowMask: rows.rowMask(admission.mask, rowCount: rowCount),
+                visibility: admission.visibility, memory: memory, least: pool.leastScore,
+                cancellation: cancellation
+            ) { key in
+                if unsafe key > pool.threshold { _ = unsafe pool.insert(key) }
+                return unsafe pool.leastScore
+            }
+        }
         let needed = index.rerankCount(request)
         let (found, met) = unsafe rerank(query, pool, needed: needed, isAdmitted: walked != nil)
         if walked == nil { index.deadShare.note(visible: found, of: met) }

@@ -24,8 +24,9 @@ extension VectorIndex {
     /// real and synthetic rows, for 10^4 to 10^6 rows.
     static let distancesPerCandidate = 14.0
     /// What a distance of a filtered walk costs in distances of a scan, which reads ahead, need
-    /// not sort out what it has seen, and keeps no candidates that only lead on.
-    static let filteredWalkWeight = 2.0
+    /// not sort out what it has seen, and keeps no candidates that only lead on: 80 against 26 ns
+    /// on 58,830 real rows of 384 dimensions. Both then take as long at a share of 0.3.
+    static let filteredWalkWeight = 3.0
 
     /// From this share of dead rows on, a walk sorts them out on its way and not at its end.
     static let checkedDeadShareMin = 0.25

@@ -83,71 +83,80 @@ extension VectorRows {
         return scored
     }
 
-    /// Codes, rows in `range`; what the pool keeps is admitted.
-    func scanCodes(
-        _ query: EncodedQuery, range: Range<Int>, admission: Admission, memory: ScratchMemory,
-        into pool: inout CandidatePool, cancellation: Cancellation
-    ) throws(KyroError) {
-        let dots = unsafe memory.batchDots
-        var row = range.lowerBound
-        while row < range.upperBound {
-            try cancellation.check()
-            let contiguous = min(range.upperBound - row, codes.contiguousRows(from: row))
-            let count = min(64, contiguous)
-            unsafe kyro_dot_i8_rows(
-                query.codes, codes.pointer(row), codes.rowBytes, count, dimension, dots)
-            for i in 0..<count {
-                unsafe offer(
-                    row + i, dot: dots[i], factor: query.factor, admission: admission, to: &pool)
-            }
-            row += count
-        }
-    }
-
-    /// Codes, rows of a mask. Returns rows scored.
-    func scanCodes(
-        _ query: EncodedQuery, mask: SlotMask, rowCount: Int, admission: Admission,
-        memory: ScratchMemory, into pool: inout CandidatePool, cancellation: Cancellation
-    ) throws(KyroError) -> Int {
-        var scored = 0
-        var pending = 0
-        mask.forEach { slot in
-            guard let row = row(ofSlot: slot, rowCount: rowCount) else { return true }
-            unsafe memory.batchRows[pending] = UInt32(row)
-            unsafe memory.batchCodes[pending] = UnsafePointer(codes.pointer(row))
-            pending += 1
-            guard pending == 64 else { return true }
-            unsafe offerBatch(pending, query, admission: admission, memory: memory, to: &pool)
-            scored += pending
-            pending = 0
-            return !cancellation.isCancelled
-        }
-        try cancellation.check()
-        unsafe offerBatch(pending, query, admission: admission, memory: memory, to: &pool)
-        return scored + pending
-    }
-
-    private func offerBatch(
-        _ count: Int, _ query: EncodedQuery, admission: Admission, memory: ScratchMemory,
-        to pool: inout CandidatePool
-    ) {
-        let dots = unsafe memory.batchDots
-        unsafe kyro_dot_i8_list(query.codes, memory.batchCodes, count, dimension, dots)
-        for i in 0..<count {
-            unsafe offer(
-                Int(memory.batchRows[i]), dot: dots[i], factor: query.factor,
-                admission: admission, to: &pool)
-        }
-    }
-
+    /// Codes of the rows in `range`, and of those alone that are in `rowMask` where there is one.
+    /// Returns rows scored.
+    ///
+    /// - Parameters:
+    ///   - rowMask: bits of rows, not of slots, see `rowMask(_:rowCount:)`.
+    ///   - least: a score below this need not be offered.
+    ///   - offer: takes the key of a visible row and returns the new `least`.
     @inline(__always)
-    private func offer(
-        _ row: Int, dot: Int32, factor: Float, admission: Admission, to pool: inout CandidatePool
-    ) {
-        let term = unsafe terms.pointer(row)
-        let score = unsafe Float(dot) * (factor * term[0]) + term[1]
-        let key = unsafe CandidatePool.key(score: score, row: UInt32(row), isAdmitted: true)
-        guard unsafe key > pool.threshold, admission.admits(row) else { return }
-        _ = unsafe pool.insert(key)
+    func scanCodes(
+        _ query: EncodedQuery, range: Range<Int>, rowMask: SlotMask?, visibility: Visibility,
+        memory: ScratchMemory, least: Float, cancellation: Cancellation,
+        offer: (UInt64) -> Float
+    ) throws(KyroError) -> Int {
+        let words = unsafe memory.scanWords
+        let found = unsafe memory.scanRows
+        let scores = unsafe memory.scanScores
+        let wordEnd = (range.upperBound + 63) >> 6
+        var least = least
+        var scored = 0
+        var word = range.lowerBound >> 6
+        while word < wordEnd {
+            try cancellation.check()
+            let first = word << 6
+            // A chunk holds a multiple of 64 rows.
+            let contiguous = codes.contiguousRows(from: first) >> 6
+            let wordCount = min(ScratchMemory.scanWordsMax, wordEnd - word, contiguous)
+            for i in 0..<wordCount {
+                let bits = Self.bits(of: range, word: word + i)
+                let masked = rowMask.map { bits & $0.word(word + i) } ?? bits
+                unsafe words[i] = masked
+                scored += masked.nonzeroBitCount
+            }
+            let kept = unsafe kyro_scan_i8(
+                query.codes, codes.pointer(first), codes.rowBytes, terms.pointer(first), words,
+                wordCount, dimension, query.factor, least, found, scores)
+            for i in 0..<kept {
+                let row = unsafe first + Int(found[i])
+                let score = unsafe scores[i]
+                guard score >= least || score.isNaN, visibility.isVisible(Int(slots[row]))
+                else { continue }
+                least = offer(
+                    unsafe CandidatePool.key(score: score, row: UInt32(row), isAdmitted: true))
+            }
+            word += wordCount
+        }
+        return scored
+    }
+
+    /// The rows of a mask's slots, as bits; the mask itself where every slot has a row.
+    func rowMask(_ mask: SlotMask?, rowCount: Int) -> SlotMask? {
+        guard let mask, rowCount > 0, Int(slots[rowCount - 1]) != rowCount - 1 else {
+            return mask
+        }
+        var rowMask = SlotMask(slotCount: rowCount)
+        mask.forEach { slot in
+            if let row = row(ofSlot: slot, rowCount: rowCount) { rowMask.insert(row) }
+            return true
+        }
+        return rowMask
+    }
+
+    /// Of the 64 rows from 64 × `word` on, those in `range`.
+    @inline(__always) private static func bits(of range: Range<Int>, word: Int) -> UInt64 {
+        let first = word << 6
+        var bits = UInt64.max
+        if range.lowerBound > first { bits &= .max << UInt64(range.lowerBound - first) }
+        if range.upperBound < first + 64 { bits &= ~(.max << UInt64(range.upperBound - first)) }
+        return bits
+    }
+}
+
+extension SlotMask {
+    /// The bits from 64 × `index` on; zero behind the last.
+    @inline(__always) fileprivate func word(_ index: Int) -> UInt64 {
+        index < words.count ? words[index] : 0
     }
 }

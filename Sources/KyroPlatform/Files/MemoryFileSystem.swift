@@ -134,7 +134,7 @@ public final class MemoryFileSystem: FileSystem {
     /// What a machine finds when the power comes back; this file system goes on as it is.
     public func afterPowerCut(_ random: any RandomSource) -> MemoryFileSystem {
         let left = disk.withLock { disk -> Disk in
-            var left = disk
+            var left = disk.separated
             for index in left.inodes.indices { left.inodes[index].cutPower(random) }
             for path in left.directories.keys.sorted() {
                 left.directories[path]?.cutPower(random)
@@ -147,7 +147,7 @@ public final class MemoryFileSystem: FileSystem {
     /// Everything as it is now, as after the end of the process alone.
     public func copy() -> MemoryFileSystem {
         let same = disk.withLock { disk -> Disk in
-            var same = disk
+            var same = disk.separated
             for index in same.inodes.indices { same.inodes[index].lockHolder = nil }
             return same
         }
@@ -161,6 +161,34 @@ public final class MemoryFileSystem: FileSystem {
     private static func split(_ path: String) -> (parent: String, name: String) {
         guard let slash = path.lastIndex(of: "/") else { return ("", path) }
         return (String(path[..<slash]), String(path[path.index(after: slash)...]))
+    }
+}
+
+extension MemoryFileSystem.Disk {
+    /// A copy with storage of its own. Two disks on two threads might share it until one of them
+    /// writes; the thread sanitizer does not see the reference counts that make this safe.
+    var separated: MemoryFileSystem.Disk {
+        var copy = self
+        copy.inodes = Self.separated(inodes)
+        for index in copy.inodes.indices {
+            copy.inodes[index].live = Self.separated(inodes[index].live)
+            copy.inodes[index].durable = Self.separated(inodes[index].durable)
+            copy.inodes[index].pending = Self.separated(inodes[index].pending)
+        }
+        copy.directories = directories.mapValues { directory in
+            MemoryFileSystem.Directory(
+                live: directory.live.mapValues { $0 },
+                durable: directory.durable.mapValues { $0 },
+                pending: Self.separated(directory.pending))
+        }
+        return copy
+    }
+
+    private static func separated<Element>(_ elements: [Element]) -> [Element] {
+        var copy: [Element] = []
+        copy.reserveCapacity(elements.count)
+        copy.append(contentsOf: elements)
+        return copy
     }
 }
 

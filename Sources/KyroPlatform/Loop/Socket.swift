@@ -178,6 +178,9 @@ public enum Socket {
         }
     }
 
+    /// The peer reads to the end of the stream; it may still send.
+    public static func endOutput(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_WR)) }
+
     public static func close(_ fd: Int32) { _ = Glibc.close(fd) }
 
     private static func unixAddress(_ path: String) throws(SocketError) -> sockaddr_un {

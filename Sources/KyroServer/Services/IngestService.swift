@@ -26,7 +26,8 @@ struct IngestService: Sendable {
 ///
 /// The client may have `grantedBytes` of messages sent in total; every acknowledgement grants what
 /// its batch took. What waits here and in the shards' queues is therefore bounded, and a client
-/// that sends more is ended. Batches enter the queues in the order in which they came: the next
+/// that sends more is ended. Many small batches, or a client that does not read its
+/// acknowledgements, close the stream's window instead. Batches enter the queues in the order in which they came: the next
 /// waits until the one before has its place.
 final class IngestStreamHandler: CallHandler {
     private enum Phase {
@@ -35,6 +36,11 @@ final class IngestStreamHandler: CallHandler {
         case open(StreamOpen)
         case ended
     }
+
+    /// Batches under way; a batch costs memory of its own, however small it is.
+    private static let batchesMax = 256
+    /// Acknowledgements that the client has not read.
+    private static let queuedBytesMax = 1 << 20
 
     private struct Waiting {
         var batch: StreamBatch
@@ -48,9 +54,12 @@ final class IngestStreamHandler: CallHandler {
     private var grantedBytes = Limits.streamCreditBytes
     private var waiting: [Waiting] = []
     private var isQueueing = false
+    private var isPumping = false
+    private var isPaused = false
     private var unacknowledged = 0
     private var isHalfClosed = false
     private var isDraining = false
+    private var hasDropped = false
     private var watcher: Int?
 
     init(_ context: ServiceContext, call: ServerCall) {
@@ -73,7 +82,10 @@ final class IngestStreamHandler: CallHandler {
         if case .ended = phase { return }
         // What comes from here on is never acknowledged: the client sends it to the successor. A
         // client that does not stop would hold up the server's end.
-        if isDraining { return }
+        if isDraining {
+            hasDropped = true
+            return
+        }
         receivedBytes += message.count
         guard receivedBytes <= grantedBytes else {
             return end(
@@ -96,6 +108,7 @@ final class IngestStreamHandler: CallHandler {
                 }
                 waiting.append(Waiting(batch: batch, byteCount: message.count))
                 queueNext()
+                pauseIfFull(call)
             case (.ended, _): return
             }
         } catch {
@@ -108,7 +121,7 @@ final class IngestStreamHandler: CallHandler {
         finishIfDone(call)
     }
 
-    func writable(call: ServerCall) {}
+    func writable(call: ServerCall) { resumeIfRoom(call) }
 
     func closed(call: ServerCall) {
         if let watcher { context.health.unwatch(watcher) }
@@ -140,11 +153,20 @@ final class IngestStreamHandler: CallHandler {
         }
     }
 
+    /// Hands on what waits. A batch that gets its place at once calls back from within: the loop
+    /// here takes the next, not a deeper call.
     private func queueNext() {
-        guard case .open(let open) = phase, !isQueueing, !waiting.isEmpty else { return }
+        guard !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
+        while case .open(let open) = phase, !isQueueing, !waiting.isEmpty {
+            queue(waiting.removeFirst(), open)
+        }
+    }
+
+    private func queue(_ next: Waiting, _ open: StreamOpen) {
         isQueueing = true
         unacknowledged += 1
-        let next = waiting.removeFirst()
         let handler = LoopBound(self)
         let clientSequence = next.batch.clientSequence
         context.engine.write(
@@ -176,6 +198,13 @@ final class IngestStreamHandler: CallHandler {
         switch result {
         case .failure(let error): return end(call, error)
         case .success(let response):
+            // What failed for want of room or of a disk has to come again, in order: the client
+            // resends what was not acknowledged on its next stream.
+            for case .failed(let error) in response.outcomes {
+                if error.code == .unavailable || error.code == .resourceExhausted {
+                    return end(call, error)
+                }
+            }
             grantedBytes += byteCount
             let engine = context.engine
             let errors = response.outcomes.enumerated().compactMap {
@@ -192,13 +221,32 @@ final class IngestStreamHandler: CallHandler {
             call.send(StreamResponse.ack(ack).encodeWire())
         }
         finishIfDone(call)
+        resumeIfRoom(call)
+    }
+
+    private func pauseIfFull(_ call: ServerCall) {
+        guard !isPaused, isFull(call) else { return }
+        isPaused = true
+        call.pauseReading()
+    }
+
+    private func resumeIfRoom(_ call: ServerCall) {
+        guard isPaused, !isFull(call) else { return }
+        isPaused = false
+        call.resumeReading()
+    }
+
+    private func isFull(_ call: ServerCall) -> Bool {
+        waiting.count + unacknowledged >= Self.batchesMax
+            || call.queuedBytes >= Self.queuedBytesMax
     }
 
     private func finishIfDone(_ call: ServerCall) {
         guard isHalfClosed || isDraining, unacknowledged == 0, waiting.isEmpty else { return }
         if case .opening = phase { return }
         phase = .ended
-        call.finish(isHalfClosed ? .success : GRPCStatus(HealthBoard.draining))
+        let isComplete = isHalfClosed && !hasDropped
+        call.finish(isComplete ? .success : GRPCStatus(HealthBoard.draining))
     }
 
     private func end(_ call: ServerCall, _ error: KyroError) {

@@ -49,15 +49,27 @@ struct SearchService: Sendable {
 }
 
 /// Searches as they come, answers as they are ready; the tag tells which is which.
+///
+/// A search begins when there is room for its answer, so that a client that asks and does not read
+/// costs `queuedBytesMax` and one answer. Those that wait are few: the client's window closes.
 final class SearchManyHandler: CallHandler {
-    /// Searches of one stream under way at once; beyond it the client's window closes.
-    private static let inFlightMax = 64
-    /// Answers waiting for the client; beyond it too.
-    private static let queuedBytesMax = 1 << 20
+    /// Searches of one stream that wait or are under way; beyond it the client's window closes.
+    private static let requestsMax = 64
+    /// Answers that wait for the client, and those expected of searches under way.
+    private static let queuedBytesMax = 4 << 20
+    /// What a hit is taken for before the stream has seen an answer: ids and scores, and with
+    /// documents.
+    private static let hitBytes = (bare: 64, withDocument: 2_048)
 
     private let context: ServiceContext
     private let reply: Reply
+    private var waiting: [SearchManyRequest] = []
     private var inFlight = 0
+    /// Of searches under way.
+    private var expectedBytes = 0
+    /// The most that an answer's hit has taken on this stream.
+    private var seenHitBytes = 0
+    private var isStarting = false
     private var isHalfClosed = false
     private var isPaused = false
     private var isDraining = false
@@ -82,13 +94,67 @@ final class SearchManyHandler: CallHandler {
     func receive(_ message: [UInt8], call: ServerCall) {
         // A client that does not stop asking would hold up the server's end.
         if isDraining { return }
-        let request: SearchManyRequest
         do throws(KyroError) {
-            request = try SearchManyRequest.decode(wire: message)
+            waiting.append(try SearchManyRequest.decode(wire: message))
         } catch {
             return call.finish(GRPCStatus(error))
         }
+        startWaiting(call)
+        guard !isPaused, waiting.count + inFlight >= Self.requestsMax else { return }
+        isPaused = true
+        call.pauseReading()
+    }
+
+    func halfClosed(call: ServerCall) {
+        isHalfClosed = true
+        finishIfDone(call)
+    }
+
+    func writable(call: ServerCall) { startWaiting(call) }
+
+    func closed(call: ServerCall) {
+        if let watcher { context.health.unwatch(watcher) }
+        watcher = nil
+        waiting.removeAll()
+    }
+
+    /// Begins searches while there is room for their answers.
+    private func startWaiting(_ call: ServerCall) {
+        // A search that runs here and now comes back through `answered`.
+        if isStarting { return }
+        isStarting = true
+        var started = 0
+        while started < waiting.count, !call.isFinished {
+            let request = waiting[started]
+            let answerBytes = expectedBytes(of: request)
+            let taken = call.queuedBytes + expectedBytes
+            guard
+                inFlight == 0
+                    ? taken < Self.queuedBytesMax
+                    : taken + answerBytes <= Self.queuedBytesMax
+            else { break }
+            started += 1
+            start(request, expectedBytes: answerBytes, call)
+        }
+        waiting.removeFirst(min(started, waiting.count))
+        isStarting = false
+        finishIfDone(call)
+        if isPaused, waiting.count + inFlight < Self.requestsMax {
+            isPaused = false
+            call.resumeReading()
+        }
+    }
+
+    private func expectedBytes(of request: SearchManyRequest) -> Int {
+        let search = request.search
+        let guess =
+            search.projection == nil ? Self.hitBytes.bare : Self.hitBytes.withDocument
+        return Int(search.limit) * (seenHitBytes == 0 ? guess : seenHitBytes)
+    }
+
+    private func start(_ request: SearchManyRequest, expectedBytes: Int, _ call: ServerCall) {
         inFlight += 1
+        self.expectedBytes += expectedBytes
         let engine = context.engine
         let cancellation = call.cancellation
         let handler = LoopBound(self)
@@ -99,8 +165,12 @@ final class SearchManyHandler: CallHandler {
             } catch {
                 result = .failure(error)
             }
+            let hitCount = (try? result.get().hits.count) ?? 0
             let answer = SearchManyResponse(tag: request.tag, result: result).encodeWire()
-            reply.onLoop { handler.value.answered(answer, call: $0) }
+            reply.onLoop {
+                handler.value.answered(
+                    answer, hitCount: hitCount, expectedBytes: expectedBytes, call: $0)
+            }
         }
         if engine.estimatedCost(request.search) <= ServiceContext.inlineCostMax,
             !call.loop.hasOtherReadyWork
@@ -110,49 +180,23 @@ final class SearchManyHandler: CallHandler {
             let error = KyroError(
                 .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50)
             let answer = SearchManyResponse(tag: request.tag, result: .failure(error))
-            answered(answer.encodeWire(), call: call)
+            answered(answer.encodeWire(), hitCount: 0, expectedBytes: expectedBytes, call: call)
         }
-        pauseIfFull(call)
     }
 
-    func halfClosed(call: ServerCall) {
-        isHalfClosed = true
-        finishIfDone(call)
-    }
-
-    func writable(call: ServerCall) { resumeIfRoom(call) }
-
-    func closed(call: ServerCall) {
-        if let watcher { context.health.unwatch(watcher) }
-        watcher = nil
+    private func answered(
+        _ answer: [UInt8], hitCount: Int, expectedBytes: Int, call: ServerCall
+    ) {
+        inFlight -= 1
+        self.expectedBytes -= expectedBytes
+        if hitCount > 0 { seenHitBytes = max(seenHitBytes, answer.count / hitCount + 1) }
+        call.send(answer)
+        startWaiting(call)
     }
 
     private func finishIfDone(_ call: ServerCall) {
-        guard isHalfClosed || isDraining, inFlight == 0 else { return }
+        guard isHalfClosed || isDraining, inFlight == 0, waiting.isEmpty else { return }
         call.finish(isHalfClosed ? .success : GRPCStatus(HealthBoard.draining))
-    }
-
-    private func answered(_ answer: [UInt8], call: ServerCall) {
-        inFlight -= 1
-        call.send(answer)
-        finishIfDone(call)
-        resumeIfRoom(call)
-    }
-
-    private func pauseIfFull(_ call: ServerCall) {
-        guard !isPaused, isFull(call) else { return }
-        isPaused = true
-        call.pauseReading()
-    }
-
-    private func resumeIfRoom(_ call: ServerCall) {
-        guard isPaused, !isFull(call) else { return }
-        isPaused = false
-        call.resumeReading()
-    }
-
-    private func isFull(_ call: ServerCall) -> Bool {
-        inFlight >= Self.inFlightMax || call.queuedBytes >= Self.queuedBytesMax
     }
 }
 

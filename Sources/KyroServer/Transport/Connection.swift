@@ -22,6 +22,10 @@ final class Connection: LoopChannel {
     /// The socket took less than was offered: the loop tells when it takes more.
     private var isWriteBlocked = false
     private var isReadStopped = false
+    /// Everything is said; what the client still sends is read and dropped.
+    private var isLingering = false
+    /// A client on the way to us from far away has sent its last within this.
+    private static let lingerNanos: UInt64 = 500_000_000
 
     private let openedNanos: UInt64
     private var lastReceivedNanos: UInt64
@@ -62,6 +66,7 @@ final class Connection: LoopChannel {
 
     func ready(_ readiness: LoopReadiness) {
         if isClosed { return }
+        if isLingering { return discardInput() }
         if readiness.contains(.writable), isWriteBlocked {
             isWriteBlocked = false
             // The client has taken bytes: the one sign of life while nothing is read from it.
@@ -86,6 +91,30 @@ final class Connection: LoopChannel {
                 return close()
             }
         }
+    }
+
+    private func discardInput() {
+        for _ in 0..<4 {
+            switch Socket.read(fd, into: &loop.scratch) {
+            case .bytes: continue
+            case .wouldBlock: return
+            case .endOfStream, .failed: return close()
+            }
+        }
+    }
+
+    /// Ends the connection behind its last word. A socket closed over bytes that were not read
+    /// resets the connection, and the reset destroys what the client has not read yet, such as the
+    /// status of a stream on which it was still sending.
+    private func linger() {
+        guard !isLingering, let registration else { return }
+        isLingering = true
+        if let tls { sayGoodbye(tls) }
+        Socket.endOutput(fd)
+        interest = (readable: true, writable: false)
+        loop.update(registration, readable: true, writable: false)
+        loop.schedule(afterNanos: Self.lingerNanos) { [self] in close() }
+        discardInput()
     }
 
     private func receive(_ count: Int) {
@@ -118,6 +147,7 @@ final class Connection: LoopChannel {
     }
 
     private func flush() {
+        if isLingering { return }
         writing: repeat {
             processEvents()
             if isClosed { return }
@@ -140,7 +170,7 @@ final class Connection: LoopChannel {
                 return close()
             }
         } while true
-        if session.isFinished, !isWriteBlocked { return close() }
+        if session.isFinished, !isWriteBlocked { return linger() }
         updateInterest()
     }
 
@@ -196,7 +226,7 @@ final class Connection: LoopChannel {
         registration = nil
         if let watchdog { loop.cancel(watchdog) }
         watchdog = nil
-        if let tls { sayGoodbye(tls) }
+        if let tls, !isLingering { sayGoodbye(tls) }
         Socket.close(fd)
         session.connectionLost()
         while let event = session.nextEvent() {

@@ -46,7 +46,11 @@ import Testing
                 for number in 0..<(count / 4) {
                     let id = caller * count + number
                     write(one, recording, id, ids: [UInt64(id)]) {
-                        if open.withLock({ $0 -= 1; return $0 == 0 }) { gate.open() }
+                        let left = open.withLock { open in
+                            open -= 1
+                            return open
+                        }
+                        if left == 0 { gate.open() }
                     }
                 }
             }

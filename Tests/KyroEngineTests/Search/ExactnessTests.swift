@@ -1,5 +1,4 @@
 // Exact hybrid search against brute force, and against itself with other numbers of shards.
-import Foundation
 import KyroModel
 import KyroPlatform
 import Testing
@@ -7,9 +6,7 @@ import Testing
 @Suite struct ExactnessTests {
     static let scope = Scope(namespace: "mixed")
     static let rounds = 45
-    /// The sanitizers, which take their time, ask for fewer.
-    static let questions =
-        Int(ProcessInfo.processInfo.environment["KYRODB_EXACT_QUESTIONS"] ?? "") ?? 10_800
+    static let questions = scaled(10_800)
 
     /// Over 10,000 questions; the page of each is compared id by id and score by score.
     @Test(arguments: [20_261_121 as UInt64])
@@ -29,7 +26,9 @@ import Testing
         for round in 0..<Self.rounds {
             if round % 4 == 3 { world.learnField() }
             if round % 5 == 4 { clock.advance(millis: 2_000) }
-            try write(&world, &model, to: engines, count: round < 5 ? 80 : 30, seed: seed)
+            try write(
+                &world, &model, to: engines, count: round < 5 ? 80 : 30,
+                nowMillis: clock.wallMillis(), seed: seed)
             let oracle = SearchOracle(
                 model.documents, schema: World.schema, nowMillis: clock.wallMillis())
             for number in 0..<(Self.questions / Self.rounds) {
@@ -64,7 +63,8 @@ import Testing
         var delicate = 0
         var differing = 0
 
-        mutating func add(_ expected: SearchOracle.Answer, _ hits: [Hit], _ request: SearchRequest) {
+        mutating func add(_ expected: SearchOracle.Answer, _ hits: [Hit], _ request: SearchRequest)
+        {
             questions += 1
             withHits += hits.isEmpty ? 0 : 1
             self.hits += hits.count
@@ -75,10 +75,10 @@ import Testing
     /// The same batch to every engine and to the model; all outcomes agree.
     private func write(
         _ world: inout World, _ model: inout Model, to engines: [TestEngine], count: Int,
-        seed: UInt64
+        nowMillis: Int64, seed: UInt64
     ) throws {
         let batch = (0..<count).map { _ in world.mutation() }
-        let expected = batch.map { model.apply($0.0, isValid: $0.isValid) }
+        let expected = batch.map { model.apply($0.0, isValid: $0.isValid, nowMillis: nowMillis) }
         for engine in engines {
             let response = try engine.write(batch.map(\.0), to: Self.scope)
             for (index, outcome) in response.outcomes.enumerated() {

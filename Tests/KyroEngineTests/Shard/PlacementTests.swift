@@ -59,7 +59,9 @@ import Testing
                 }
             }
             // The same digits as another kind of id are another document.
-            let strangers: [DocumentID] = [.text("0"), .number(1), .text("2"), .number(UInt64(count) + 2)]
+            let strangers: [DocumentID] = [
+                .text("0"), .number(1), .text("2"), .number(UInt64(count) + 2),
+            ]
             #expect(try test.lookup(strangers, in: Self.scope) == [nil, nil, nil, nil])
             test.close()
             if round == 0 { test = try TestEngine(disk, settings) }

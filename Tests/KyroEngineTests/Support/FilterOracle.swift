@@ -25,7 +25,11 @@ func satisfies(_ metadata: FieldMap<MetadataValue>, _ filter: Filter) -> Bool {
     case .exists(let field): return metadata[field] != nil
     case .prefix(let field, let prefix):
         return anyElement(field) {
-            if case .string(let text) = $0 { Array(text.utf8).starts(with: prefix.utf8) } else { false }
+            if case .string(let text) = $0 {
+                Array(text.utf8).starts(with: prefix.utf8)
+            } else {
+                false
+            }
         }
     }
 }

@@ -7,8 +7,12 @@ struct Model {
 
     private(set) var documents: [DocumentID: Document] = [:]
 
-    /// - Parameter isValid: whether the engine has to take it.
-    mutating func apply(_ mutation: Mutation, isValid: Bool = true) -> Outcome {
+    /// - Parameters:
+    ///   - isValid: whether the engine has to take it.
+    ///   - nowMillis: what has expired by then cannot be updated.
+    mutating func apply(
+        _ mutation: Mutation, isValid: Bool = true, nowMillis: Int64 = 1_000_000
+    ) -> Outcome {
         guard isValid else { return .failed }
         switch mutation {
         case .upsert(let document):
@@ -17,7 +21,9 @@ struct Model {
         case .remove(let id):
             return documents.removeValue(forKey: id) == nil ? .notFound : .applied
         case .update(let update):
-            guard var document = documents[update.set.id] else { return .notFound }
+            guard var document = documents[update.set.id],
+                (document.expiresAtMillis ?? .max) > nowMillis
+            else { return .notFound }
             update.removedVectors.forEach { document.vectors[$0] = nil }
             update.removedSparseVectors.forEach { document.sparseVectors[$0] = nil }
             update.removedTexts.forEach { document.texts[$0] = nil }

@@ -48,7 +48,7 @@ final class TestEngine: Sendable {
         engine = try Engine(
             configuration, files: files, time: settings.clock, hashSeed: 0x5EED,
             notice: { text in notices.withLock { $0.append(text) } },
-            whenServing: { gate.open() })
+            onRecovered: { _ in gate.open() })
         gate.wait()
     }
 

@@ -41,7 +41,10 @@ import Testing
             ("vector.field", .fieldNotFound, { $0.vector?.field = "nowhere" }),
             ("vector.field", .invalidField, { $0.vector?.field = "" }),
             ("vector.ef_search", .limitExceeded, { $0.vector?.efSearch = 10_001 }),
-            ("sparse.vector", .invalidField, { $0.sparse = SparseQuery(field: "s1", vector: .init()) }),
+            (
+                "sparse.vector", .invalidField,
+                { $0.sparse = SparseQuery(field: "s1", vector: .init()) }
+            ),
             ("text.fields", .fieldNotFound, { $0.text = TextQuery(query: "x", fields: ["no"]) }),
             (
                 "time_range", .invalidField,
