@@ -239,6 +239,9 @@ final class ScanHandler: CallHandler {
             return call.finish(
                 GRPCStatus(KyroError(.malformedMessage, "a scan takes one message; a second came")))
         }
+        guard call.hold(message.count) else {
+            return call.finish(GRPCStatus(.keepsTooMuch))
+        }
         self.message = message
     }
 
