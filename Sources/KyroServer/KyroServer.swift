@@ -39,7 +39,8 @@ public final class KyroServer: Sendable {
         self.health = health
         engine = try Engine(
             options.engine, hashSeed: SystemRandomSource().next(),
-            notice: { Log.warning($0) }, onRecovered: { isWhole in if isWhole { health.setServing() } })
+            notice: { Log.warning($0) },
+            onRecovered: { isWhole in if isWhole { health.setServing() } })
         pool = WorkerPool(
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
         let connections = ConnectionCounter()
