@@ -58,25 +58,18 @@ final class IngestStreamHandler: CallHandler {
     private var isPaused = false
     private var unacknowledged = 0
     private var isHalfClosed = false
-    private var isDraining = false
+    private var drain: DrainWatch?
     private var hasDropped = false
-    private var watcher: Int?
 
     init(_ context: ServiceContext, call: ServerCall) {
         self.context = context
         reply = Reply(call)
         let handler = LoopBound(self)
-        watcher = context.health.watch { [reply, health = context.health] _ in
-            guard health.isDraining else { return }
-            reply.onLoop { call in
-                handler.value.isDraining = true
-                handler.value.finishIfDone(call)
-            }
-        }
-        // The drain may have begun before there was a watcher.
-        isDraining = context.health.isDraining
+        drain = DrainWatch(context.health, reply) { handler.value.finishIfDone($0) }
         finishIfDone(call)
     }
+
+    private var isDraining: Bool { drain?.isDraining ?? false }
 
     func receive(_ message: [UInt8], call: ServerCall) {
         if case .ended = phase { return }
@@ -124,8 +117,7 @@ final class IngestStreamHandler: CallHandler {
     func writable(call: ServerCall) { resumeIfRoom(call) }
 
     func closed(call: ServerCall) {
-        if let watcher { context.health.unwatch(watcher) }
-        watcher = nil
+        drain?.end()
         phase = .ended
         waiting.removeAll()
     }

@@ -72,28 +72,25 @@ final class SearchManyHandler: CallHandler {
     private var isStarting = false
     private var isHalfClosed = false
     private var isPaused = false
-    private var isDraining = false
-    private var watcher: Int?
+    private var drain: DrainWatch?
+    private var hasDropped = false
 
     init(_ context: ServiceContext, call: ServerCall) {
         self.context = context
         reply = Reply(call)
         let handler = LoopBound(self)
-        watcher = context.health.watch { [reply, health = context.health] _ in
-            guard health.isDraining else { return }
-            reply.onLoop { call in
-                handler.value.isDraining = true
-                handler.value.finishIfDone(call)
-            }
-        }
-        // The drain may have begun before there was a watcher.
-        isDraining = context.health.isDraining
+        drain = DrainWatch(context.health, reply) { handler.value.finishIfDone($0) }
         finishIfDone(call)
     }
 
+    private var isDraining: Bool { drain?.isDraining ?? false }
+
     func receive(_ message: [UInt8], call: ServerCall) {
         // A client that does not stop asking would hold up the server's end.
-        if isDraining { return }
+        if isDraining {
+            hasDropped = true
+            return
+        }
         do throws(KyroError) {
             waiting.append(try SearchManyRequest.decode(wire: message))
         } catch {
@@ -113,8 +110,7 @@ final class SearchManyHandler: CallHandler {
     func writable(call: ServerCall) { startWaiting(call) }
 
     func closed(call: ServerCall) {
-        if let watcher { context.health.unwatch(watcher) }
-        watcher = nil
+        drain?.end()
         waiting.removeAll()
     }
 
@@ -196,7 +192,8 @@ final class SearchManyHandler: CallHandler {
 
     private func finishIfDone(_ call: ServerCall) {
         guard isHalfClosed || isDraining, inFlight == 0, waiting.isEmpty else { return }
-        call.finish(isHalfClosed ? .success : GRPCStatus(HealthBoard.draining))
+        let isComplete = isHalfClosed && !hasDropped
+        call.finish(isComplete ? .success : GRPCStatus(HealthBoard.draining))
     }
 }
 
@@ -211,8 +208,7 @@ final class ScanHandler: CallHandler {
     private var message: [UInt8]?
     private var cursor: CursorBox?
     private var isProducing = false
-    private var isDraining = false
-    private var watcher: Int?
+    private var drain: DrainWatch?
 
     /// `@unchecked Sendable`: one piece is made at a time, `isProducing` sees to it.
     private final class CursorBox: @unchecked Sendable {
@@ -224,15 +220,10 @@ final class ScanHandler: CallHandler {
         self.context = context
         reply = Reply(call)
         let handler = LoopBound(self)
-        watcher = context.health.watch { [reply, health = context.health] _ in
-            guard health.isDraining else { return }
-            reply.onLoop { call in
-                handler.value.isDraining = true
-                handler.value.produce(call)
-            }
-        }
-        isDraining = context.health.isDraining
+        drain = DrainWatch(context.health, reply) { handler.value.produce($0) }
     }
+
+    private var isDraining: Bool { drain?.isDraining ?? false }
 
     func receive(_ message: [UInt8], call: ServerCall) {
         guard self.message == nil else {
@@ -272,8 +263,7 @@ final class ScanHandler: CallHandler {
     func writable(call: ServerCall) { produce(call) }
 
     func closed(call: ServerCall) {
-        if let watcher { context.health.unwatch(watcher) }
-        watcher = nil
+        drain?.end()
         cursor = nil
     }
 

@@ -18,15 +18,19 @@ import Testing
         return .upsert(document)
     }
 
+    /// Log segments take nothing while `isFull` says so.
+    private func logOnDisk(thatIs isFull: Locked<Bool>) -> FaultyFileSystem {
+        FaultyFileSystem(MemoryFileSystem()) { event, _ in
+            let isLog = event.operation == .write && SyncOrder.isSegment(event.path)
+            return isLog && isFull.withLock { $0 }
+                ? .shortWrite(byteCount: 0, .noSpace) : nil
+        }
+    }
+
     /// A batch that found no room is sent again behind one that did: it must not pass for applied.
     @Test func aBatchThatFoundNoRoomKeepsItsPlace() throws {
         let isFull = Locked(false)
-        let files = FaultyFileSystem(MemoryFileSystem()) { event, _ in
-            let hits = event.operation == .write && SyncOrder.isSegment(event.path)
-            return hits && isFull.withLock { $0 }
-                ? .shortWrite(byteCount: 0, .noSpace) : nil
-        }
-        let test = try TestEngine(files)
+        let test = try TestEngine(logOnDisk(thatIs: isFull))
         defer { test.close() }
         try test.write([upsert(0)], to: Self.scope, creating: Schema(), producer: mark(1))
         isFull.withLock { $0 = true }
@@ -45,12 +49,7 @@ import Testing
     /// A producer that goes on without the batch that failed says so by opening a new stream.
     @Test func aNewStreamMayLeaveAGap() throws {
         let isFull = Locked(false)
-        let files = FaultyFileSystem(MemoryFileSystem()) { event, _ in
-            let hits = event.operation == .write && SyncOrder.isSegment(event.path)
-            return hits && isFull.withLock { $0 }
-                ? .shortWrite(byteCount: 0, .noSpace) : nil
-        }
-        let test = try TestEngine(files)
+        let test = try TestEngine(logOnDisk(thatIs: isFull))
         defer { test.close() }
         try test.write([upsert(0)], to: Self.scope, creating: Schema(), producer: mark(1))
         isFull.withLock { $0 = true }
