@@ -24,6 +24,10 @@ final class ShardMatch {
     private var mismatches = 0
     private var visits = 0
 
+    /// Of what failed at the end of the log, one run may be there: what was written with the last
+    /// attempt.
+    private enum FailedRun { case before, inside, behind }
+
     struct Match {
         var partCount: Int
         var states: [[ModelDocument?]]
@@ -50,7 +54,7 @@ final class ShardMatch {
 
     /// Finds every allowed state that equals what was found; keeps the one with most parts.
     func run() throws(Violation) -> Match {
-        try visit(0)
+        try visit(0, .before)
         guard let match else { throw Violation(description) }
         return match
     }
@@ -65,7 +69,7 @@ final class ShardMatch {
         }
     }
 
-    private func visit(_ position: Int) throws(Violation) {
+    private func visit(_ position: Int, _ run: FailedRun) throws(Violation) {
         visits += 1
         guard visits < Self.visitsMax else {
             throw Violation("shard \(shard.index) has more allowed states than can be visited")
@@ -75,34 +79,39 @@ final class ShardMatch {
         let part = shard.parts[position]
         let write = part.write
         guard let index = observations.firstIndex(where: { $0.life === write.life }) else {
-            return try visit(position + 1)
+            return try visit(position + 1, run)
         }
         switch part.fate {
-        case .void: try visit(position + 1)
-        case .applied: try visit(position, applying: part, index)
+        case .void: try visit(position + 1, run)
+        case .applied: try visit(position, run, applying: part, index)
         case .failed:
-            if part.positions.isEmpty || position >= lastApplied {
-                try visit(position, applying: part, index)
+            if part.positions.isEmpty {
+                return try visit(position, run, applying: part, index)
             }
-            if !part.positions.isEmpty { try visit(position + 1) }
+            if position >= lastApplied, run != .behind {
+                try visit(position, .inside, applying: part, index)
+            }
+            try visit(position + 1, run == .inside ? .behind : run)
         case .unknown:
-            try visit(position, applying: part, index)
-            if write.mayHaveFailed { try visit(position + 1) }
+            try visit(position, run, applying: part, index)
+            if write.mayHaveFailed { try visit(position + 1, run) }
         }
     }
 
     /// Goes on with the part in the log, and then takes it back.
-    private func visit(_ position: Int, applying part: Part, _ index: Int) throws(Violation) {
+    private func visit(
+        _ position: Int, _ run: FailedRun, applying part: Part, _ index: Int
+    ) throws(Violation) {
         let write = part.write
         let savedProducers = producers
         if let producer = write.producer {
             let key = ShardModel.producerKey(write.life, producer.index)
             var range = producers[key] ?? ProducerRange()
             if part.fate != .applied, producer.sequence <= range.low {
-                return try visit(position + 1)
+                return try visit(position + 1, run)
             }
             if part.fate == .unknown, producer.sequence <= range.high {
-                try visit(position + 1)
+                try visit(position + 1, run)
             }
             if part.positions.isEmpty, part.fate == .failed {
                 range.high = max(range.high, producer.sequence)
@@ -122,7 +131,7 @@ final class ShardMatch {
             undo.append((item.id, states[index][item.id]))
             set(index, item.id, item.mutation.result(on: states[index][item.id], seq: seq))
         }
-        try visit(position + 1)
+        try visit(position + 1, run)
         for (id, document) in undo.reversed() { set(index, id, document) }
         producers = savedProducers
     }

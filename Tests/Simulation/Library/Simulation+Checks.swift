@@ -143,7 +143,7 @@ extension Simulation {
     // MARK: At any time
 
     func read(_ scope: Int) throws(Violation) {
-        if openWrites.contains(where: { $0.life.scope == scope }) {
+        if isUnderWay(scope) {
             if dice.chance(50) { return try turn(3) }
             try runUntilQuiet()
         }
@@ -156,6 +156,17 @@ extension Simulation {
         case 1: try checkScan(scope)
         default: try checkSearches(scope)
         }
+    }
+
+    /// Whether some write to the collection is open, or was answered before one ahead of it in the
+    /// log.
+    private func isUnderWay(_ scope: Int) -> Bool {
+        openWrites.contains { $0.life.scope == scope }
+            || shards.contains { shard in
+                shard.parts.dropFirst(shard.settledCount).contains {
+                    $0.write.life.scope == scope
+                }
+            }
     }
 
     private func checkAbsence(_ scope: Int) throws(Violation) {
@@ -260,7 +271,10 @@ extension Simulation {
                 throw KyroError(.internal, error.message)
             }
         } catch {
-            throw Violation("\(request): \(error.message)")
+            let legs = request.vector == nil ? "text" : "vector"
+            throw Violation(
+                "search of \(scope) by \(legs)\(request.filter == nil ? "" : " and filter"): "
+                    + error.message)
         }
     }
 }

@@ -309,13 +309,14 @@ extension Simulation {
     private func advance() throws(Violation) {
         let millis = Int64(1 + dice.below(400))
         trace("ADVANCE \(millis) ms")
+        try collect()
+        let last = shards.reduce(0) { max($0, $1.lastSeq) }
         clock.advance(millis: millis)
         guard case .interval(let interval) = settings.policy, millis >= interval,
             disk.faultCount == 0
         else { return }
         try runUntilQuiet()
         guard !disk.isDown, disk.faultCount == 0, let engine else { return }
-        let last = shards.reduce(0) { max($0, $1.lastSeq) }
         guard engine.durable.raw >= last else {
             throw Violation(
                 "sequence \(last) is not durable \(millis) ms later: \(engine.durable.raw)")

@@ -61,7 +61,7 @@ func runMany(_ range: Range<UInt64>, jobs: Int, operations: Int, isJSON: Bool) -
             told = nanos()
             progress(tally, of: range, since: started)
         }
-        if tally.failed.count >= 10 {
+        if tally.failed.count >= 20 {
             for worker in workers where worker.output >= 0 { kill(worker.process, SIGTERM) }
         }
     }
