@@ -56,6 +56,9 @@ public final class DataDirectory: Sendable {
             return DataDirectory(
                 path: path, fileSystem: fileSystem, isNew: true, lock: lock, manifest: manifest)
         }
+        // The names of manifest and catalog may be known to the cache alone, after a kill or a
+        // failed sync; what is acknowledged from here on stands on them.
+        try storing { () throws(FileError) in try fileSystem.syncDirectory(path) }
         let bytes = try storing { () throws(FileError) in try file.readAll() }
         let manifest = try Manifest.decode(bytes, path: manifestPath)
         if let shardCount, shardCount != manifest.shards.count {

@@ -96,6 +96,8 @@ extension ShardLog {
             expectedChain = try replaySegment(
                 index, from: lsn, chain: expectedChain, into: &report, body)
         }
+        // The names of segments may be known to the cache alone, after a kill or a failed sync.
+        try storing { () throws(FileError) in try files.syncDirectory() }
         state = .ready
         report.lastWallMillis = lastWallMillis
         return report

@@ -310,7 +310,8 @@ extension Simulation {
         let millis = Int64(1 + dice.below(400))
         trace("ADVANCE \(millis) ms")
         try collect()
-        let last = shards.reduce(0) { max($0, $1.lastSeq) }
+        // What is written in the meantime may wait for the next sync.
+        let last = openWrites.isEmpty ? shards.reduce(0) { max($0, $1.lastSeq) } : 0
         clock.advance(millis: millis)
         guard case .interval(let interval) = settings.policy, millis >= interval,
             disk.faultCount == 0
