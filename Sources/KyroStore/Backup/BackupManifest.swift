@@ -10,8 +10,8 @@
 //           u64       seq: every shard's state at it can be restored
 //           i64       wall time when that seq was taken, Unix ms
 //           u64       bytes that this backup has added to the repository
-//           u64 u64   catalog: ordinal of its file, bytes of it that count
-//           u32       format version of the log
+//           u64       full: nothing below this seq can be restored from its snapshots
+//           u64 u64   catalog: ordinal of its file, entries of it that count
 //           varint    number of shards; for each:
 //                        u64 u64  log range [from, to) that it needs, LSNs
 //                        u8 0, or u8 1 and the snapshot at its start: u64 seq, u64 LSN,
@@ -34,6 +34,12 @@ public struct BackupManifest: Equatable, Sendable {
         public var seq: Sequence
         public var lsn: LSN
         public var storedBytes: UInt64
+
+        public init(seq: Sequence, lsn: LSN, storedBytes: UInt64) {
+            self.seq = seq
+            self.lsn = lsn
+            self.storedBytes = storedBytes
+        }
     }
 
     public struct Shard: Equatable, Sendable {
@@ -58,7 +64,8 @@ public struct BackupManifest: Equatable, Sendable {
     public var addedBytes: UInt64 = 0
     var catalogOrdinal: UInt64 = 0
     var catalogCount: UInt64 = 0
-    var logVersion: UInt32 = FilePrefix.segment.version
+    /// Of a full backup: its snapshots hold records up to here, and lack collections dropped below.
+    public var baseSeq = Sequence.zero
     public var shards: [Shard] = []
 
     public init(
@@ -72,7 +79,7 @@ public struct BackupManifest: Equatable, Sendable {
     }
 
     static let prefix = FilePrefix(
-        magic: "KYROBKM", version: 1, subject: "a backup's manifest", affected: "this backup")
+        magic: "KYROBKM", versions: 1...1, subject: "a backup's manifest", affected: "this backup")
     static let prefixCount = 20
     static let backupPrefix = "backup-"
     static let archivePrefix = "archive-"
@@ -80,9 +87,6 @@ public struct BackupManifest: Equatable, Sendable {
     var fileName: String {
         (kind == .archive ? Self.archivePrefix : Self.backupPrefix) + hex16(id)
     }
-
-    /// The highest sequence that a snapshot of it holds: nothing below can be restored from here.
-    var baseSeq: Sequence { shards.compactMap { $0.snapshot?.seq }.max() ?? .zero }
 
     func encode() -> [UInt8] {
         var writer = Self.prefix.begin(capacity: 128 + shards.count * 48)
@@ -95,9 +99,9 @@ public struct BackupManifest: Equatable, Sendable {
         writer.writeFixed64(seq.raw)
         writer.writeFixed64(UInt64(bitPattern: wallMillis))
         writer.writeFixed64(addedBytes)
+        writer.writeFixed64(baseSeq.raw)
         writer.writeFixed64(catalogOrdinal)
         writer.writeFixed64(catalogCount)
-        writer.writeFixed32(logVersion)
         writer.writeVarint(UInt64(shards.count))
         for shard in shards {
             writer.writeFixed64(shard.from.raw)
@@ -141,9 +145,9 @@ public struct BackupManifest: Equatable, Sendable {
             wallMillis: Int64(bitPattern: try reader.fixed64()))
         manifest.parent = parent
         manifest.addedBytes = try reader.fixed64()
+        manifest.baseSeq = Sequence(try reader.fixed64())
         manifest.catalogOrdinal = try reader.fixed64()
         manifest.catalogCount = try reader.fixed64()
-        manifest.logVersion = try reader.fixed32()
         for _ in 0..<(try reader.count(bytesEach: 17)) {
             var shard = Shard(from: LSN(try reader.fixed64()), to: LSN(try reader.fixed64()))
             if try reader.byte() == 1 {

@@ -7,12 +7,11 @@
 //   20   4  shard; 0xFFFFFFFF for the catalog
 //   24  16  id of the data directory
 //   40   8  snapshot: seq · log: LSN of the first byte · catalog: ordinal of the file
-//   48   8  snapshot: LSN · log: LSN behind the last byte · catalog: bytes copied
+//   48   8  snapshot: LSN · log: LSN behind the last byte · catalog: number of entries
 //   56   8  bytes of data, not compressed
-//   64   4  log: format version of the segment that the bytes come from
-//   68   4  log: CRC field of the batch before the first, 0xFFFFFFFF when that is not known
-//   72   4  log: CRC field of the last batch
-//   76   4  zero
+//   64   4  log: CRC field of the batch before the first
+//   68   4  log: CRC field of the last batch
+//   72   8  zero
 //   80   8  log: first seq, 0 when there is no record
 //   88   8  log: last seq
 //   96   8  log: smallest wall time of a batch, Unix ms, signed; 0 when there is none
@@ -46,9 +45,8 @@ struct BackupObjectHeader: Equatable, Sendable {
     static let blockHeaderCount = 12
     static let footerCount = 24
     static let footerMagic: UInt32 = 0x4542_594B  // "KYBE"
-    static let unknownChain = UInt32.max
     static let prefix = FilePrefix(
-        magic: "KYROBKO", version: 1, subject: "a file of a backup repository",
+        magic: "KYROBKO", versions: 1...1, subject: "a file of a backup repository",
         affected: "the backups that need this file")
 
     var kind: Kind
@@ -57,7 +55,6 @@ struct BackupObjectHeader: Equatable, Sendable {
     var first: UInt64
     var second: UInt64
     var dataCount: UInt64
-    var formatVersion: UInt32 = 0
     var chainBefore: UInt32 = 0
     var chainBehind: UInt32 = 0
     var firstSeq = Sequence.zero
@@ -85,10 +82,9 @@ struct BackupObjectHeader: Equatable, Sendable {
         writer.writeFixed64(first)
         writer.writeFixed64(second)
         writer.writeFixed64(dataCount)
-        writer.writeFixed32(formatVersion)
         writer.writeFixed32(chainBefore)
         writer.writeFixed32(chainBehind)
-        writer.writeFixed32(0)
+        writer.writeFixed64(0)
         writer.writeFixed64(firstSeq.raw)
         writer.writeFixed64(lastSeq.raw)
         writer.writeFixed64(UInt64(bitPattern: earliestMillis))
@@ -113,10 +109,9 @@ struct BackupObjectHeader: Equatable, Sendable {
             kind: kind, identity: LogIdentity(directory: directory, shard: shard),
             first: try reader.fixed64(), second: try reader.fixed64(),
             dataCount: try reader.fixed64())
-        header.formatVersion = try reader.fixed32()
         header.chainBefore = try reader.fixed32()
         header.chainBehind = try reader.fixed32()
-        _ = try reader.fixed32()
+        _ = try reader.fixed64()
         header.firstSeq = Sequence(try reader.fixed64())
         header.lastSeq = Sequence(try reader.fixed64())
         header.earliestMillis = Int64(bitPattern: try reader.fixed64())
