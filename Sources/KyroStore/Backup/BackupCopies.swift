@@ -28,13 +28,17 @@ public final class LogCopy {
         self.shard = shard
         self.reader = reader
         builder = ArchivedLogBuilder(from: lsn)
+        start = lsn
+        position = lsn
         if let last = repository.logs[shard].first(where: { $0.to == lsn }) {
             expectedChain = try repository.reader(last.name).header.chainBehind
         }
     }
 
+    /// Where the copy began.
+    public let start: LSN
     /// Everything below is in the repository.
-    public private(set) var position = LSN.zero
+    public private(set) var position: LSN
 
     /// Writes at most one object.
     ///

@@ -11,7 +11,8 @@ public enum BackupError: Error, Equatable, Sendable {
     case damaged(Damage)
     /// Something that is needed is not in the repository.
     case missing(String)
-    case cancelled
+    /// The engine refused its part.
+    case engine(KyroError)
 
     public struct Damage: Equatable, Sendable {
         public var path: String
@@ -34,7 +35,7 @@ extension BackupError: CustomStringConvertible {
         case .damaged(let damage):
             "\(damage.path) is damaged: \(damage.finding); affected: \(damage.affected)"
         case .missing(let what): what
-        case .cancelled: "the backup was cancelled"
+        case .engine(let error): error.message
         }
     }
 
@@ -50,7 +51,7 @@ extension BackupError: CustomStringConvertible {
             KyroError(code: .internal, reason: "BACKUP_FAILED", message: "\(error)")
         case .refused, .missing: KyroError(.backupRefused, description)
         case .damaged: KyroError(code: .dataLoss, reason: "BACKUP_DAMAGED", message: description)
-        case .cancelled: KyroError(.cancelled, description)
+        case .engine(let error): error
         }
     }
 }

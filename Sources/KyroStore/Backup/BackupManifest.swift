@@ -62,8 +62,8 @@ public struct BackupManifest: Equatable, Sendable {
     public var seq: Sequence
     public var wallMillis: Int64
     public var addedBytes: UInt64 = 0
-    var catalogOrdinal: UInt64 = 0
-    var catalogCount: UInt64 = 0
+    public var catalogOrdinal: UInt64 = 0
+    public var catalogCount: UInt64 = 0
     /// Of a full backup: its snapshots hold records up to here, and lack collections dropped below.
     public var baseSeq = Sequence.zero
     public var shards: [Shard] = []

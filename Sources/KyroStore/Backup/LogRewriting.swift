@@ -23,7 +23,8 @@ extension ShardLog {
 
 struct LogRewriting {
     private let log: ShardLog
-    private let start: LSN
+    /// Batches below are there already: in the snapshot, or from a file that overlaps the next.
+    private var position: LSN
     private let seq: Sequence
     private var latestMillis: Int64 = 0
     private var lastSeq = Sequence.zero
@@ -33,16 +34,18 @@ struct LogRewriting {
     private(set) var records: UInt64 = 0
 
     /// - Parameters:
-    ///   - start: batches below are in the snapshot.
+    ///   - lsn: batches below are in the snapshot.
     ///   - seq: records above are left out.
-    init(log: ShardLog, from start: LSN, upTo seq: Sequence) {
+    init(log: ShardLog, from lsn: LSN, upTo seq: Sequence) {
         self.log = log
-        self.start = start
+        position = lsn
         self.seq = seq
     }
 
     mutating func add(_ batch: ArchivedBatch, _ bytes: [UInt8]) throws(StoreError) {
-        guard batch.lsn >= start, !batch.isSeal else { return }
+        guard batch.lsn >= position else { return }
+        position = batch.endLSN
+        guard !batch.isSeal else { return }
         var kept: [Range<Int>] = []
         for range in batch.records {
             let head = try LogRecord.head(bytes, range)
