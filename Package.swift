@@ -74,7 +74,7 @@ let package = Package(
             "kyrodb", ["KyroServer", "KyroEngine", "KyroStore", "KyroModel", "KyroPlatform"]),
         executable(
             "kyroctl",
-            ["KyroCommands", "KyroClient", "KyroModel", "KyroPlatform", "KyroBytes"]),
+            ["KyroCommands", "KyroClient", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
         executable(
             "kyrobench",
             ["KyroCommands", "KyroClient", "KyroWire", "KyroModel", "KyroPlatform"]),

@@ -11,6 +11,7 @@ extension Engine {
         status.seq = clock.stable
         let collections = catalog.all
         status.collectionCount = UInt32(collections.count)
+        status.backup = backups?.status(shards)
         status.shards = shards.map { self.status(of: $0, collections: collections) }
         return status
     }

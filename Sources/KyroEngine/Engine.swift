@@ -23,6 +23,8 @@ public final class Engine: Sendable {
     let snapshotInProgress = Atomic<Bool>(false)
     let snapshotRequests = Atomic<Int>(0)
     let maintenance = Cancellation()
+    /// Nil without a repository.
+    let backups: BackupService?
 
     /// Told what an operator should know and nobody asked for.
     let notice: @Sendable (String) -> Void
@@ -64,7 +66,9 @@ public final class Engine: Sendable {
         shards = (0..<shardCount).map {
             Shard(index: $0, queueBytesMax: configuration.queueBytesMax)
         }
-        catalog = try Catalog(directory: directory, time: time, hashSeed: hashSeed)
+        catalog = try Catalog(
+            directory: directory, time: time, clock: clock, hashSeed: hashSeed)
+        backups = try BackupService.open(configuration, directory, files, time)
         recovering = Atomic(shardCount)
         processes = Locked([])
         // Nothing fails from here on: an engine that does not open leaves no thread behind.
@@ -92,6 +96,7 @@ public final class Engine: Sendable {
                 })
         }
         processes.withLock { $0 = started }
+        backups?.start(self, scheduler)
     }
 
     /// How far a shard's writer process is.
@@ -118,6 +123,7 @@ public final class Engine: Sendable {
             do throws(KyroError) {
                 let writer = try ShardRecovery(engine: self, shard: shard).run()
                 process.stage = .writing(writer)
+                backups?.recovered(shard.index, writer.log)
                 shard.serve(log: writer.log)
                 recoveryEnded()
                 shard.foldGate.open()
@@ -161,6 +167,8 @@ public final class Engine: Sendable {
     /// called afterwards.
     public func close() {
         guard !isClosed.exchange(true, ordering: .sequentiallyConsistent) else { return }
+        // Before the rest: the archive's last round asks the shards for what they still hold.
+        backups?.stop()
         maintenance.cancel()
         snapshots.stop()
         control.stop()

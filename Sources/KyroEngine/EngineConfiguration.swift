@@ -17,5 +17,15 @@ public struct EngineConfiguration: Sendable {
     /// Encoded bytes that one log batch takes.
     public var groupBytesMax = 4 << 20
 
+    /// The repository of this directory's backups; nil for none.
+    public var backupsPath: String?
+    /// Ships the log to the repository as it grows.
+    public var isArchiving = false
+    /// Between two rounds of the archive.
+    public var archiveMillis = 1_000
+    /// Log that is kept for an archive that falls behind; beyond it the log goes, and the archive
+    /// begins anew with a full backup.
+    public var archiveLagBytesMax: UInt64 = 4 << 30
+
     public init(path: String) { self.path = path }
 }

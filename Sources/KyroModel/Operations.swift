@@ -100,6 +100,8 @@ public struct StatusResponse: Equatable, Sendable {
     public var residentBytes: UInt64 = 0
     public var connections: UInt32 = 0
     public var kernels = ""
+    /// Nil without a backup repository.
+    public var backup: BackupStatus?
 
     public init() {}
 }

@@ -1,10 +1,11 @@
 // One change to the catalog, and the catalog that the changes add up to.
 //
 //   u8       version, 1
-//   u8       1 created, 2 schema, 3 dropped, 4 next id
-//   varint   collection id (for 4: the lowest id not yet given out)
+//   u8       1 created, 2 schema, 3 dropped, 4 next id, 5 moment
+//   varint   collection id (for 4: the lowest id not yet given out; for 5: zero)
 //   created: string tenant, string namespace, varint schema version, schema
 //   schema:  varint schema version, schema
+//   moment:  u64 sequence of the changes that follow, up to the next moment
 //
 // A schema is four maps in strictly rising order of names, each a varint count and entries:
 //   dense vectors: name, varint dimension, u8 metric
@@ -21,6 +22,8 @@ public enum CatalogRecord: Equatable, Sendable {
     case dropped(CollectionID)
     /// Ids below were given out, even if no collection has them any more.
     case nextID(CollectionID)
+    /// The changes that follow were made at this sequence.
+    case moment(Sequence)
 
     static let version: UInt8 = 1
 
@@ -45,6 +48,10 @@ public enum CatalogRecord: Equatable, Sendable {
         case .nextID(let id):
             writer.writeByte(4)
             writer.writeVarint(UInt64(id.raw))
+        case .moment(let seq):
+            writer.writeByte(5)
+            writer.writeVarint(0)
+            writer.writeFixed64(seq.raw)
         }
     }
 
@@ -68,6 +75,7 @@ public enum CatalogRecord: Equatable, Sendable {
                 id, schemaVersion: try reader.varint32(), try Schema.decode(from: &reader))
         case 3: record = .dropped(id)
         case 4: record = .nextID(id)
+        case 5: record = .moment(Sequence(try reader.fixed64()))
         default: throw reader.malformed("kind \(kind)")
         }
         try reader.end()
@@ -136,6 +144,8 @@ public struct CatalogState: Equatable, Sendable {
     public private(set) var collections: [CollectionID: CollectionDescription] = [:]
     /// The lowest id not yet given out.
     public private(set) var nextID = CollectionID(1)
+    /// Of the latest change; zero where none tells.
+    public private(set) var seq = Sequence.zero
 
     public init() {}
 
@@ -162,6 +172,8 @@ public struct CatalogState: Equatable, Sendable {
             }
         case .nextID(let id):
             nextID = max(nextID, id)
+        case .moment(let moment):
+            seq = max(seq, moment)
         }
     }
 
@@ -172,6 +184,7 @@ public struct CatalogState: Equatable, Sendable {
                 collection.id, collection.scope, schemaVersion: collection.schemaVersion,
                 collection.schema)
         }
-        return created + [.nextID(nextID)]
+        let moment: [CatalogRecord] = seq > .zero ? [.moment(seq)] : []
+        return moment + created + [.nextID(nextID)]
     }
 }

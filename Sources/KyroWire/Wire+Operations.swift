@@ -1,4 +1,4 @@
-// operations.proto: Status, Snapshot and Flush.
+// operations.proto: Status, Snapshot and Flush; Wire+Backups.swift has the rest.
 import KyroModel
 
 // MARK: Requests
@@ -96,6 +96,7 @@ struct StatusResponseDraft: WireDraft {
     var response = StatusResponse()
     var state: Int32 = 0
     var shards: [ShardStatusDraft] = []
+    var backup: BackupStatusDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -108,6 +109,7 @@ struct StatusResponseDraft: WireDraft {
         case (7, .varint): response.residentBytes = try reader.varint("resident_bytes")
         case (8, .varint): response.connections = try reader.uint32("connections")
         case (9, .bytes): response.kernels = try reader.string("kernels")
+        case (28, .bytes): try reader.message("backup", into: &backup)
         default: try reader.skip(field)
         }
     }
@@ -116,6 +118,7 @@ struct StatusResponseDraft: WireDraft {
         var finished = response
         finished.state = try enumValue(state, "state", ServerState.init(rawValue:))
         finished.shards = try finishList(shards, "shards")
+        finished.backup = try backup?.finish("backup")
         return finished
     }
 }
@@ -137,6 +140,7 @@ extension StatusResponse: WireEncodable {
         sink.uint(7, residentBytes)
         sink.uint(8, connections)
         sink.string(9, kernels)
+        sink.message(28, backup)
     }
 }
 

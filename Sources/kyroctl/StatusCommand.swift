@@ -30,6 +30,7 @@ private func runStatus(_ session: Session) throws -> ExitCode {
 
 
         """)
+    if let backup = status.backup { session.write(text(backup)) }
     var table = Table([
         .init("shard", isRightAligned: true), .init("state"),
         .init("documents", isRightAligned: true), .init("seq", isRightAligned: true),
@@ -71,6 +72,47 @@ private func text(_ state: ShardState) -> String {
     }
 }
 
+private func text(_ backup: BackupStatus) -> String {
+    var lines: [String] = []
+    if backup.lastID == 0 {
+        lines.append("backups in \(backup.repository): none yet")
+    } else {
+        lines.append(
+            "backups in \(backup.repository): the newest is \(backup.lastID), at seq "
+                + "\(backup.lastSeq.raw), \(Timestamp.text(millis: backup.lastTimeMillis))")
+    }
+    if backup.running == .full || backup.running == .incremental {
+        lines.append(
+            "backup under way, \(text(backup.running)): \(byteText(backup.bytesDone)) of "
+                + "\(byteText(backup.bytesTotal))")
+    }
+    if backup.isArchiving {
+        lines.append(
+            "archived up to seq \(backup.archivedSeq.raw), "
+                + "\(Timestamp.text(millis: backup.archivedTimeMillis)); "
+                + "\(byteText(backup.archiveLagBytes)) of the log to go")
+    }
+    if !backup.problem.isEmpty { lines.append("backup: \(singleLine(backup.problem))") }
+    return lines.joined(separator: "\n") + "\n\n"
+}
+
+private func json(of backup: BackupStatus) -> JSON {
+    .object([
+        JSON.Member("repository", .string(backup.repository)),
+        JSON.Member("running", .string(text(backup.running))),
+        JSON.Member("bytes_done", JSON(backup.bytesDone)),
+        JSON.Member("bytes_total", JSON(backup.bytesTotal)),
+        JSON.Member("last_id", JSON(backup.lastID)),
+        JSON.Member("last_seq", JSON(backup.lastSeq)),
+        JSON.Member("last_time_ms", .int(backup.lastTimeMillis)),
+        JSON.Member("archiving", .bool(backup.isArchiving)),
+        JSON.Member("archived_seq", JSON(backup.archivedSeq)),
+        JSON.Member("archived_time_ms", .int(backup.archivedTimeMillis)),
+        JSON.Member("archive_lag_bytes", JSON(backup.archiveLagBytes)),
+        JSON.Member("problem", .string(backup.problem)),
+    ])
+}
+
 private func json(of status: StatusResponse) -> JSON {
     let shards = status.shards.map { shard in
         JSON.object([
@@ -101,6 +143,7 @@ private func json(of status: StatusResponse) -> JSON {
         JSON.Member("connections", .int(Int64(status.connections))),
         JSON.Member("resident_bytes", JSON(status.residentBytes)),
         JSON.Member("kernels", .string(status.kernels)),
+        JSON.Member("backup", status.backup.map(json(of:)) ?? .null),
         JSON.Member("shards", .array(shards)),
     ])
 }

@@ -35,6 +35,11 @@ enum Arguments {
           --log-segment-bytes N    size of a log file (default 16 MiB)
           --snapshot-log-bytes N   take a snapshot when a shard's log has grown by so much
                                    (default 256 MiB)
+          --backups DIR            repository for backups (kyroctl backup create); not inside --data
+          --archive                ship the log to the repository as it grows, so that any moment
+                                   can be restored (with --backups)
+          --archive-millis N       time between two rounds of the archive (default 1000)
+          --archive-lag-bytes N    log kept for an archive that cannot follow (default 4 GiB)
           --drain-millis N         time that calls under way get at a stop (default 10000)
           --quiet                  log errors alone
           --help, --version
@@ -69,6 +74,7 @@ enum Arguments {
             case "--help", "-h": return .help
             case "--insecure": isInsecure = true
             case "--quiet": Log.level = .error
+            case "--archive": options.engine.isArchiving = true
             default:
                 guard let value = rest.popFirst() else {
                     throw UsageError(message: "\(name) needs a value, or is unknown; see --help")
@@ -81,6 +87,9 @@ enum Arguments {
         }
         guard (options.certificateFile == nil) == (options.privateKeyFile == nil) else {
             throw UsageError(message: "--tls-cert and --tls-key belong together; one is missing")
+        }
+        guard !options.engine.isArchiving || options.engine.backupsPath != nil else {
+            throw UsageError(message: "--archive needs --backups DIR, where to")
         }
         guard isInsecure || isLoopback(options.transport.host) else {
             let lack =
@@ -109,6 +118,11 @@ enum Arguments {
             options.engine.logSegmentBytes = try number(name, value, 4_096...(1 << 30))
         case "--snapshot-log-bytes":
             options.engine.snapshotLogBytes = try number(name, value, 4_096...(1 << 40))
+        case "--backups": options.engine.backupsPath = value
+        case "--archive-millis":
+            options.engine.archiveMillis = try number(name, value, 10...3_600_000)
+        case "--archive-lag-bytes":
+            options.engine.archiveLagBytesMax = UInt64(try number(name, value, 4_096...(1 << 50)))
         case "--drain-millis": options.drainMillis = try number(name, value, 0...3_600_000)
         case "--fsync": options.engine.fsync = try policy(value)
         case "--listen":

@@ -176,6 +176,16 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             "FlushResponse", { FlushResponse(durable: Sequence($0.number())) },
             FlushResponse.decode, { $0.encodeWire() }),
         RoundTrip(
+            "CreateBackupRequest", { CreateBackupRequest(isIncremental: $0.chance()) },
+            CreateBackupRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "CreateBackupResponse",
+            { random in
+                CreateBackupResponse(
+                    bytesDone: random.number(), bytesTotal: random.number(),
+                    backup: random.maybe { backup(&$0) })
+            }, CreateBackupResponse.decode, { $0.encodeWire() }),
+        RoundTrip(
             "HealthCheckRequest", { HealthCheckRequest(service: $0.text()) },
             HealthCheckRequest.decode, { $0.encodeWire() }),
         RoundTrip(
@@ -192,6 +202,34 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
                 return error
             }, decodeStatusDetails, encodeStatusDetails(for:)),
     ]
+
+    private static func backup(_ random: inout Random) -> BackupDescription {
+        var backup = BackupDescription(
+            id: random.number(), kind: random.chance() ? .full : .incremental,
+            seq: Sequence(random.number()))
+        backup.parent = random.number()
+        backup.timeMillis = Int64(bitPattern: random.number())
+        backup.bytes = random.number()
+        backup.micros = random.number()
+        return backup
+    }
+
+    private static func backupStatus(_ random: inout Random) -> BackupStatus {
+        var status = BackupStatus()
+        status.repository = random.text()
+        status.running = random.chance() ? .archive : .none
+        status.bytesDone = random.number()
+        status.bytesTotal = random.number()
+        status.lastID = random.number()
+        status.lastSeq = Sequence(random.number())
+        status.lastTimeMillis = Int64(bitPattern: random.number())
+        status.isArchiving = random.chance()
+        status.archivedSeq = Sequence(random.number())
+        status.archivedTimeMillis = Int64(bitPattern: random.number())
+        status.archiveLagBytes = random.number()
+        status.problem = random.text()
+        return status
+    }
 
     @Sendable static func status(_ random: inout Random) -> StatusResponse {
         var response = StatusResponse()
@@ -222,6 +260,7 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         response.residentBytes = random.number()
         response.connections = UInt32(random.below(100))
         response.kernels = random.text()
+        response.backup = random.maybe { backupStatus(&$0) }
         return response
     }
 }

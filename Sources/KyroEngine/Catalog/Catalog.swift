@@ -11,10 +11,13 @@ final class Catalog: Sendable {
     private let time: any Clock
     private let hashSeed: UInt64
 
+    private let clock: SequenceClock
+
     init(
-        directory: DataDirectory, time: any Clock, hashSeed: UInt64
+        directory: DataDirectory, time: any Clock, clock: SequenceClock, hashSeed: UInt64
     ) throws(KyroError) {
         self.time = time
+        self.clock = clock
         shardCount = directory.shardCount
         self.hashSeed = hashSeed
         let log: CatalogLog
@@ -31,8 +34,14 @@ final class Catalog: Sendable {
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
             byScope[description.scope] = collection
         }
+        clock.restore(atLeast: log.state.seq)
         self.log = Locked(log)
         collections = Locked(byScope)
+    }
+
+    /// The file's changes so far: all that were made at a sequence given out before the call.
+    var history: (ordinal: UInt64, changes: [CatalogChange]) {
+        log.withLock { ($0.ordinal, $0.history) }
     }
 
     /// Each shard's part of a new collection, empty.
@@ -100,7 +109,8 @@ final class Catalog: Sendable {
     private func append(_ record: CatalogRecord) throws(KyroError) {
         let failure: StoreError? = log.withLock { log in
             do throws(StoreError) {
-                try log.append(record, wallMillis: time.wallMillis())
+                // Under the lock, so that `history` lacks no change at a sequence given out.
+                try log.append(record, seq: clock.next(), wallMillis: time.wallMillis())
                 return nil
             } catch {
                 return error

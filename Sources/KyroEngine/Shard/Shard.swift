@@ -57,6 +57,9 @@ final class Shard: Sendable {
     var log: LogState { logState.withLock { $0 } }
     func updateLog(_ change: (inout LogState) -> Void) { logState.withLock { change(&$0) } }
 
+    /// Once the shard has recovered.
+    var currentLog: ShardLog? { openLog.withLock { $0 } }
+
     func serve(log: ShardLog) {
         openLog.withLock { $0 = log }
         setState(.serving)

@@ -22,6 +22,9 @@ func awaited<Value: Sendable>(
 }
 
 struct EngineSettings {
+    var path = TestEngine.path
+    var backupsPath: String?
+    var isArchiving = false
     var shardCount = 1
     var fsync = FsyncPolicy.always
     var logSegmentBytes: Int? = 1 << 16
@@ -37,7 +40,10 @@ final class TestEngine: Sendable {
     let notices = Locked<[String]>([])
 
     init(_ files: any FileSystem, _ settings: EngineSettings = EngineSettings()) throws {
-        var configuration = EngineConfiguration(path: Self.path)
+        var configuration = EngineConfiguration(path: settings.path)
+        configuration.backupsPath = settings.backupsPath
+        configuration.isArchiving = settings.isArchiving
+        configuration.archiveMillis = 1
         configuration.shardCount = settings.shardCount
         configuration.fsync = settings.fsync
         configuration.logSegmentBytes = settings.logSegmentBytes
@@ -83,6 +89,15 @@ final class TestEngine: Sendable {
     @discardableResult
     func snapshot() throws -> SnapshotResponse {
         try awaited { done in engine.snapshot(completion: done) }.get()
+    }
+
+    @discardableResult
+    func backup(isIncremental: Bool = false) throws -> BackupDescription {
+        try awaited { done in
+            engine.createBackup(
+                CreateBackupRequest(isIncremental: isIncremental), cancellation: Cancellation(),
+                progress: { _ in }, completion: done)
+        }.get()
     }
 
     func openStream(_ scope: Scope, producer: String) throws -> UInt64 {

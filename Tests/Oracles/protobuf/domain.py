@@ -400,6 +400,13 @@ def status_response(m, path, out):
     enum(m, "state", path, out, 3)
     for index, item in enumerate(m.shards):
         enum(item, "state", f"shards[{index}]", out, 4)
+    if m.HasField("backup"):
+        enum(m.backup, "running", "backup", out, 4)
+
+
+def create_backup_response(m, path, out):
+    if m.HasField("backup"):
+        enum(m.backup, "kind", "backup", out, 4)
 
 
 def health_check_response(m, path, out):
@@ -455,7 +462,8 @@ SETTLE = {
     "LookupResponse": lookup_response, "ScanRequest": scan_request,
     "ScanResponse": scan_response, "StatusResponse": status_response, "SnapshotResponse": plain,
     "FlushResponse": plain, "StatusRequest": plain, "SnapshotRequest": plain,
-    "FlushRequest": plain, "HealthCheckRequest": plain,
+    "FlushRequest": plain, "CreateBackupRequest": plain,
+    "CreateBackupResponse": create_backup_response, "HealthCheckRequest": plain,
     "HealthCheckResponse": health_check_response, "Status": status,
 }
 SETTLE_BATCH = {"WriteRequest": write_request, "StreamRequest": stream_request}

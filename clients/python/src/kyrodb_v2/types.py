@@ -197,6 +197,20 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Backup:
+    id: int
+    kind: str
+    """FULL or INCREMENTAL."""
+    parent: int | None
+    seq: int
+    """Every shard's state at this sequence can be restored."""
+    time: datetime
+    bytes: int
+    """Added to the repository."""
+    duration: timedelta
+
+
+@dataclass(frozen=True)
 class SnapshotResult:
     seq: int
     bytes: int
