@@ -106,10 +106,11 @@ class World:
                       f"allowed {allowed}")
         lost = self.check_suffix(states, cut_at)
         touched = [n for n in range(self.hot) if self.ledger.is_open(n)]
-        for numbers in self.unary_numbers:
-            for number in numbers:
-                self.ledger.resolve(number, states[number])
-        lost += self.stream.resend(stubs, cut_at) * self.batch
+        streamed = set(self.stream_numbers if self.stream.client_seq > 0 else ())
+        for number in set(range(self.hot)) - streamed:
+            self.ledger.resolve(number, states[number])
+        if self.stream.client_seq > 0:
+            lost += self.stream.resend(stubs, cut_at) * self.batch
         stubs.operations.Flush(operations.FlushRequest())
         after = self.lookup_all(stubs)
         for number, state in enumerate(after):
