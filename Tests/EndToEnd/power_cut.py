@@ -10,26 +10,18 @@ what is missing was acknowledged within it and is the end of what each shard's l
 without it the test says that it is skipped.
 """
 import argparse
-import ctypes
-import fcntl
 import os
 import random
 import shutil
-import struct
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 from harness import Server, Stubs, failure_of, operations
 from ledger import check
+from volumes import Disk, mounted
 from world import World
 
-SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN: _IOR('X', 125, u32)
-NO_LOG_FLUSH = 2
-CLONE_NEWNS = 0x20000
-IMAGE_BYTES = 1 << 30
 CHAPTER_CUTS = 10
 INTERVAL_SECONDS = 0.1
 MOMENTS = ("ingest", "snapshot", "recovery")
@@ -38,78 +30,6 @@ SHAPES = (  # of a data directory: shards, bytes of a segment, fsync, bytes of l
     (2, 1 << 18, "interval:100", 4 << 20),
     (1, 1 << 16, "always", 1 << 18),
 )
-
-
-class Volume:
-    """An ext4 file system in a file. Its mount lives in a mount namespace of this process and its loop
-    device goes with the mount, so that nothing stays behind however this ends."""
-
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="kyrodb-test-")
-        self.image = os.path.join(self.folder, "image")
-        self.path = os.path.join(self.folder, "mount")
-        os.mkdir(self.path)
-        with open(self.image, "wb") as file:
-            file.truncate(IMAGE_BYTES)
-        run("mkfs.ext4", "-q", "-F", self.image)
-        self.mount()
-
-    def mount(self):
-        run("mount", "-t", "ext4", "-o", "loop", self.image, self.path)
-
-    def cut(self):
-        """Nothing that comes later reaches the disk, nor what waits in the journal. Returns when."""
-        folder = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.ioctl(folder, SHUTDOWN, struct.pack("<I", NO_LOG_FLUSH))
-            return time.monotonic()
-        finally:
-            os.close(folder)
-
-    def unmount(self):
-        for _ in range(100):
-            if subprocess.run(["umount", self.path], stderr=subprocess.DEVNULL,
-                              check=False).returncode == 0:
-                return
-            time.sleep(0.02)  # the kernel still lets go of a killed server's files
-        run("umount", self.path)
-
-    def discard(self):
-        subprocess.run(["umount", "-l", self.path], stderr=subprocess.DEVNULL, check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def run(*command):
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                           text=True)
-    if ended.returncode != 0:
-        raise OSError(f"{' '.join(command)}: {ended.stdout.strip()}")
-
-
-def enter_namespace():
-    """Mounts of this process are seen by itself and its children alone. Before any thread starts."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    run("mount", "--make-rprivate", "/")
-
-
-def volume_or_reason():
-    """A mounted volume that can be shut down, or why there is none."""
-    if os.geteuid() != 0:
-        return None, "it needs root"
-    volume = None
-    try:
-        enter_namespace()
-        volume = Volume()
-        volume.cut()
-        volume.unmount()
-        volume.mount()
-        return volume, ""
-    except OSError as error:
-        if volume is not None:
-            volume.discard()
-        return None, f"not permitted here: {error}"
 
 
 class Loop:
@@ -199,7 +119,7 @@ def main():
     parser.add_argument("--min-acknowledged", type=int, default=0)
     parser.add_argument("--seed", type=int, default=31_337)
     options = parser.parse_args()
-    volume, reason = volume_or_reason()
+    volume, reason = mounted(Disk)
     if volume is None:
         print(f"skipped: no power was cut; {reason}")
         return

@@ -27,14 +27,14 @@ class World:
         self.writers = []
         self.shard_of = {}
 
-    def create(self, stubs, create_request=None):
-        """`create_request` is called with the request, to add what an issue of its own is about."""
+    def create(self, stubs):
         request = collections.CreateCollectionRequest(scope=self.scope, schema=collections.Schema(
             vectors=[collections.VectorField(name="v", dimension=derived.DIMENSION)],
             sparse_vectors=[collections.SparseField(name="s")],
             texts=[collections.TextField(name="body")]))
-        if create_request is not None:
-            create_request(request)
+        if self.ledger.interval is not None and hasattr(request, "durability"):
+            request.durability.policy = collections.DURABILITY_INTERVAL
+            request.durability.interval_ms = round(self.ledger.interval * 1000)
         stubs.collections.Create(request)
         last = BASE_FIRST + self.base
         for first in range(BASE_FIRST, last, 1_000):
