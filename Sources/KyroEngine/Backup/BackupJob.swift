@@ -365,7 +365,9 @@ final class BackupJob: @unchecked Sendable {
     func giveUp() {
         let isHeld = lock != nil
         let shipped = kind == .archive ? [] : logCopies.flatMap(\.names)
-        let names = added + shipped
+        // A manifest that could not be made durable goes first: nothing listed may lack a file.
+        let named = kind == .archive || manifest.id == 0 ? [] : [manifest.fileName]
+        let names = named + added + shipped
         logCopies = []
         snapshotCopies = []
         holds = []

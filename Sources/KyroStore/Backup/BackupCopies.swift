@@ -118,7 +118,7 @@ extension BackupRepository {
         var run: [LogFile] = []
         var byteCount: UInt64 = 0
         for file in logs[shard].reversed() {
-            let size = try reader(file.name).header.dataCount
+            let size = file.to.raw - file.from.raw
             if let first = run.first, file.to != first.from { break }
             if byteCount + size > UInt64(LogCopy.objectBytes) { break }
             byteCount += size
