@@ -33,6 +33,8 @@ final class BackupJob: @unchecked Sendable {
     }
 
     let kind: BackupKind
+    /// The archive's last round tells the time even when nothing has happened.
+    private let isLast: Bool
     private let engine: Engine
     private let repository: BackupRepository
     private let service: BackupService
@@ -61,9 +63,10 @@ final class BackupJob: @unchecked Sendable {
 
     init(
         _ kind: BackupKind, _ engine: Engine, _ repository: BackupRepository,
-        _ service: BackupService
+        _ service: BackupService, isLast: Bool = false
     ) {
         self.kind = kind
+        self.isLast = isLast
         self.engine = engine
         self.repository = repository
         self.service = service
@@ -139,7 +142,7 @@ final class BackupJob: @unchecked Sendable {
             throw .engine(
                 shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped"))
         }
-        if kind == .archive, repository.backups.isEmpty || !hasNews {
+        if kind == .archive, repository.backups.isEmpty || !(isLast || hasNews) {
             if repository.backups.isEmpty { needsBase = true }
             return .done(nil)
         }
