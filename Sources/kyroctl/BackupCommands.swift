@@ -83,12 +83,12 @@ func repository(of session: Session) throws -> BackupRepository {
 private func lock(_ repository: BackupRepository) throws -> any File {
     let endNanos = Now.monotonicNanos + 5_000_000_000
     while true {
-        do {
+        do throws(BackupError) {
             return try repository.lock()
-        } catch BackupError.refused(let reason) {
-            guard Now.monotonicNanos < endNanos else { throw BackupError.refused(reason) }
-            _ = Gate().wait(timeoutNanos: 20_000_000)
+        } catch {
+            guard case .refused = error, Now.monotonicNanos < endNanos else { throw error }
         }
+        _ = Gate().wait(timeoutNanos: 20_000_000)
     }
 }
 
