@@ -240,9 +240,9 @@ final class BackupJob: @unchecked Sendable {
             manifest.baseSeq = max(manifest.baseSeq, reference.seq)
             froms.append(continuation(shard, behind: reference.lsn))
             guard stored == nil else { continue }
-            let path = "\(engine.directory.shardPath(index))/\(reference.fileName)"
             let copy = try SnapshotCopy(
-                repository, shard: index, reference: reference, path: path)
+                repository, shard: index, reference: reference,
+                directory: engine.directory.shardPath(index))
             snapshotCopies.append(copy)
             added.append(copy.name)
             bytesTotal += copy.byteCount

@@ -24,8 +24,7 @@ import Testing
         try snapshot.finishSection()
         let reference = try snapshot.finish()
         let copy = try SnapshotCopy(
-            repository, shard: 0, reference: reference,
-            path: "\(data.shardPath(0))/\(reference.fileName)")
+            repository, shard: 0, reference: reference, directory: data.shardPath(0))
         while try copy.step() {}
         let catalog = try data.openCatalog()
         try catalog.append(
