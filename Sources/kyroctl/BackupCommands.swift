@@ -79,6 +79,19 @@ func repository(of session: Session) throws -> BackupRepository {
     return try BackupRepository.open(trimmed(path), fileSystem: PosixFileSystem())
 }
 
+/// A server with an archive locks the repository for a moment every second.
+private func lock(_ repository: BackupRepository) throws -> any File {
+    let endNanos = Now.monotonicNanos + 5_000_000_000
+    while true {
+        do throws(BackupError) {
+            return try repository.lock()
+        } catch {
+            guard case .refused = error, Now.monotonicNanos < endNanos else { throw error }
+        }
+        _ = Gate().wait(timeoutNanos: 20_000_000)
+    }
+}
+
 /// Without slashes at its end.
 func trimmed(_ path: String) -> String {
     var path = path
@@ -229,7 +242,7 @@ private func pruneBackups(_ session: Session) throws -> ExitCode {
     }
     let repository = try repository(of: session)
     let isDry = session.arguments.flag("dry-run")
-    let lock = isDry ? nil : try repository.lock()
+    let lock = isDry ? nil : try lock(repository)
     // Again under the lock: a server may have added something.
     try repository.scan()
     let plan = try repository.prunePlan(keep: keep)

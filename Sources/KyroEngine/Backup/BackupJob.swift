@@ -33,6 +33,8 @@ final class BackupJob: @unchecked Sendable {
     }
 
     let kind: BackupKind
+    /// The archive's last round tells the time even when nothing has happened.
+    private let isLast: Bool
     private let engine: Engine
     private let repository: BackupRepository
     private let service: BackupService
@@ -61,9 +63,10 @@ final class BackupJob: @unchecked Sendable {
 
     init(
         _ kind: BackupKind, _ engine: Engine, _ repository: BackupRepository,
-        _ service: BackupService
+        _ service: BackupService, isLast: Bool = false
     ) {
         self.kind = kind
+        self.isLast = isLast
         self.engine = engine
         self.repository = repository
         self.service = service
@@ -139,7 +142,7 @@ final class BackupJob: @unchecked Sendable {
             throw .engine(
                 shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped"))
         }
-        if kind == .archive, repository.backups.isEmpty || !hasNews {
+        if kind == .archive, repository.backups.isEmpty || !(isLast || hasNews) {
             if repository.backups.isEmpty { needsBase = true }
             return .done(nil)
         }
@@ -237,9 +240,9 @@ final class BackupJob: @unchecked Sendable {
             manifest.baseSeq = max(manifest.baseSeq, reference.seq)
             froms.append(continuation(shard, behind: reference.lsn))
             guard stored == nil else { continue }
-            let path = "\(engine.directory.shardPath(index))/\(reference.fileName)"
             let copy = try SnapshotCopy(
-                repository, shard: index, reference: reference, path: path)
+                repository, shard: index, reference: reference,
+                directory: engine.directory.shardPath(index))
             snapshotCopies.append(copy)
             added.append(copy.name)
             bytesTotal += copy.byteCount
@@ -365,7 +368,9 @@ final class BackupJob: @unchecked Sendable {
     func giveUp() {
         let isHeld = lock != nil
         let shipped = kind == .archive ? [] : logCopies.flatMap(\.names)
-        let names = added + shipped
+        // A manifest that could not be made durable goes first: nothing listed may lack a file.
+        let named = kind == .archive || manifest.id == 0 ? [] : [manifest.fileName]
+        let names = named + added + shipped
         logCopies = []
         snapshotCopies = []
         holds = []

@@ -71,7 +71,7 @@ final class BackupWorker: @unchecked Sendable {
     }
 
     private func begin(_ kind: BackupKind) {
-        job = BackupJob(kind, engine, repository, service)
+        job = BackupJob(kind, engine, repository, service, isLast: isLastRound)
         service.shared.withLock { shared in
             shared.status.running = kind
             shared.status.bytesDone = 0

@@ -118,7 +118,7 @@ extension BackupRepository {
         var run: [LogFile] = []
         var byteCount: UInt64 = 0
         for file in logs[shard].reversed() {
-            let size = try reader(file.name).header.dataCount
+            let size = file.to.raw - file.from.raw
             if let first = run.first, file.to != first.from { break }
             if byteCount + size > UInt64(LogCopy.objectBytes) { break }
             byteCount += size
@@ -149,6 +149,7 @@ public final class SnapshotCopy {
 
     private let file: any File
     private let writer: BackupObjectWriter
+    private let source: SnapshotReader
     private var offset: UInt64 = 0
     public let byteCount: UInt64
     public let shard: Int
@@ -157,12 +158,18 @@ public final class SnapshotCopy {
 
     public var name: String { writer.header.fileName }
 
-    /// - Parameter path: of the snapshot's file.
+    /// - Parameter directory: the shard's, where the snapshot's file is.
     public init(
-        _ repository: BackupRepository, shard: Int, reference: SnapshotReference, path: String
+        _ repository: BackupRepository, shard: Int, reference: SnapshotReference, directory: String
     ) throws(BackupError) {
         self.shard = shard
         self.reference = reference
+        let path = "\(directory)/\(reference.fileName)"
+        source = try backingStore { () throws(StoreError) in
+            try SnapshotReader(
+                directory: directory, fileSystem: repository.fileSystem,
+                identity: repository.identities[shard], reference: reference)
+        }
         let (file, size) = try backing { () throws(FileError) in
             // Open, it stays readable when later snapshots push it out.
             let file = try repository.fileSystem.open(path, .read)
@@ -183,6 +190,10 @@ public final class SnapshotCopy {
 
     /// - Returns: whether there is more; otherwise the copy is durable.
     public func step() throws(BackupError) -> Bool {
+        if offset == 0 {
+            // What has rotted on the disk must not pass for a backup.
+            try backingStore { () throws(StoreError) in try source.verify() }
+        }
         try backing { () throws(FileError) in
             let bytes = try file.read(
                 at: offset, count: Int(min(UInt64(Self.stepBytes), byteCount - offset)))

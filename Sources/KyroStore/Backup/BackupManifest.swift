@@ -84,7 +84,7 @@ public struct BackupManifest: Equatable, Sendable {
     static let backupPrefix = "backup-"
     static let archivePrefix = "archive-"
 
-    var fileName: String {
+    public var fileName: String {
         (kind == .archive ? Self.archivePrefix : Self.backupPrefix) + hex16(id)
     }
 

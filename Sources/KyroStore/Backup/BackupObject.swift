@@ -299,8 +299,9 @@ final class BackupObjectReader {
             try file.read(at: place, count: stored)
         }
         guard frame.count == stored,
-            crc == BackupObjectHeader.blockCRC(
-                number, dataCount: count, frame, 0..<frame.count),
+            crc
+                == BackupObjectHeader.blockCRC(
+                    number, dataCount: count, frame, 0..<frame.count),
             let data = Zstd.decompress(frame, 0..<frame.count, byteCount: count)
         else { throw damage("the checksum of block \(number) is wrong") }
         offset = place + UInt64(stored)

@@ -176,21 +176,22 @@ public final class BackupRestore {
     private func replay(
         into rewriting: inout LogRewriting, shard: Int, _ plan: RestorePlan
     ) throws(BackupError) {
-        for file in plan.files[shard] where !rewriting.isDone {
-            let object = try repository.reader(file.name)
-            do throws(StoreError) {
-                var batches = ArchivedLogReader(try object.readAll(), object.header)
-                while !rewriting.isDone, let batch = try batches.next() {
-                    try rewriting.add(batch, batches.bytes)
-                }
+        var files = plan.files[shard][...]
+        while !rewriting.isDone, let file = files.popFirst() {
+            let object: BackupObjectReader
+            do throws(BackupError) {
+                object = try repository.reader(file.name)
             } catch {
-                guard case .malformed(let problem) = error else { throw .store(error) }
-                throw .damaged(
-                    .init(
-                        path: object.path, finding: problem,
-                        affected: "the log of shard \(shard), LSN \(file.from) to \(file.to)"))
+                // An archive that goes on may have put the file together with others.
+                guard case .missing = error else { throw error }
+                try repository.scan()
+                let rest = repository.files(
+                    shard: shard, rewriting.position..<max(rewriting.position, plan.ends[shard]))
+                guard rest.gap == nil, !rest.files.contains(file) else { throw error }
+                files = rest.files[...]
+                continue
             }
-            count(object.header.dataCount)
+            try replay(object, file, into: &rewriting, shard: shard)
         }
         guard let logFrom = plan.logFrom, !rewriting.isDone else { return }
         try backingStore { () throws(StoreError) in
@@ -203,6 +204,25 @@ public final class BackupRestore {
                 try rewriting.add(archived, batch.segmentBytes)
             }
         }
+    }
+
+    private func replay(
+        _ object: BackupObjectReader, _ file: BackupRepository.LogFile,
+        into rewriting: inout LogRewriting, shard: Int
+    ) throws(BackupError) {
+        do throws(StoreError) {
+            var batches = ArchivedLogReader(try object.readAll(), object.header)
+            while !rewriting.isDone, let batch = try batches.next() {
+                try rewriting.add(batch, batches.bytes)
+            }
+        } catch {
+            guard case .malformed(let problem) = error else { throw .store(error) }
+            throw .damaged(
+                .init(
+                    path: object.path, finding: problem,
+                    affected: "the log of shard \(shard), LSN \(file.from) to \(file.to)"))
+        }
+        count(object.header.dataCount)
     }
 
     private func count(_ added: UInt64) {

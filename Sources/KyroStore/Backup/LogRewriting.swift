@@ -24,7 +24,7 @@ extension ShardLog {
 struct LogRewriting {
     private let log: ShardLog
     /// Batches below are there already: in the snapshot, or from a file that overlaps the next.
-    private var position: LSN
+    private(set) var position: LSN
     private let seq: Sequence
     private var latestMillis: Int64 = 0
     private var lastSeq = Sequence.zero

@@ -81,14 +81,29 @@ struct RestorePlanner {
 
     private func targetSeq(_ newestBase: BackupManifest) throws(BackupError) -> Sequence {
         switch request.target {
-        case .seq(let seq): return seq
+        case .seq(let seq):
+            if request.logFrom != nil, seq > repository.points.last?.seq ?? .zero {
+                let reach = try reachWithLog(newestBase)
+                guard seq <= reach else {
+                    throw .refused(
+                        "the log ends at sequence \(reach.raw), and \(seq.raw) was asked for")
+                }
+            }
+            return seq
         case .time(let millis): return try seq(at: millis)
         case nil:
             if let id = request.backup, let backup = repository.backup(id) { return backup.seq }
             let newest = repository.points.last?.seq ?? newestBase.seq
-            guard request.logFrom != nil else { return newest }
-            return max(newest, try tails(newestBase).map(\.lastSeq).max() ?? .zero)
+            return request.logFrom == nil ? newest : try reachWithLog(newestBase)
         }
+    }
+
+    /// The highest sequence of the repository and of the data directory.
+    private func reachWithLog(_ base: BackupManifest) throws(BackupError) -> Sequence {
+        var reach = repository.points.last?.seq ?? .zero
+        for tail in try tails(base) { reach = max(reach, tail.lastSeq) }
+        for change in try changes() { reach = max(reach, change.seq) }
+        return reach
     }
 
     /// The highest sequence of a batch that was logged at or before the time.
