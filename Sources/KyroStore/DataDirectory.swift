@@ -65,7 +65,10 @@ public final class DataDirectory: Sendable {
             throw .shardCountMismatch(
                 path: path, found: manifest.shards.count, asked: shardCount)
         }
-        try refuseNewerFormats(manifest.shards.indices.map { shardPath(path, $0) }, fileSystem)
+        // Before anything is written.
+        try refuseNewerFormats(
+            catalog: "\(path)/catalog.log",
+            shards: manifest.shards.indices.map { shardPath(path, $0) }, fileSystem)
         return DataDirectory(
             path: path, fileSystem: fileSystem, isNew: false, lock: lock, manifest: manifest)
     }

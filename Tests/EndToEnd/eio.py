@@ -25,7 +25,8 @@ FIRST_MAX = {"fallocate": 5, "pread": 12}
 FIRST_MAX_USUAL = 200
 UNREACHED_MAX = 3  # one after another: then further calls of the kind do not come
 HOT = 120
-BATCH = 4
+BATCH = {"fdatasync": 4, "pwrite": 4}
+BATCH_USUAL = 20  # fills a segment, for what a rotation alone calls
 STEPS_MAX = 800
 STEPS_AFTER = 6
 FLAGS = ("--shards", "2", "--log-segment-bytes", "4096", "--snapshot-log-bytes", "65536",
@@ -96,11 +97,12 @@ def settled(server, seconds=10):
 class Subject:
     """A data directory that meets one fault after another."""
 
-    def __init__(self, seed):
+    def __init__(self, kind, seed):
         self.chance = random.Random(seed)
+        self.batch = BATCH.get(kind, BATCH_USUAL)
         self.server = Server(*FLAGS)
         self.shim = Shim(self.server)
-        self.world = World("faults", HOT, 0, seed, batch=BATCH)
+        self.world = World("faults", HOT, 0, seed, batch=self.batch)
         self.catalog = Catalog()
         self.counts = {"struck": 0, "not reached": 0, "start refused": 0, "read-only": 0}
         self.server.start()
@@ -110,7 +112,7 @@ class Subject:
 
     def writer(self):
         writer = UnaryWriter(self.server.target, self.world.scope, self.world.ledger,
-                             list(range(HOT)), self.chance.getrandbits(32), BATCH)
+                             list(range(HOT)), self.chance.getrandbits(32), self.batch)
         writer.refusals = (UNAVAILABLE, EXHAUSTED)
         return writer
 
@@ -207,10 +209,10 @@ def main():
     chance = random.Random(options.seed)
     began, total = time.monotonic(), 0
     for kind in kinds:
-        calls = (range(1, options.first + 1) if options.first
-                 else sorted(chance.sample(range(
-                     1, FIRST_MAX.get(kind, FIRST_MAX_USUAL) + 1), options.draws)))
-        subject, unreached = Subject(chance.getrandbits(32)), 0
+        highest = FIRST_MAX.get(kind, FIRST_MAX_USUAL)
+        calls = (range(1, options.first + 1) if options.first else sorted(
+            chance.sample(range(1, highest + 1), min(options.draws, highest))))
+        subject, unreached = Subject(kind, chance.getrandbits(32)), 0
         try:
             for nth in calls:
                 unreached = 0 if subject.life(kind, nth) else unreached + 1

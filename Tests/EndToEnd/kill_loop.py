@@ -109,9 +109,8 @@ class Loop:
         shards, segment, fsync, snapshot_bytes = SHAPES[self.chapters % len(SHAPES)]
         server = Server("--shards", str(shards), "--fsync", fsync, "--log-segment-bytes",
                         str(segment), "--snapshot-log-bytes", str(snapshot_bytes))
-        interval = None if fsync == "always" else 0.05
         seed = self.chance.getrandbits(32)
-        worlds = [World("kills", 1_500, 18_000, seed), World("beside", 300, 500, seed + 1, interval)]
+        worlds = [World("kills", 1_500, 18_000, seed), World("beside", 300, 500, seed + 1, 0.05)]
         self.chapters += 1
         try:
             server.start()

@@ -32,7 +32,7 @@ class World:
             vectors=[collections.VectorField(name="v", dimension=derived.DIMENSION)],
             sparse_vectors=[collections.SparseField(name="s")],
             texts=[collections.TextField(name="body")]))
-        if self.ledger.interval is not None and hasattr(request, "durability"):
+        if self.ledger.interval is not None:
             request.durability.policy = collections.DURABILITY_INTERVAL
             request.durability.interval_ms = round(self.ledger.interval * 1000)
         stubs.collections.Create(request)
