@@ -25,14 +25,17 @@ struct ShardRecovery {
         var producers: [ProducerKey: UInt64] = [:]
         var seq = Sequence.zero
         if let reference = manifest.snapshot {
+            beginPhase(.loadingSnapshot)
             producers = try load(reference)
             seq = reference.seq
         }
         engine.clock.restore(atLeast: seq)
         shard.publish(seq)
+        beginPhase(.replayingLog)
         let report = try storing { () throws(StoreError) in
             try replay(log, from: manifest.replayLSN, seq: seq, &producers)
         }
+        beginPhase(.done)
         let last = max(seq, report.lastSeq)
         engine.clock.restore(atLeast: last)
         shard.publish(last)
@@ -45,6 +48,11 @@ struct ShardRecovery {
             $0.snapshotLSN = manifest.replayLSN.raw
         }
         return makeWriter(log, producers)
+    }
+
+    private func beginPhase(_ phase: RecoveryPhase, bytesTotal: UInt64 = 0) {
+        let now = engine.time.monotonicNanos()
+        shard.recovery.withLock { $0.begin(phase, bytesTotal: bytesTotal, nowNanos: now) }
     }
 
     private func makeWriter(_ log: ShardLog, _ producers: [ProducerKey: UInt64]) -> ShardWriter {

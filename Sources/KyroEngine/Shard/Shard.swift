@@ -16,6 +16,7 @@ final class Shard: Sendable {
     private let health = Locked(Health())
     let replayedRecords = Atomic<Int>(0)
     let graphRowsInserted = Atomic<Int>(0)
+    let recovery = Locked(RecoveryProgress())
     private let logState = Locked(LogState())
     /// Once the shard has recovered.
     private let openLog = Locked<ShardLog?>(nil)
@@ -23,6 +24,26 @@ final class Shard: Sendable {
     private struct Health {
         var state = ShardState.recovering
         var problem = ""
+    }
+
+    /// How far a start has got.
+    struct RecoveryProgress: Sendable {
+        var phase = RecoveryPhase.waiting
+        var bytesDone: UInt64 = 0
+        var bytesTotal: UInt64 = 0
+        var phaseStartNanos: UInt64 = 0
+        var loadNanos: UInt64 = 0
+        var replayNanos: UInt64 = 0
+
+        mutating func begin(_ next: RecoveryPhase, bytesTotal: UInt64 = 0, nowNanos: UInt64) {
+            let taken = nowNanos - phaseStartNanos
+            if phase == .loadingSnapshot { loadNanos += taken }
+            if phase == .replayingLog { replayNanos += taken }
+            phase = next
+            phaseStartNanos = nowNanos
+            bytesDone = 0
+            self.bytesTotal = bytesTotal
+        }
     }
 
     struct LogState: Sendable {
