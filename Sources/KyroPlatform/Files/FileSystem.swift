@@ -44,6 +44,10 @@ public protocol File: AnyObject, Sendable {
     var path: String { get }
     /// Up to `count` bytes; fewer only at the end of the file.
     func read(at offset: UInt64, count: Int) throws(FileError) -> [UInt8]
+    /// The same into memory that is used again: `bytes` becomes what was read.
+    func read(at offset: UInt64, count: Int, into bytes: inout [UInt8]) throws(FileError)
+    /// A hint that these bytes will be read soon. Returns at once.
+    func willRead(at offset: UInt64, count: Int)
     /// All of `bytes[range]`, or an error after which any part of it may have been written.
     func write(_ bytes: [UInt8], range: Range<Int>, at offset: UInt64) throws(FileError)
     /// fdatasync(2). After an error nothing is known about what was written since the last
@@ -58,6 +62,14 @@ public protocol File: AnyObject, Sendable {
 }
 
 extension File {
+    public func read(
+        at offset: UInt64, count: Int, into bytes: inout [UInt8]
+    ) throws(FileError) {
+        bytes = try read(at: offset, count: count)
+    }
+
+    public func willRead(at offset: UInt64, count: Int) {}
+
     public func write(_ bytes: [UInt8], at offset: UInt64) throws(FileError) {
         try write(bytes, range: 0..<bytes.count, at: offset)
     }
