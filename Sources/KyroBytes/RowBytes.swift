@@ -6,7 +6,7 @@ extension Column {
 
     /// Appends the rows to `writer`, without padding. Any thread that has learnt of them.
     public func append(rows: Range<Int>, to writer: inout ByteWriter) {
-        directory.forEachPiece(of: rows, plainBytes: plainRowBytes) { memory, byteCount in
+        unsafe directory.forEachPiece(of: rows, plainBytes: plainRowBytes) { memory, byteCount in
             unsafe writer.append(UnsafeRawBufferPointer(start: memory, count: byteCount))
         }
     }
@@ -22,7 +22,7 @@ extension Column {
         rows: Range<Int>, _ body: (inout MutableRawSpan) throws(Failure) -> Void
     ) throws(Failure) {
         directory.reserve(rows: rows)
-        try directory.forEachPiece(of: rows, plainBytes: plainRowBytes) {
+        try unsafe directory.forEachPiece(of: rows, plainBytes: plainRowBytes) {
             (memory, byteCount) throws(Failure) in
             var span = unsafe MutableRawSpan(_unsafeStart: memory, byteCount: byteCount)
             try body(&span)
@@ -43,7 +43,7 @@ extension AtomicColumn32 {
         rows: Range<Int>, _ body: (inout MutableRawSpan) throws(Failure) -> Void
     ) throws(Failure) {
         directory.reserve(rows: rows)
-        try directory.forEachPiece(of: rows, plainBytes: width * 4) {
+        try unsafe directory.forEachPiece(of: rows, plainBytes: width * 4) {
             (memory, byteCount) throws(Failure) in
             var span = unsafe MutableRawSpan(_unsafeStart: memory, byteCount: byteCount)
             try body(&span)
@@ -53,7 +53,7 @@ extension AtomicColumn32 {
     /// The highest cell of the rows.
     public func maximum(rows: Range<Int>) -> UInt32 {
         var highest: UInt32 = 0
-        directory.forEachPiece(of: rows, plainBytes: width * 4) { memory, byteCount in
+        unsafe directory.forEachPiece(of: rows, plainBytes: width * 4) { memory, byteCount in
             let cells = unsafe memory.assumingMemoryBound(to: UInt32.self)
             var piece: UInt32 = 0
             for i in 0..<(byteCount / 4) { piece = unsafe max(piece, cells[i]) }
@@ -80,6 +80,11 @@ extension ByteWriter {
 
     /// Four bytes a value.
     public mutating func writeFixed32s(_ values: [UInt32]) {
+        unsafe values.withUnsafeBytes { unsafe append($0) }
+    }
+
+    /// Eight bytes a value.
+    public mutating func writeFixed64s(_ values: [UInt64]) {
         unsafe values.withUnsafeBytes { unsafe append($0) }
     }
 }
@@ -132,7 +137,7 @@ extension ChunkDirectory {
         unsafe bytes.withUnsafeBytes { source in
             guard let base = source.baseAddress else { return }
             var from = unsafe base + offset
-            forEachPiece(of: rows, plainBytes: plainBytes) { memory, byteCount in
+            unsafe forEachPiece(of: rows, plainBytes: plainBytes) { memory, byteCount in
                 unsafe memory.copyMemory(from: from, byteCount: byteCount)
                 unsafe from += byteCount
             }

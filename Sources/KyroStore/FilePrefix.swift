@@ -12,6 +12,8 @@ struct FilePrefix {
 
     let magic: String
     let version: UInt32
+    /// Versions that can still be read.
+    var oldest: UInt32 = 1
     /// What the file is, for the error.
     let subject: String
     let affected: String
@@ -22,15 +24,16 @@ struct FilePrefix {
     static let manifest = FilePrefix(
         magic: "KYROMAN", version: 1, subject: "a manifest", affected: "the whole data directory")
     static let snapshot = FilePrefix(
-        magic: "KYROSNP", version: 1, subject: "a snapshot",
+        magic: "KYROSNP", version: 2, subject: "a snapshot",
         affected: "the documents of this shard that only the snapshot holds")
 
     /// A writer that stands behind the prefix.
-    func begin(capacity: Int) -> ByteWriter {
+    /// - Parameter version: nil for the current one.
+    func begin(capacity: Int, version: UInt32? = nil) -> ByteWriter {
         var writer = ByteWriter(capacity: capacity)
         writer.writeUTF8(magic)
         writer.writeByte(0)
-        writer.writeFixed32(version)
+        writer.writeFixed32(version ?? self.version)
         writer.writeFixed32(0)
         return writer
     }
@@ -41,8 +44,10 @@ struct FilePrefix {
     }
 
     /// - Parameter bytes: the whole header.
+    /// - Returns: the version found, one that can be read.
     /// - Throws: `.damaged` or `.newerFormat`.
-    func check(_ bytes: [UInt8], path: String) throws(StoreError) {
+    @discardableResult
+    func check(_ bytes: [UInt8], path: String) throws(StoreError) -> UInt32 {
         guard bytes.count >= Self.byteCount else {
             throw damage(path, 0, "\(bytes.count) bytes of a header")
         }
@@ -54,9 +59,11 @@ struct FilePrefix {
         guard try reader.fixed32() == Self.checksum(bytes) else {
             throw damage(path, 8, "the checksum of the header is wrong")
         }
-        guard found == version else {
+        guard found <= version else {
             throw .newerFormat(path: path, found: found, supported: version)
         }
+        guard found >= oldest else { throw damage(path, 8, "format version \(found)") }
+        return found
     }
 
     func damage(_ path: String, _ offset: UInt64, _ finding: String) -> StoreError {

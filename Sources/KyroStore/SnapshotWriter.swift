@@ -8,7 +8,7 @@ import KyroPlatform
 public final class SnapshotWriter: SnapshotSink {
     /// Dirty pages allowed before they are pushed to the disk: a snapshot that leaves gigabytes to
     /// the last sync makes the log's syncs wait behind them.
-    static let syncBytes = 8 << 20
+    static let syncBytes = 1 << 20
 
     public let fileName: String
     public let seq: Sequence
@@ -24,14 +24,17 @@ public final class SnapshotWriter: SnapshotSink {
     private var block: [UInt8]
     private var offset: UInt64
     private var unsyncedBytes = 0
+    private let pace: (_ byteCount: Int) -> Void
 
     /// - Parameters:
     ///   - directory: the shard's.
     ///   - lsn: from where replay goes on. Sync the log up to it before the manifest names it.
+    ///   - pace: called with the bytes of each block once they are on the disk; may wait.
     public init(
         directory: String, fileSystem: any FileSystem, identity: LogIdentity, seq: Sequence,
-        lsn: LSN
+        lsn: LSN, pace: @escaping (_ byteCount: Int) -> Void = { _ in }
     ) throws(StoreError) {
+        self.pace = pace
         self.directory = directory
         self.fileSystem = fileSystem
         self.seq = seq
@@ -119,6 +122,7 @@ public final class SnapshotWriter: SnapshotSink {
             }
         }
         offset += UInt64(block.count)
+        pace(block.count)
         sections[sections.count - 1].byteCount += UInt64(data.count)
         blockNumber += 1
         block.removeLast(data.count)

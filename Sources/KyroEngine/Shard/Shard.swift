@@ -54,6 +54,10 @@ final class Shard: Sendable {
         var snapshotLSN: UInt64 = 0
         var snapshotBytes: UInt64 = 0
         var snapshotPostponedLSN: UInt64 = 0
+        /// The latest snapshot that is known to be readable.
+        var base: SnapshotReference?
+        /// The start met damage: a new snapshot is wanted as soon as nothing is left to fold.
+        var needsSnapshot = false
     }
 
     init(index: Int, queueBytesMax: Int) {
