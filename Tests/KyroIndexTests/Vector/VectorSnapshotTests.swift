@@ -125,7 +125,8 @@ import Testing
     }
 
     @Test func withoutItsGraphAnIndexGrowsOneAnew() throws {
-        let original = Self.filled(.cosine, count: 1_500, tail: 0)
+        var original = Self.filled(.cosine, count: 1_500, tail: 1)
+        original.fold()
         let stream = MemorySnapshot()
         try original.index.writeRows(to: stream, slotCount: original.slotCount)
         let rows = try RestoredVectors(
