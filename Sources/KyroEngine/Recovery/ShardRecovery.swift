@@ -70,6 +70,23 @@ struct ShardRecovery {
         shard.recovery.withLock { $0.begin(phase, bytesTotal: bytesTotal, nowNanos: now) }
     }
 
+    /// Nanoseconds between two lines in the log about one shard's progress.
+    private static let tellNanos: UInt64 = 5_000_000_000
+
+    private func progress(_ bytesDone: UInt64) {
+        let now = engine.time.monotonicNanos()
+        let told: String? = shard.recovery.withLock { recovery in
+            recovery.bytesDone = bytesDone
+            guard now >= recovery.toldNanos + Self.tellNanos else { return nil }
+            recovery.toldNanos = now
+            let what =
+                recovery.phase == .loadingSnapshot ? "loading its snapshot" : "replaying its log"
+            let percent = min(100, 100 * bytesDone / max(1, recovery.bytesTotal))
+            return "\(what): \(percent) % of \(recovery.bytesTotal) bytes"
+        }
+        if let told { engine.notice("shard \(shard.index) is \(told)") }
+    }
+
     private func makeWriter(_ log: ShardLog, _ producers: [ProducerKey: UInt64]) -> ShardWriter {
         let engine = engine
         return ShardWriter(
@@ -119,12 +136,11 @@ struct ShardRecovery {
 
     private func attempt(_ reference: SnapshotReference) throws(KyroError) -> Attempt {
         beginPhase(.loadingSnapshot)
-        let shard = shard
         let load: SnapshotLoad
         do throws(StoreError) {
             load = try SnapshotLoad(
                 engine: engine, shard: shard.index, reference: reference,
-                onRead: { bytes in shard.recovery.withLock { $0.bytesDone = bytes } })
+                onRead: { bytes in progress(bytes) })
         } catch {
             // Whoever wrote that knew more than this server; what is older is not what was meant.
             if case .newerFormat = error { throw error.kyroError }
@@ -169,7 +185,7 @@ struct ShardRecovery {
             touched.removeAll(keepingCapacity: true)
             shard.publish(last)
             shard.replayedRecords.store(recordCount, ordering: .relaxed)
-            shard.recovery.withLock { $0.bytesDone = end.raw - min(lsn.raw, end.raw) }
+            progress(end.raw - min(lsn.raw, end.raw))
         }
         let report = try log.replay(from: lsn, syncedAtLeast: syncedAtLeast, onBatch: publishBatch)
         {

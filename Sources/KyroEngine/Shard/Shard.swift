@@ -34,6 +34,8 @@ final class Shard: Sendable {
         var phaseStartNanos: UInt64 = 0
         var loadNanos: UInt64 = 0
         var replayNanos: UInt64 = 0
+        /// When the log was last told.
+        var toldNanos: UInt64 = 0
 
         mutating func begin(_ next: RecoveryPhase, bytesTotal: UInt64 = 0, nowNanos: UInt64) {
             let taken = nowNanos - phaseStartNanos
@@ -41,6 +43,7 @@ final class Shard: Sendable {
             if phase == .replayingLog { replayNanos += taken }
             phase = next
             phaseStartNanos = nowNanos
+            toldNanos = nowNanos
             bytesDone = 0
             self.bytesTotal = bytesTotal
         }

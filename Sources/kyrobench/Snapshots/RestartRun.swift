@@ -73,7 +73,7 @@ struct RestartRun {
         report.add(
             .atLeast(
                 Self.replayPerSecondMin, "replay",
-                Double(replayed) / (Double(max(1, slowest)) / 1_000), "records/s"))
+                Double(replayed) / (Double(max(1, slowest)) / 1_000), "records/s", isCount: false))
         return killed.server
     }
 
@@ -110,7 +110,7 @@ struct RestartRun {
         }
         let bound = max(
             Self.firstAnswerSecondsMin, Self.readTimeFactor * Double(read.bytes) / rate)
-        report.add(.atMost(bound, "\(name): first correct answer", seconds, "s"))
+        report.add(.atMost(bound, "\(name): first correct answer", seconds, "s", isCount: false))
         let loads = status.shards.map(\.snapshotLoadMillis).max() ?? 0
         report.fact("\(name): snapshots loaded in", Double(loads) / 1_000, "s")
         return Start(server: server, firstAnswerSeconds: seconds, status: status)
