@@ -53,6 +53,9 @@ public protocol File: AnyObject, Sendable {
     /// fdatasync(2). After an error nothing is known about what was written since the last
     /// success, and asking again proves nothing (Rebello et al., USENIX ATC 2020).
     func sync() throws(FileError)
+    /// Lets the disk have these bytes now, and waits, so that a later `sync` has little left to do.
+    /// Promises nothing by itself. An error is one of writing: what was written is unknown.
+    func writeBack(at offset: UInt64, count: Int) throws(FileError)
     func truncate(to byteCount: UInt64) throws(FileError)
     /// Reserves the first `byteCount` bytes, which read as zero where they were not written.
     func allocate(_ byteCount: UInt64) throws(FileError)
@@ -69,6 +72,7 @@ extension File {
     }
 
     public func willRead(at offset: UInt64, count: Int) {}
+    public func writeBack(at offset: UInt64, count: Int) throws(FileError) {}
 
     public func write(_ bytes: [UInt8], at offset: UInt64) throws(FileError) {
         try write(bytes, range: 0..<bytes.count, at: offset)

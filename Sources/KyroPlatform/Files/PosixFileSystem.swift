@@ -135,6 +135,15 @@ final class PosixFile: File {
         try call(.sync, path) { fdatasync(descriptor) }
     }
 
+    func writeBack(at offset: UInt64, count: Int) throws(FileError) {
+        do {
+            try call(.sync, path) { kyro_write_back(descriptor, off_t(offset), off_t(count)) }
+        } catch {
+            // A file system that cannot write a range alone leaves it all to `sync`.
+            if error.errno != .notSupported { throw error }
+        }
+    }
+
     func truncate(to byteCount: UInt64) throws(FileError) {
         try call(.truncate, path) { ftruncate(descriptor, off_t(byteCount)) }
     }

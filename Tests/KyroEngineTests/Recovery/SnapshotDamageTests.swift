@@ -109,6 +109,65 @@ import Testing
         #expect(test.engine.status().shards[0].state == .stopped)
     }
 
+    @Test("a damaged graph is scanned around, grown anew while serving, and written down again")
+    func damagedGraph() throws {
+        let disk = MemoryFileSystem()
+        let settings = EngineSettings(logSegmentBytes: 1 << 20)
+        let count = 4_400
+        var dice = Dice(seed: 83)
+        let vectors = (0..<count).map { _ in (0..<4).map { _ in Float(dice.fraction() - 0.5) } }
+        let scope = SnapshotLife.scope
+        func answers(_ test: TestEngine) throws -> [[DocumentID]] {
+            try vectors.prefix(40).map { vector in
+                var request = SearchRequest(scope: scope)
+                request.vector = VectorQuery(vector: vector)
+                request.exact = true
+                return try test.search(request).hits.map(\.id)
+            }
+        }
+        let first = try TestEngine(disk, settings)
+        for start in stride(from: 0, to: count, by: 200) {
+            let mutations = (start..<(start + 200)).map { number in
+                var document = Document(id: .number(UInt64(number)))
+                document.vectors["v"] = vectors[number]
+                return Mutation.upsert(document)
+            }
+            try first.write(mutations, to: scope, creating: Schema())
+        }
+        try waitUntilFolded(first, count)
+        let expected = try answers(first)
+        try first.snapshot()
+        first.close()
+        let name = try #require(
+            SnapshotFiles.list(directory: SnapshotLife.folder, fileSystem: disk).last)
+        let path = "\(SnapshotLife.folder)/\(name)"
+        // The graph is written last but for the metadata, and is the larger half.
+        try disk.damage(path) { $0[$0.count / 2] ^= 4 }
+
+        let damaged = try TestEngine(disk, settings)
+        #expect(damaged.notices.withLock { $0 }.contains { $0.contains("section graph-") })
+        #expect(try answers(damaged) == expected)
+        try waitUntilFolded(damaged, count)
+        try damaged.snapshot()
+        damaged.close()
+
+        let mended = try TestEngine(disk, settings)
+        defer { mended.close() }
+        #expect(mended.notices.withLock { $0 } == [])
+        let shard = mended.engine.status().shards[0]
+        #expect(shard.graphRows == UInt64(count) && shard.graphRowsInserted == 0)
+        #expect(try answers(mended) == expected)
+    }
+
+    private func waitUntilFolded(_ test: TestEngine, _ count: Int) throws {
+        let gate = Gate()
+        for _ in 0..<60_000 {
+            if test.engine.status().shards[0].graphRows == UInt64(count) { return }
+            _ = gate.wait(timeoutNanos: 1_000_000)
+        }
+        Issue.record("the graph is not complete: \(test.engine.status().shards[0])")
+    }
+
     /// Ascending; all of them, or a sample.
     private static func chosen(of count: Int, seed: UInt64) -> [Int] {
         if triesAll { return Array(0..<count) }
