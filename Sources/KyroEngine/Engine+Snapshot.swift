@@ -8,6 +8,8 @@ extension Engine {
 
     /// Requests for snapshots that may wait for one another.
     private static let snapshotRequestsMax = 16
+    /// After a failure, until a wanted snapshot is tried again.
+    private static let snapshotRetryNanos: UInt64 = 60_000_000_000
 
     /// Takes a snapshot of every shard; reads and writes go on meanwhile.
     public func snapshot(completion: @escaping SnapshotCompletion) {
@@ -75,8 +77,14 @@ extension Engine {
     /// Called by a shard's maintenance when nothing is left to fold: after a start that met damage,
     /// what is whole again goes to the disk.
     func takeSnapshotIfNeeded(of shard: Shard) {
-        guard shard.log.needsSnapshot, shard.state == .serving else { return }
-        takeSnapshot(of: shard) { shard.updateLog { $0.needsSnapshot = false } }
+        let log = shard.log
+        guard log.needsSnapshot, shard.state == .serving,
+            time.monotonicNanos() >= log.snapshotRetryNanos
+        else { return }
+        takeSnapshot(of: shard) { [self] in
+            let retry = time.monotonicNanos() + Self.snapshotRetryNanos
+            shard.updateLog { $0.snapshotRetryNanos = retry }
+        }
     }
 
     /// Unless one is being taken for the engine's own reasons.

@@ -61,6 +61,8 @@ final class Shard: Sendable {
         var base: SnapshotReference?
         /// The start met damage: a new snapshot is wanted as soon as nothing is left to fold.
         var needsSnapshot = false
+        /// Not before, since the last attempt failed.
+        var snapshotRetryNanos: UInt64 = 0
     }
 
     init(index: Int, queueBytesMax: Int) {
