@@ -71,6 +71,11 @@ public final class Engine: Sendable {
         backups = try BackupService.open(configuration, directory, files, time)
         recovering = Atomic(shardCount)
         processes = Locked([])
+        if let tear = catalog.tear {
+            notice(
+                "the catalog's last write was torn; cut at LSN \(tear.lsn), offset \(tear.offset) "
+                    + "of \(tear.path)")
+        }
         // Nothing fails from here on: an engine that does not open leaves no thread behind.
         control = ControlThread(
             name: "kyro-control", weightMax: 64 << 20, scheduler: scheduler)

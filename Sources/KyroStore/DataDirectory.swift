@@ -130,6 +130,9 @@ public final class DataDirectory: Sendable {
                 manifest = next
                 return .success(())
             } catch {
+                // The new one may have taken its place: what it names must not be given up. All that
+                // the old one names and this one does not is the older of two snapshots.
+                manifest = next
                 return .failure(error)
             }
         }

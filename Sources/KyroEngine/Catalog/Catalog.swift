@@ -10,6 +10,8 @@ final class Catalog: Sendable {
     private let shardCount: Int
     private let time: any Clock
     private let hashSeed: UInt64
+    /// The cut tail of a change that was not acknowledged, if the last start found one.
+    let tear: RecoveryReport.Tear?
 
     private let clock: SequenceClock
 
@@ -26,6 +28,7 @@ final class Catalog: Sendable {
         } catch {
             throw error.kyroError
         }
+        tear = log.tear
         var byScope: [Scope: Collection] = [:]
         for description in log.state.collections.values {
             let collection = Collection(

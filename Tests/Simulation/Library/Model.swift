@@ -137,6 +137,9 @@ final class ShardModel {
     /// By life and producer.
     var currentProducers: [Int: ProducerRange] = [:]
     var durableProducers: [Int: ProducerRange] = [:]
+    /// Rows that the shard may have at most: those at the last start, and one for every upsert and
+    /// update since.
+    var rowsMax = 0
     /// The highest sequence acknowledged here.
     var lastSeq: UInt64 = 0
 

@@ -19,6 +19,8 @@ final class ShardMatch {
     private let lower: Int
     /// Behind the last part that was answered as applied.
     private let lastApplied: Int
+    /// From here on everything was answered as failed.
+    private let firstOfFailedOnly: Int
     private var states: [[ModelDocument?]]
     private var producers: [Int: ProducerRange]
     private var mismatches = 0
@@ -42,6 +44,8 @@ final class ShardMatch {
         self.homes = homes
         let lastApplied = (shard.parts.lastIndex { $0.fate == .applied } ?? -1) + 1
         self.lastApplied = lastApplied
+        firstOfFailedOnly =
+            (shard.parts.lastIndex { $0.fate == .applied || $0.fate == .unknown } ?? -1) + 1
         lower = keepsAnswered ? lastApplied : 0
         states = observations.map(\.life.durable)
         producers = shard.durableProducers
@@ -76,6 +80,7 @@ final class ShardMatch {
         }
         if position >= lower, mismatches == 0 { record(position) }
         guard position < shard.parts.count else { return }
+        if run == .behind, position >= firstOfFailedOnly { return }
         let part = shard.parts[position]
         let write = part.write
         guard let index = observations.firstIndex(where: { $0.life === write.life }) else {

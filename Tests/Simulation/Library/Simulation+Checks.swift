@@ -10,12 +10,12 @@ extension Simulation {
     /// Finds out which of the allowed states the engine has come up with.
     func adoptWhatIsThere() throws(Violation) {
         guard let engine else { return }
-        var observations: [Observation] = []
+        let observations = try observe(engine)
         for scope in lives.indices {
-            if let life = try find(scope, engine) {
-                observations.append(
-                    Observation(life: life, documents: try documents(of: life, engine)))
-            }
+            let isThere = observations.contains { $0.life.scope == scope }
+            if !isThere { lives[scope] = nil }
+            lives[scope]?.existence = .present
+            lives[scope]?.isShown = true
         }
         for shard in shards {
             let match = try ShardMatch(
@@ -38,12 +38,36 @@ extension Simulation {
             shard.currentProducers = match.producers
             shard.lastSeq = 0
         }
+        try checkRows(engine)
         // Everybody's next sequence lies above everything that was found.
         let last = observations.reduce(0) { highest, observation in
             observation.documents.reduce(highest) { max($0, $1?.seq ?? 0) }
         }
         for shard in shards { shard.lastSeq = last }
         hadPowerCut = false
+    }
+
+    func observe(_ engine: Engine) throws(Violation) -> [Observation] {
+        var observations: [Observation] = []
+        for scope in lives.indices {
+            if let life = try find(scope, engine) {
+                observations.append(
+                    Observation(life: life, documents: try documents(of: life, engine)))
+            }
+        }
+        return observations
+    }
+
+    /// A record that is applied twice leaves a row too many, though nobody can see it.
+    private func checkRows(_ engine: Engine) throws(Violation) {
+        for (shard, status) in zip(shards, engine.status().shards) {
+            let rows = Int(status.documents + status.deadRows)
+            guard rows <= shard.rowsMax else {
+                throw Violation(
+                    "shard \(shard.index) has \(rows) rows, more than \(shard.rowsMax)")
+            }
+            shard.rowsMax = rows
+        }
     }
 
     /// The collection of a scope, if it is there and may be.
@@ -60,14 +84,11 @@ extension Simulation {
             if let life, life.existence == .present {
                 throw Violation("collection \(life.scope) is missing")
             }
-            lives[scope] = nil
             return nil
         }
         guard let life else {
             throw Violation("collection \(scope) is there, which was dropped or never created")
         }
-        life.existence = .present
-        life.isShown = true
         highestCollectionID = max(highestCollectionID, description.id.raw)
         return life
     }

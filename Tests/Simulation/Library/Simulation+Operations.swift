@@ -140,7 +140,7 @@ extension Simulation {
         write.isQueued = true
         if case .failure? = write.result {
             if write.life.isShown == nil, write.life.existence == .perhaps {
-                write.life.isShown = false
+                look(for: write.life)
             }
             return
         }
@@ -154,10 +154,22 @@ extension Simulation {
             }
             if positions.isEmpty, write.producer == nil { continue }
             shard.parts.append(Part(write: write, positions: positions))
+            shard.rowsMax += positions.count
         }
     }
 
     // MARK: The catalog
+
+    /// A write that was to make its collection failed, perhaps behind that.
+    private func look(for life: CollectionLife) {
+        let request = DescribeCollectionRequest(scope: Workload.scopes[life.scope])
+        if (try? engine?.describeCollection(request)) != nil {
+            life.existence = .present
+            life.isShown = true
+        } else {
+            life.isShown = false
+        }
+    }
 
     private func create(_ scope: Int) throws(Violation) {
         guard let engine, !isWaiting(scope) else { return try turn(3) }

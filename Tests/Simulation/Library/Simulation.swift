@@ -132,12 +132,13 @@ final class Simulation {
 
     /// From one start of the process to its end.
     private func liveOnce() throws(Violation) {
+        if report.recoveries > 0, dice.chance(12) { try flipABit() }
         planCrash()
         if dice.chance(8) { planFault() }
         guard try start() else { return }
         try checkEverything()
         let left = max(1, options.operations - report.operations)
-        let count = min(left, 1 + dice.below(160))
+        let count = min(left, 1 + dice.below(240))
         for _ in 0..<count {
             if disk.isDown { break }
             try operation()
@@ -159,8 +160,8 @@ final class Simulation {
 
     private func planCrash() {
         switch dice.below(100) {
-        case ..<30: disk.callsToCrash = 1 + dice.below(40)
-        case ..<85: disk.callsToCrash = 1 + dice.below(400)
+        case ..<20: disk.callsToCrash = 1 + dice.below(40)
+        case ..<80: disk.callsToCrash = 1 + dice.below(800)
         default: disk.callsToCrash = nil
         }
     }
@@ -171,18 +172,8 @@ final class Simulation {
     ///   fault that was injected.
     func start() throws(Violation) -> Bool {
         trace("START crash in \(disk.callsToCrash.map(String.init) ?? "never")")
-        var configuration = EngineConfiguration(path: Self.path)
-        configuration.shardCount = settings.shardCount
-        configuration.fsync = settings.policy
-        configuration.logSegmentBytes = settings.segmentBytes
-        configuration.snapshotLogBytes = settings.snapshotLogBytes
-        notices.value.removeAll()
-        let notices = notices
         do throws(KyroError) {
-            let engine = try Engine(
-                configuration, files: disk, time: clock, scheduler: scheduler, random: random,
-                hashSeed: random.next(), notice: { notices.value.append($0) })
-            self.engine = engine
+            let engine = try open()
             scheduler.runUntilQuiet { engine.isServing || disk.isDown }
         } catch {
             trace("refused: \(error)")
@@ -207,6 +198,22 @@ final class Simulation {
         return true
     }
 
+    /// An engine that has its files and is about to recover.
+    func open() throws(KyroError) -> Engine {
+        var configuration = EngineConfiguration(path: Self.path)
+        configuration.shardCount = settings.shardCount
+        configuration.fsync = settings.policy
+        configuration.logSegmentBytes = settings.segmentBytes
+        configuration.snapshotLogBytes = settings.snapshotLogBytes
+        notices.value.removeAll()
+        let notices = notices
+        let engine = try Engine(
+            configuration, files: disk, time: clock, scheduler: scheduler, random: random,
+            hashSeed: random.next(), notice: { notices.value.append($0) })
+        self.engine = engine
+        return engine
+    }
+
     /// The process or the machine ends where it stands.
     func crash() throws(Violation) {
         report.crashes += 1
@@ -224,7 +231,7 @@ final class Simulation {
     }
 
     /// Nothing that the engine still does reaches the disk or is listened to.
-    private func abandon() {
+    func abandon() {
         disk.stop()
         engine?.close()
         engine = nil
@@ -243,7 +250,10 @@ final class Simulation {
         report.faults += disk.faultCount
         engine = nil
         scheduler.abandon()
-        disk.restart(powerCut: dice.chance(50))
+        // The machine may lose power afterwards. What a stop without faults has left is durable.
+        let isPowerCut = dice.chance(50)
+        if isPowerCut { hadPowerCut = true }
+        disk.restart(powerCut: isPowerCut)
     }
 
     // MARK: Turns

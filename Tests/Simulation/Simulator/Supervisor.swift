@@ -43,7 +43,10 @@ private struct Worker {
     var text: [UInt8] = []
 }
 
-func runMany(_ range: Range<UInt64>, jobs: Int, operations: Int, isJSON: Bool) -> Int32 {
+/// - Parameter failuresMax: after so many the rest is not run.
+func runMany(
+    _ range: Range<UInt64>, jobs: Int, operations: Int, failuresMax: Int, isJSON: Bool
+) -> Int32 {
     let started = nanos()
     var workers = (0..<jobs).compactMap { job -> Worker? in
         let low = min(range.upperBound, range.lowerBound + UInt64(job))
@@ -61,7 +64,7 @@ func runMany(_ range: Range<UInt64>, jobs: Int, operations: Int, isJSON: Bool) -
             told = nanos()
             progress(tally, of: range, since: started)
         }
-        if tally.failed.count >= 20 {
+        if tally.failed.count >= failuresMax {
             for worker in workers where worker.output >= 0 { kill(worker.process, SIGTERM) }
         }
     }

@@ -1,7 +1,7 @@
 // Runs seeds and tells which fail.
 //
 //     kyro-simulator --seed N [--trace]
-//     kyro-simulator --seeds A..<B [--jobs N] [--json]
+//     kyro-simulator --seeds A..<B [--jobs N] [--json] [--until-failures N]
 //
 // Ends with 0 when every seed passed, 1 when one did not, 2 when it was not understood.
 import Glibc
@@ -14,6 +14,7 @@ var isTraced = false
 var isJSON = false
 var isWorker = false
 var operations = 500
+var failuresMax = 20
 
 func fail(_ message: String) -> Never {
     put("kyro-simulator: \(message)", to: 2)
@@ -38,6 +39,7 @@ while !arguments.isEmpty {
         range = low..<high
     case "--jobs": jobs = Int(value()) ?? 0
     case "--operations": operations = Int(value()) ?? 0
+    case "--until-failures": failuresMax = Int(value()) ?? 0
     case "--trace": isTraced = true
     case "--json": isJSON = true
     case "--worker": isWorker = true
@@ -59,7 +61,9 @@ if let seed {
     exit(
         isWorker
             ? work(range, stride: UInt64(jobs), options)
-            : runMany(range, jobs: jobs, operations: operations, isJSON: isJSON))
+            : runMany(
+                range, jobs: jobs, operations: operations, failuresMax: failuresMax,
+                isJSON: isJSON))
 } else {
     fail("--seed or --seeds is needed")
 }
