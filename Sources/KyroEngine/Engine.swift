@@ -10,6 +10,7 @@ import Synchronization
 public final class Engine: Sendable {
     let configuration: EngineConfiguration
     let time: any Clock
+    let expiry: ExpiryClock
     let files: any FileSystem
     let directory: DataDirectory
     let catalog: Catalog
@@ -47,6 +48,7 @@ public final class Engine: Sendable {
         self.configuration = configuration
         self.files = files
         self.time = time
+        expiry = ExpiryClock(time, acceptsSystem: configuration.acceptsClock, notice: notice)
         self.hashSeed = hashSeed
         self.notice = notice
         self.onRecovered = onRecovered
@@ -64,7 +66,7 @@ public final class Engine: Sendable {
         shards = (0..<shardCount).map {
             Shard(index: $0, queueBytesMax: configuration.queueBytesMax)
         }
-        catalog = try Catalog(directory: directory, time: time, hashSeed: hashSeed)
+        catalog = try Catalog(directory: directory, expiry: expiry, hashSeed: hashSeed)
         recovering = Atomic(shardCount)
         processes = Locked([])
         // Nothing fails from here on: an engine that does not open leaves no thread behind.
@@ -133,7 +135,9 @@ public final class Engine: Sendable {
 
     private func recoveryEnded() {
         let open = recovering.subtract(1, ordering: .sequentiallyConsistent).newValue
-        if open == 0 { onRecovered(shards.allSatisfy { $0.state != .stopped }) }
+        guard open == 0 else { return }
+        expiry.start()
+        onRecovered(shards.allSatisfy { $0.state != .stopped })
     }
 
     /// A shard that did not recover answers every write with the reason, so that nobody waits.

@@ -86,14 +86,6 @@ public struct LogIdentity: Hashable, Sendable {
     static let catalogShard = UInt32.max
 }
 
-/// When a log is synced; the shard's writer acts on it.
-public enum FsyncPolicy: Equatable, Sendable {
-    /// Before every acknowledgement.
-    case always
-    case interval(millis: Int64)
-    case never
-}
-
 struct SegmentHeader: Equatable {
     static let byteCount = 64
 

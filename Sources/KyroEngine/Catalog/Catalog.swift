@@ -8,13 +8,13 @@ final class Catalog: Sendable {
     private let collections: Locked<[Scope: Collection]>
     private let log: Locked<CatalogLog>
     private let shardCount: Int
-    private let time: any Clock
+    private let expiry: ExpiryClock
     private let hashSeed: UInt64
 
     init(
-        directory: DataDirectory, time: any Clock, hashSeed: UInt64
+        directory: DataDirectory, expiry: ExpiryClock, hashSeed: UInt64
     ) throws(KyroError) {
-        self.time = time
+        self.expiry = expiry
         shardCount = directory.shardCount
         self.hashSeed = hashSeed
         let log: CatalogLog
@@ -27,7 +27,7 @@ final class Catalog: Sendable {
         for description in log.state.collections.values {
             let collection = Collection(
                 id: description.id, scope: description.scope, schema: description.schema,
-                version: description.schemaVersion)
+                version: description.schemaVersion, durability: description.durability)
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
             byScope[description.scope] = collection
         }
@@ -58,7 +58,9 @@ final class Catalog: Sendable {
 
     // MARK: Changing, on the control thread
 
-    func create(_ scope: Scope, schema: Schema) throws(KyroError) -> Collection {
+    func create(
+        _ scope: Scope, schema: Schema, durability: Durability? = nil
+    ) throws(KyroError) -> Collection {
         guard find(scope) == nil else {
             throw KyroError(
                 .collectionExists,
@@ -66,9 +68,10 @@ final class Catalog: Sendable {
                 field: "scope.namespace")
         }
         let id = log.withLock { $0.state.nextID }
-        let collection = Collection(id: id, scope: scope, schema: schema, version: 1)
+        let collection = Collection(
+            id: id, scope: scope, schema: schema, version: 1, durability: durability)
         Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
-        try append(.created(id, scope, schemaVersion: 1, schema))
+        try append(.created(id, scope, schemaVersion: 1, schema, durability: durability))
         collections.withLock { $0[scope] = collection }
         return collection
     }
@@ -100,7 +103,7 @@ final class Catalog: Sendable {
     private func append(_ record: CatalogRecord) throws(KyroError) {
         let failure: StoreError? = log.withLock { log in
             do throws(StoreError) {
-                try log.append(record, wallMillis: time.wallMillis())
+                try log.append(record, wallMillis: expiry.nowMillis())
                 return nil
             } catch {
                 return error

@@ -33,6 +33,7 @@ struct ShardRecovery {
         let report = try storing { () throws(StoreError) in
             try replay(log, from: manifest.replayLSN, seq: seq, &producers)
         }
+        engine.expiry.learn(report.lastWallMillis)
         let last = max(seq, report.lastSeq)
         engine.clock.restore(atLeast: last)
         shard.publish(last)
@@ -50,9 +51,7 @@ struct ShardRecovery {
     private func makeWriter(_ log: ShardLog, _ producers: [ProducerKey: UInt64]) -> ShardWriter {
         let engine = engine
         return ShardWriter(
-            shard: shard, log: log, clock: engine.clock, policy: engine.configuration.fsync,
-            groupBytesMax: engine.configuration.groupBytesMax, time: engine.time,
-            collections: engine.catalog.all, producers: producers,
+            shard: shard, log: log, engine: engine, producers: producers,
             onGroup: { writer in engine.groupDone(writer) })
     }
 
