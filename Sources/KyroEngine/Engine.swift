@@ -48,7 +48,6 @@ public final class Engine: Sendable {
         self.configuration = configuration
         self.files = files
         self.time = time
-        expiry = ExpiryClock(time, acceptsSystem: configuration.acceptsClock, notice: notice)
         self.hashSeed = hashSeed
         self.notice = notice
         self.onRecovered = onRecovered
@@ -62,11 +61,15 @@ public final class Engine: Sendable {
         }
         let shardCount = directory.shardCount
         clock = SequenceClock(shardCount: shardCount)
+        expiry = ExpiryClock(
+            time, logCount: shardCount, acceptsSystem: configuration.acceptsClock, notice: notice)
         router = HashRouter(shardCount: shardCount)
         shards = (0..<shardCount).map {
             Shard(index: $0, queueBytesMax: configuration.queueBytesMax)
         }
-        catalog = try Catalog(directory: directory, expiry: expiry, hashSeed: hashSeed)
+        catalog = try Catalog(
+            directory: directory, expiry: expiry, acceptsClock: configuration.acceptsClock,
+            hashSeed: hashSeed)
         recovering = Atomic(shardCount)
         processes = Locked([])
         // Nothing fails from here on: an engine that does not open leaves no thread behind.
@@ -121,22 +124,28 @@ public final class Engine: Sendable {
                 let writer = try ShardRecovery(engine: self, shard: shard).run()
                 process.stage = .writing(writer)
                 shard.serve(log: writer.log)
-                recoveryEnded()
+                recoveryEnded(lastWallMillis: writer.log.lastWallMillis)
                 shard.foldGate.open()
             } catch {
                 process.stage = .refusing
                 shard.setState(.stopped, problem: error.message)
                 notice("shard \(shard.index) is stopped: \(error.message)")
-                recoveryEnded()
+                recoveryEnded(lastWallMillis: 0)
             }
             return .again
         }
     }
 
-    private func recoveryEnded() {
+    private func recoveryEnded(lastWallMillis: Int64) {
+        expiry.learn(lastWallMillis)
         let open = recovering.subtract(1, ordering: .sequentiallyConsistent).newValue
         guard open == 0 else { return }
-        expiry.start()
+        if configuration.acceptsClock {
+            // So that the next start, which nobody vouches for, goes on from here.
+            for shard in shards {
+                _ = shard.queue.push(.setTime, weight: 0, ignoresBound: true)
+            }
+        }
         onRecovered(shards.allSatisfy { $0.state != .stopped })
     }
 
@@ -151,7 +160,7 @@ public final class Engine: Sendable {
             case .flush(let completion): completion(.failure(refusal))
             case .producerSequence(_, let completion): completion(0)
             case .mark(let body): body(.failure(refusal))
-            case .drop, .releaseLog: continue
+            case .drop, .releaseLog, .setTime: continue
             }
         }
         if shard.queue.isDrained { return .finished }

@@ -9,7 +9,7 @@ import KyroPlatform
 /// at once, back by going at half speed until it is reached. A larger step is not followed: the
 /// clock is held, and goes on by itself. At a start the time is that of the log's last batch or
 /// later; a system clock that is back more than a day, or ahead by more than a year, is not
-/// followed, until an operator accepts it.
+/// followed, unless an operator accepts it, who may also set the time back.
 ///
 /// A held clock keeps documents for too long, never too short.
 public final class ExpiryClock: Sendable {
@@ -38,6 +38,7 @@ public final class ExpiryClock: Sendable {
         var isRunning = false
         /// The latest wall time in a log.
         var known: Int64 = 0
+        var silentLogs: Int
     }
 
     private let time: any Clock
@@ -45,26 +46,40 @@ public final class ExpiryClock: Sendable {
     private let notice: @Sendable (String) -> Void
     private let state: Locked<State>
 
-    /// - Parameter acceptsSystem: an operator vouches for the system's clock at this start.
-    init(
-        _ time: any Clock, acceptsSystem: Bool, notice: @escaping @Sendable (String) -> Void
+    /// - Parameters:
+    ///   - logCount: how many logs there are; the clock runs when each has told what it knows.
+    ///   - acceptsSystem: an operator vouches for the system's clock at this start.
+    package init(
+        _ time: any Clock, logCount: Int, acceptsSystem: Bool = false,
+        notice: @escaping @Sendable (String) -> Void
     ) {
         self.time = time
         self.acceptsSystem = acceptsSystem
         self.notice = notice
-        state = Locked(State())
+        state = Locked(State(silentLogs: logCount))
     }
 
     // MARK: Start
 
-    /// What a recovered log tells; 0 for nothing.
-    func learn(_ wallMillis: Int64) {
-        state.withLock { $0.known = max($0.known, wallMillis) }
+    /// What a log tells, once for each; 0 for nothing.
+    package func learn(_ wallMillis: Int64) {
+        let isComplete = state.withLock { state in
+            state.known = max(state.known, Self.bounded(wallMillis))
+            state.silentLogs -= 1
+            return state.silentLogs == 0
+        }
+        if isComplete { start() }
     }
 
-    /// Begins to run, when all logs have told what they know.
-    func start() {
-        let system = time.wallMillis()
+    /// Far beyond any year, and far from overflow.
+    private static func bounded(_ millis: Int64) -> Int64 {
+        min(max(millis, -millisMax), millisMax)
+    }
+
+    private static let millisMax: Int64 = 1 << 52
+
+    private func start() {
+        let system = Self.bounded(time.wallMillis())
         let boot = time.bootNanos()
         let held: Int64? = state.withLock { state in
             state.bootNanos = boot
@@ -97,12 +112,12 @@ public final class ExpiryClock: Sendable {
             }
             // Under the lock, so that one reading cannot be overtaken by a later one.
             let boot = max(time.bootNanos(), state.bootNanos)
-            let system = time.wallMillis()
+            let system = Self.bounded(time.wallMillis())
             let passed = Int64((boot - state.bootNanos) / state.divisor / 1_000_000)
             let own = state.millis + passed
             let wasHeld = state.isHeld
-            let (offset, isAbsurd) = system.subtractingReportingOverflow(own)
-            state.isHeld = isAbsurd || abs(offset) > Self.stepMillisMax
+            let offset = system - own
+            state.isHeld = abs(offset) > Self.stepMillisMax
             var now = own
             if state.isHeld {
                 Self.rebase(&state, to: own, boot, divisor: 1)
@@ -113,7 +128,7 @@ public final class ExpiryClock: Sendable {
                 Self.rebase(&state, to: own, boot, divisor: 2)
             }
             return (
-                Reading(millis: now, offsetMillis: system &- now, isHeld: state.isHeld), wasHeld
+                Reading(millis: now, offsetMillis: system - now, isHeld: state.isHeld), wasHeld
             )
         }
         if reading.isHeld != wasHeld {

@@ -12,7 +12,7 @@ final class Catalog: Sendable {
     private let hashSeed: UInt64
 
     init(
-        directory: DataDirectory, expiry: ExpiryClock, hashSeed: UInt64
+        directory: DataDirectory, expiry: ExpiryClock, acceptsClock: Bool, hashSeed: UInt64
     ) throws(KyroError) {
         self.expiry = expiry
         shardCount = directory.shardCount
@@ -23,6 +23,7 @@ final class Catalog: Sendable {
         } catch {
             throw error.kyroError
         }
+        if acceptsClock { log.forgetTime() }
         var byScope: [Scope: Collection] = [:]
         for description in log.state.collections.values {
             let collection = Collection(

@@ -33,7 +33,6 @@ struct ShardRecovery {
         let report = try storing { () throws(StoreError) in
             try replay(log, from: manifest.replayLSN, seq: seq, &producers)
         }
-        engine.expiry.learn(report.lastWallMillis)
         let last = max(seq, report.lastSeq)
         engine.clock.restore(atLeast: last)
         shard.publish(last)

@@ -4,16 +4,16 @@
 /// again within moments where callers write one after the other; a group that sets off with the
 /// first of them makes the others wait for two syncs. A lone caller is never waited for: nothing
 /// else was under way.
-struct CommitLinger {
+package struct CommitLinger {
     /// The longest wait; zero never waits.
-    let nanosMax: UInt64
+    package let nanosMax: UInt64
     private var underWay = 0
 
-    init(nanosMax: UInt64) { self.nanosMax = nanosMax }
+    package init(nanosMax: UInt64) { self.nanosMax = nanosMax }
 
     /// How many commands more are worth waiting for when `count` are there. Three quarters of those
     /// expected will do: the last stragglers are not worth the time of the others.
-    func missing(after count: Int) -> Int {
+    package func missing(after count: Int) -> Int {
         guard nanosMax > 0, count > 0 else { return 0 }
         return max(0, underWay - underWay / 4 - count)
     }
@@ -23,5 +23,7 @@ struct CommitLinger {
     /// - Parameters:
     ///   - commandCount: commands of the group.
     ///   - waiting: commands behind it.
-    mutating func groupEnds(commandCount: Int, waiting: Int) { underWay = commandCount + waiting }
+    package mutating func groupEnds(commandCount: Int, waiting: Int) {
+        underWay = commandCount + waiting
+    }
 }

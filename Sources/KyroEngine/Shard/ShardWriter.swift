@@ -122,6 +122,16 @@ final class ShardWriter {
                 notice("shard \(shard.index): old log files were not removed: \(error)")
             }
             reportLog()
+        case .setTime:
+            do {
+                try log.setTime(wallMillis: expiry.nowMillis())
+            } catch {
+                if case .outOfSpace = error {
+                    notice("shard \(shard.index): the accepted time was not logged: \(error)")
+                } else {
+                    _ = becomeReadOnly(error)
+                }
+            }
         case .producerSequence(let key, let completion):
             // The producer learns here what it has to send again; a gap it leaves is its own choice.
             gaps[key] = nil
