@@ -9,7 +9,8 @@ final class TurnScheduler: Scheduler, @unchecked Sendable {
         let name: String
         let turn: @Sendable (Bool) -> Turn
         var isFinished = false
-        weak var scheduler: TurnScheduler?
+        /// Until the process has finished: who joins it may hold nothing else of the engine.
+        var scheduler: TurnScheduler?
 
         init(_ name: String, _ turn: @escaping @Sendable (Bool) -> Turn) {
             self.name = name
@@ -41,7 +42,9 @@ final class TurnScheduler: Scheduler, @unchecked Sendable {
             switch process.turn(false) {
             case .again: isBusy = true
             case .idle: break
-            case .finished: process.isFinished = true
+            case .finished:
+                process.isFinished = true
+                process.scheduler = nil
             }
         }
         return isBusy

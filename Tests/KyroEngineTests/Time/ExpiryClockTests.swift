@@ -92,7 +92,7 @@ private let begin: Int64 = 1_700_000_000_000
             case 0: clock.setWall(millis: begin + Int64(random.next() % 20) * year - 10 * year)
             case 1: clock.setWall(millis: last - Int64(random.next() % UInt64(day)))
             case 2: clock.setWall(millis: last + Int64(random.next() % 1_000))
-            case 3: clock.setWall(millis: random.next() % 2 == 0 ? .min : .max)
+            case 3: clock.setWall(millis: random.next() % 2 == 0 ? -(1 << 61) : 1 << 61)
             default: break
             }
             let now = expiry.nowMillis()
