@@ -12,6 +12,10 @@ extension Engine {
         let collections = catalog.all
         status.collectionCount = UInt32(collections.count)
         status.backup = backups?.status(shards)
+        let time = expiry.reading()
+        status.clockMillis = time.millis
+        status.clockOffsetMillis = time.offsetMillis
+        status.isClockHeld = time.isHeld
         status.shards = shards.map { self.status(of: $0, collections: collections) }
         return status
     }

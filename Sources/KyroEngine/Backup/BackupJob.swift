@@ -98,7 +98,7 @@ final class BackupJob: @unchecked Sendable {
             try openSnapshots()
             stage = .moment
         case .moment:
-            manifest.wallMillis = engine.time.wallMillis()
+            manifest.wallMillis = engine.expiry.nowMillis()
             manifest.seq = engine.clock.latest
             stage = .settling
         case .settling:
@@ -173,7 +173,7 @@ final class BackupJob: @unchecked Sendable {
         let (archived, millis) = service.shared.withLock {
             ($0.archivedLSN, $0.status.archivedTimeMillis)
         }
-        return engine.time.wallMillis() - millis > 30_000
+        return engine.expiry.nowMillis() - millis > 30_000
             || engine.clock.latest > service.shared.withLock { $0.status.archivedSeq }
             || zip(engine.shards, archived).contains { $0.log.endLSN > $1.raw }
     }

@@ -91,7 +91,7 @@ struct SnapshotJob {
                 lsn: mark.lsn, pace: SnapshotPace(engine: engine).pause)
         }
         let contents = SnapshotContents(
-            wallMillis: engine.time.wallMillis(),
+            wallMillis: engine.expiry.nowMillis(),
             collections: mark.collections.map { part in
                 SnapshotContents.CollectionPart(
                     id: part.rows.fields.id, slotCount: part.slotCount,

@@ -26,7 +26,7 @@ struct EngineSettings {
     var backupsPath: String?
     var isArchiving = false
     var shardCount = 1
-    var fsync = FsyncPolicy.always
+    var fsync = Durability.always
     var logSegmentBytes: Int? = 1 << 16
     var snapshotLogBytes = 256 << 20
     var queueBytesMax = 64 << 20
