@@ -13,6 +13,9 @@ struct ModelDocument {
     var document: Document
     /// The version's sequence; zero until it is known.
     var seq: UInt64
+
+    /// Nil for what has expired.
+    var visible: ModelDocument? { document.isExpired ? nil : self }
 }
 
 /// A collection from its creation until it is dropped.
@@ -202,7 +205,8 @@ extension ShardModel {
                 if case .upsert = item.mutation {
                     throw Violation("write \(write.number): an upsert found nothing")
                 }
-                if state != nil {
+                let isUpdate = if case .update = item.mutation { true } else { false }
+                if let state, !(isUpdate && state.document.isExpired) {
                     throw Violation(
                         "write \(write.number) did not find \(Workload.ids[item.id])")
                 }
@@ -270,7 +274,7 @@ extension [ModelDocument?] {
         case .upsert(let document):
             self[item.id] = ModelDocument(document: document, seq: seq)
         case .update(let update):
-            guard var document = self[item.id]?.document else {
+            guard var document = self[item.id]?.visible?.document else {
                 throw Violation("write \(number) updated \(Workload.ids[item.id]), not there")
             }
             document.apply(update)

@@ -34,7 +34,8 @@ enum Oracle {
                 let length = Double(words[index]?.count ?? 0)
                 let b = parameters.b
                 let norm = parameters.k1 * (1 - b + b * length / average)
-                scores[index] = (scores[index] ?? 0) + idf * Double(frequency)
+                scores[index] =
+                    (scores[index] ?? 0) + idf * Double(frequency)
                     / (Double(frequency) + norm)
             }
         }

@@ -64,7 +64,7 @@ final class ShardMatch {
     }
 
     private func differs(_ index: Int, _ id: Int) -> Bool {
-        switch (states[index][id], observations[index].documents[id]) {
+        switch (states[index][id]?.visible, observations[index].documents[id]) {
         case (nil, nil): return false
         case (let expected?, let found?):
             return expected.document != found.document
@@ -208,7 +208,7 @@ extension Mutation {
         case .upsert(let document): return ModelDocument(document: document, seq: seq)
         case .remove: return nil
         case .update(let update):
-            guard var changed = document?.document else { return nil }
+            guard var changed = document?.visible?.document else { return document }
             changed.apply(update)
             return ModelDocument(document: changed, seq: seq)
         }

@@ -26,10 +26,10 @@ extension Simulation {
             disk.note(UInt64(match.partCount))
             for (index, observation) in observations.enumerated() {
                 for id in homes.indices where homes[id] == shard.index {
-                    // With the sequence that was found.
-                    _ = match.states[index][id]
-                    observation.life.durable[id] = observation.documents[id]
-                    observation.life.current[id] = observation.documents[id]
+                    // With the sequence that was found; what has expired is not found.
+                    let known = observation.documents[id] ?? match.states[index][id]
+                    observation.life.durable[id] = known
+                    observation.life.current[id] = known
                 }
             }
             shard.parts.removeAll()
@@ -209,7 +209,7 @@ extension Simulation {
         guard let engine else { return }
         let found = try documents(of: life, engine)
         for (id, document) in found.enumerated() {
-            let expected = life.current[id]
+            let expected = life.current[id]?.visible
             guard document?.document == expected?.document, document?.seq == expected?.seq else {
                 throw Violation(
                     "\(Workload.ids[id]) of \(life.scope) is \(String(describing: document)), not "
@@ -223,7 +223,8 @@ extension Simulation {
         case 0: return .equals(field: "tag", .string(dice.pick(Workload.tags)))
         case 1: return .not(.exists(field: "tag"))
         case 2:
-            let bound = Filter.Bound(.int64(Int64(dice.below(writeCount * 2 + 1))), isInclusive: true)
+            let bound = Filter.Bound(
+                .int64(Int64(dice.below(writeCount * 2 + 1))), isInclusive: true)
             return .range(field: "n", lower: bound, upper: nil)
         default:
             return .all([
@@ -238,7 +239,7 @@ extension Simulation {
         var request = ScanRequest(scope: Workload.scopes[scope])
         if dice.chance(60) { request.filter = filter() }
         let filter = request.filter ?? .all([])
-        let expected = life.current.compactMap { $0?.document }
+        let expected = life.current.compactMap { $0?.visible?.document }
             .filter { Oracle.matches($0, filter) }.sorted { $0.id < $1.id }
         var found: [Document] = []
         do throws(KyroError) {
@@ -258,7 +259,7 @@ extension Simulation {
         var request = SearchRequest(scope: Workload.scopes[scope])
         request.exact = dice.chance(80)
         request.limit = UInt32(1 + dice.below(8))
-        var documents = life.current
+        var documents = life.current.map { $0?.visible }
         if dice.chance(40) {
             let filter = filter()
             request.filter = filter
@@ -273,9 +274,12 @@ extension Simulation {
             request.vector = VectorQuery(field: "v", vector: query)
             scores = Oracle.vectorScores(documents, query)
         } else {
-            let words = Array(Set((0..<(1 + dice.below(3))).map { _ in
-                dice.below(Workload.words.count)
-            })).sorted()
+            let words = Array(
+                Set(
+                    (0..<(1 + dice.below(3))).map { _ in
+                        dice.below(Workload.words.count)
+                    })
+            ).sorted()
             request.text = TextQuery(
                 query: words.map { Workload.words[$0] }.joined(separator: " "))
             let all = Oracle.textScores(

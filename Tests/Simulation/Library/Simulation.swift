@@ -63,7 +63,7 @@ final class Simulation {
     let options: SimulationOptions
     let settings: Settings
     let homes: [Int]
-    let clock = ManualClock(nanos: 1_000_000, wallMillis: 1_700_000_000_000)
+    let clock = ManualClock(nanos: 1_000_000, wallMillis: Workload.bornMillis)
     let disk: SimulatedDisk
     let scheduler: SimulatedScheduler
     let random: SeededRandomSource

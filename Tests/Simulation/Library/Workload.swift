@@ -7,6 +7,9 @@ struct Workload {
     static let scopes = ["a", "b", "c"].map { Scope(tenant: "t", namespace: $0) }
     static let producers = ["p", "q"]
     static let dimension = 6
+    /// Where the wall clock of the simulated machine begins, Unix milliseconds.
+    static let bornMillis: Int64 = 1_700_000_000_000
+    static let yearMillis: Int64 = 365 * 86_400_000
     static let tags = ["red", "green", "blue"]
     /// Each has a stem of its own, which its first letter names.
     static let words = [
@@ -71,6 +74,11 @@ struct Workload {
             document.metadata["extra\(dice.below(extraFields))"] = .bool(dice.chance(50))
         }
         if dice.chance(share / 8) { document.eventTimeMillis = Int64(dice.below(1_000)) }
+        if dice.chance(share / 8) {
+            // Long ago, or in a year that the clock reaches by a wrong jump alone.
+            document.expiresAtMillis =
+                Self.bornMillis + (dice.chance(30) ? -3_600_000 : 5 * Self.yearMillis)
+        }
         return document
     }
 
@@ -87,6 +95,7 @@ struct Workload {
             if dice.chance(10) { update.removedVectors = ["v"] }
             if dice.chance(10) { update.removedMetadata = ["tag"] }
             if dice.chance(10) { update.clearsEventTime = true }
+            if dice.chance(10) { update.clearsExpiry = true }
             return .update(update)
         default: return .remove(Self.ids[id])
         }
@@ -94,6 +103,9 @@ struct Workload {
 }
 
 extension Document {
+    /// Whether it is there and cannot be seen.
+    var isExpired: Bool { (expiresAtMillis ?? .max) <= Workload.bornMillis }
+
     /// What the protocol says of a partial update.
     mutating func apply(_ update: PartialUpdate) {
         for name in update.removedVectors { vectors[name] = nil }
