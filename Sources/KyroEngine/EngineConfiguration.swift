@@ -20,7 +20,7 @@ public struct EngineConfiguration: Sendable {
     /// Encoded bytes that one log batch takes.
     public var groupBytesMax = 4 << 20
     /// The longest that a group waits for callers of the last one, before a sync they can share.
-    public var commitLingerMicros = 100
+    public var commitLingerMicros = 200
     /// Whether an operator vouches for the system's clock at this start; see ExpiryClock.
     public var acceptsClock = false
 

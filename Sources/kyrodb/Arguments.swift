@@ -32,8 +32,8 @@ enum Arguments {
           --loops N                event loops (default: number of cores)
           --fsync POLICY           always | interval:MILLIS | never (default always): when a write
                                    must be on disk, in collections created without a durability
-          --commit-linger-micros N longest wait of a group commit for writers of the last one
-                                   (default 100; 0 never waits)
+          --commit-linger-micros N longest wait of a group commit for writers of the last one, and
+                                   never longer than half a sync (default 200; 0 never waits)
           --accept-clock           go by the system's clock at this start, however far it is from
                                    the last time in the log
           --log-segment-bytes N    size of a log file (default 16 MiB)

@@ -27,6 +27,8 @@ final class ShardWriter {
     /// Batches that this shard could not log.
     private var gaps: [ProducerKey: UInt64] = [:]
     private var linger: CommitLinger
+    /// What the sync of the group in hand took.
+    private var groupSyncNanos: UInt64?
     /// Whether something is written and not yet durable.
     private var isDirty = false
     /// When the first promise of what is not yet durable falls due.
@@ -74,7 +76,7 @@ final class ShardWriter {
             if durability(of: write.collection) == .always { isSyncAhead = true }
         }
         guard isSyncAhead else { return }
-        shard.queue.wait(forDepth: missing, timeoutNanos: linger.nanosMax)
+        shard.queue.wait(forDepth: missing, timeoutNanos: linger.waitNanos)
         commands += shard.queue.popAll(weightLimit: groupBytesMax, timeoutMillis: 0)
     }
 
@@ -191,7 +193,8 @@ final class ShardWriter {
         }
         linger.groupEnds(
             commandCount: commands.count,
-            waiting: waiting.count - commands.count + shard.queue.depth)
+            waiting: waiting.count - commands.count + shard.queue.depth,
+            syncNanos: groupSyncNanos)
         for (command, outcomes) in zip(commands, group.outcomes) {
             command.ticket.complete(outcomes)
         }
@@ -357,8 +360,11 @@ final class ShardWriter {
         do throws(StoreError) {
             _ = try log.append(group.records, wallMillis: expiry.nowMillis())
             isDirty = true
+            groupSyncNanos = nil
             if group.needsSync {
+                let started = time.monotonicNanos()
                 _ = try log.sync()
+                groupSyncNanos = time.monotonicNanos() - started
                 isDirty = false
                 syncDueNanos = nil
             } else if let millis = group.intervalMillis {

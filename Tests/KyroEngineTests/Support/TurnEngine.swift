@@ -12,6 +12,8 @@ final class TurnEngine {
     let recording: RecordingFileSystem
     let notices = Locked<[String]>([])
     let isBroken = Locked(false)
+    /// Syncs of the log that were asked for, successful or not.
+    let syncAttempts = Locked(0)
     let engine: Engine
     /// Outcomes of the writes that were acknowledged, in that order.
     let acknowledged = Locked<[(scope: String, result: Result<WriteResponse, KyroError>)]>([])
@@ -23,11 +25,12 @@ final class TurnEngine {
     ) throws {
         self.disk = disk
         self.clock = clock
-        let isBroken = isBroken
+        let (isBroken, syncAttempts) = (isBroken, syncAttempts)
         recording = RecordingFileSystem(
             FaultyFileSystem(disk) { event, _ in
-                isBroken.withLock { $0 } && event.operation == .sync
-                    && SyncOrder.isSegment(event.path) ? .fail(.inputOutput) : nil
+                guard event.operation == .sync, SyncOrder.isSegment(event.path) else { return nil }
+                syncAttempts.withLock { $0 += 1 }
+                return isBroken.withLock { $0 } ? .fail(.inputOutput) : nil
             })
         var configuration = EngineConfiguration(path: "/db")
         configuration.fsync = fsync
