@@ -68,6 +68,7 @@ private func runStatus(_ session: Session) throws -> ExitCode {
 
 /// What a shard that does not serve yet is doing, how far it is, and for about how long.
 private func recoveryText(of shard: ShardStatus) -> String? {
+    guard shard.state == .recovering else { return nil }
     let phase: String
     let millis: UInt64
     switch shard.recoveryPhase {

@@ -150,8 +150,8 @@ func stream(
     try refuseErrors(stream.takeAcks())
 }
 
-/// Until no row waits for its place in the graph, or nothing moves for ten seconds: a small
-/// collection needs no graph.
+/// Until no row waits for its place in the graph, or nothing moves for ten seconds; for one where
+/// there is no graph, since a small collection needs none.
 func waitUntilFolded(_ connection: Connection) throws {
     var last: UInt64 = .max
     var lastChange = clock.monotonicNanos()
@@ -163,7 +163,8 @@ func waitUntilFolded(_ connection: Connection) throws {
             last = tail
             lastChange = clock.monotonicNanos()
         }
-        if secondsSince(lastChange) > 10 { return }
+        let hasGraph = status.shards.contains { $0.graphRows > 0 }
+        if secondsSince(lastChange) > (hasGraph ? 10 : 1) { return }
         pause(seconds: 0.1)
     }
 }
