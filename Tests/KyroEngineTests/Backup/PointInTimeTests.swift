@@ -13,6 +13,7 @@ import Testing
         arguments: [(11, 1), (12, 3), (13, 2), (14, 5)] as [(UInt64, Int)])
     func everySequence(seed: UInt64, shardCount: Int) throws {
         var life = try BackupLife(seed: seed, shardCount: shardCount, isArchiving: true)
+        try life.test.backup()
         for _ in 0..<120 { try life.step() }
         life.test.close()
         let first = try #require(
@@ -33,6 +34,7 @@ import Testing
     @Test("A time restores what was logged by then", arguments: [21, 22] as [UInt64])
     func everyTime(seed: UInt64) throws {
         var life = try BackupLife(seed: seed, shardCount: 2, isArchiving: true)
+        try life.test.backup()
         for _ in 0..<60 { try life.step() }
         life.test.close()
         let first = try #require(
@@ -72,6 +74,7 @@ import Testing
     @Test("A restored directory goes on with higher sequences, and its files are its own")
     func lifeAfterwards() throws {
         var life = try BackupLife(seed: 41, shardCount: 2, isArchiving: true)
+        try life.test.backup()
         for _ in 0..<30 { try life.write() }
         life.test.close()
         let seq = Sequence(life.history.last.raw / 2)
