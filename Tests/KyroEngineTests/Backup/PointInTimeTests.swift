@@ -14,7 +14,7 @@ import Testing
     func everySequence(seed: UInt64, shardCount: Int) throws {
         var life = try BackupLife(seed: seed, shardCount: shardCount, isArchiving: true)
         try life.test.backup()
-        for _ in 0..<120 { try life.step() }
+        for _ in 0..<max(30, scaled(120)) { try life.step() }
         life.test.close()
         let first = try #require(
             try BackupRepository.open(BackupLife.repository, fileSystem: life.disk).backups.first)
@@ -35,7 +35,7 @@ import Testing
     func everyTime(seed: UInt64) throws {
         var life = try BackupLife(seed: seed, shardCount: 2, isArchiving: true)
         try life.test.backup()
-        for _ in 0..<60 { try life.step() }
+        for _ in 0..<max(30, scaled(60)) { try life.step() }
         life.test.close()
         let first = try #require(
             try BackupRepository.open(BackupLife.repository, fileSystem: life.disk).backups.first)
