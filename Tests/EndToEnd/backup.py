@@ -62,6 +62,16 @@ class Writer(threading.Thread):
         except Exception as error:  # told by the main thread
             self.failure = error
 
+    def wait_for(self, count):
+        """Until so many changes are acknowledged, or writing has failed."""
+        while len(self.changes) < count and self.is_alive():
+            self.wanted.wait(0.002)
+
+    def end(self):
+        self.wanted.set()
+        self.join()
+        check(self.failure is None, f"writing failed: {self.failure}")
+
     def state(self, seq=None):
         """Versions by number, as of a sequence."""
         found = {}
@@ -107,19 +117,14 @@ def main():
     ctl("backup", "create", "--incremental", code=REFUSED, target=server.target)
     writer = Writer(server.target)
     writer.start()
-    while len(writer.changes) < 500 and writer.is_alive():
-        pass
+    writer.wait_for(500)
     full = ctl("backup", "create", target=server.target)
     check.equal((full.get("id"), full.get("kind")), (1, "full"), "the first backup")
-    reached = len(writer.changes)
-    while len(writer.changes) < reached + 200 and writer.is_alive():
-        pass
+    writer.wait_for(len(writer.changes) + 200)
     increment = ctl("backup", "create", "--incremental", target=server.target)
     check.equal((increment.get("id"), increment.get("parent")), (2, 1), "the increment")
     check(increment.get("seq", 0) > full.get("seq", 0), "the increment holds more")
-    writer.wanted.set()
-    writer.join()
-    check(writer.failure is None, f"writing failed: {writer.failure}")
+    writer.end()
     status = ctl("status", target=server.target).get("backup") or {}
     check.equal(status.get("last_id"), 2, f"status: {status}")
     check_archive(server, writer, repository)
@@ -138,11 +143,8 @@ def check_archive(server, writer, repository):
     second = Writer(server.target)
     second.changes = list(writer.changes)
     second.start()
-    while len(second.changes) < len(writer.changes) + 300 and second.is_alive():
-        pass
-    second.wanted.set()
-    second.join()
-    check(second.failure is None, f"writing failed: {second.failure}")
+    second.wait_for(len(writer.changes) + 300)
+    second.end()
     server.kill()
     writer.changes = second.changes
     middle = (last + max(writer.changes)[0]) // 2

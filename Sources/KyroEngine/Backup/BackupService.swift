@@ -58,8 +58,8 @@ final class BackupService: Sendable {
             }
             return nil
         }
-        guard path != configuration.path else {
-            throw .invalid("backups", "must not be the data directory")
+        guard path != configuration.path, !path.hasPrefix(configuration.path + "/") else {
+            throw .invalid("backups", "is \(path), which must not lie in the data directory")
         }
         do throws(BackupError) {
             let repository = try BackupRepository.open(

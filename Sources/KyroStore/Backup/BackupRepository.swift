@@ -117,7 +117,16 @@ public final class BackupRepository {
         writer.writeFixed32(UInt32(shardCount))
         markPrefix.seal(&writer)
         try write(writer.bytes, as: markName, in: path, fileSystem)
+        try backing { () throws(FileError) in
+            try fileSystem.syncDirectory(parent(of: path))
+        }
         return try BackupRepository(path, fileSystem, directory, shardCount: shardCount)
+    }
+
+    /// The directory that names the one at `path`.
+    static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     private static func readMark(

@@ -57,6 +57,8 @@ public final class BackupRestore {
         try backingStore { () throws(StoreError) in
             try storing { () throws(FileError) in try fileSystem.syncDirectory(request.to) }
             try manifest.write(to: request.to, fileSystem)
+            let parent = BackupRepository.parent(of: request.to)
+            try storing { () throws(FileError) in try fileSystem.syncDirectory(parent) }
         }
         withExtendedLifetime((lock, source)) {}
         var report = RestoreReport(

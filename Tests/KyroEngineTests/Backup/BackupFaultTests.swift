@@ -207,7 +207,7 @@ import Testing
         #expect(try kept.verify().findings.isEmpty)
         #expect(try kept.prunePlan(keep: 2).files.isEmpty)
         let oldest = fulls[fulls.count - 2]
-        for seq in [oldest.baseSeq, oldest.seq, life.history.last] {
+        for seq in Set([oldest.baseSeq, oldest.seq, life.history.last]) {
             let path = "/restored-\(seq.raw)"
             _ = try life.restore(.seq(seq), to: path)
             try life.check(path, life.history.state(at: seq), life.context)

@@ -13,7 +13,8 @@ import Testing
         arguments: [(11, 1), (12, 3), (13, 2), (14, 5)] as [(UInt64, Int)])
     func everySequence(seed: UInt64, shardCount: Int) throws {
         var life = try BackupLife(seed: seed, shardCount: shardCount, isArchiving: true)
-        for _ in 0..<120 { try life.step() }
+        try life.test.backup()
+        for _ in 0..<max(30, scaled(120)) { try life.step() }
         life.test.close()
         let first = try #require(
             try BackupRepository.open(BackupLife.repository, fileSystem: life.disk).backups.first)
@@ -33,7 +34,8 @@ import Testing
     @Test("A time restores what was logged by then", arguments: [21, 22] as [UInt64])
     func everyTime(seed: UInt64) throws {
         var life = try BackupLife(seed: seed, shardCount: 2, isArchiving: true)
-        for _ in 0..<60 { try life.step() }
+        try life.test.backup()
+        for _ in 0..<max(30, scaled(60)) { try life.step() }
         life.test.close()
         let first = try #require(
             try BackupRepository.open(BackupLife.repository, fileSystem: life.disk).backups.first)
@@ -72,6 +74,7 @@ import Testing
     @Test("A restored directory goes on with higher sequences, and its files are its own")
     func lifeAfterwards() throws {
         var life = try BackupLife(seed: 41, shardCount: 2, isArchiving: true)
+        try life.test.backup()
         for _ in 0..<30 { try life.write() }
         life.test.close()
         let seq = Sequence(life.history.last.raw / 2)
