@@ -122,6 +122,8 @@ class Loop:
             while self.wants_more() and self.total - first < CHAPTER_KILLS:
                 self.cycle(server, worlds)
             check.equal(server.stop(), 0, "exit status after all")
+            print(f"directory {self.chapters}: {self.total} kills, {self.acknowledged} acknowledged",
+                  flush=True)
         finally:
             if check.failed or sys.exc_info()[0]:
                 print(f"seed {self.seed}; the server's stderr:\n{server.log()[-3000:]}")

@@ -96,6 +96,37 @@ class Round:
         return steps, seconds
 
 
+def fill_repository(seed):
+    """A backup that finds no room is refused, and disturbs nothing else; with room it is made."""
+    disk = Memory(DISK_BYTES)
+    server = Server(*FLAGS, "--backups", os.path.join(disk.path, "backups"))
+    world = World("kept", HOT, 1_000, seed, batch=BATCH)
+    try:
+        server.start()
+        with Stubs(server.target) as stubs:
+            world.create(stubs)
+            one = Round(server, disk, world, random.Random(seed))
+            one.step(stubs)
+            disk.fill()
+            failure = failure_of(lambda: list(stubs.operations.CreateBackup(
+                operations.CreateBackupRequest())))
+            check(failure is not None and failure.reason == "OUT_OF_SPACE"
+                  and failure.code == grpc.StatusCode.RESOURCE_EXHAUSTED,
+                  f"a backup to a full disk: {failure}")
+            for _ in range(20):
+                check.equal(one.step(stubs), set(), "a write refused for want of room for backups")
+            one.check_reads(stubs, "with no room for backups")
+            disk.free()
+            answers = list(stubs.operations.CreateBackup(operations.CreateBackupRequest()))
+            check(answers[-1].backup.id > 0, f"a backup with room again: {answers[-1:]}")
+        check.equal(server.stop(), 0, "exit status of a server with backups")
+    finally:
+        if check.failed or sys.exc_info()[0]:
+            print(f"the server's stderr:\n{server.log()[-3000:]}")
+        server.discard()
+        disk.discard()
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 11
@@ -125,6 +156,7 @@ def main():
             print(f"seed {seed}; the server's stderr:\n{server.log()[-3000:]}")
         server.discard()
         disk.discard()
+    fill_repository(seed)
     print(f"RESULT {rounds} times a full disk; {world.ledger.acknowledged} operations acknowledged, "
           f"{taken * BATCH} of them into what was left; writes were taken {slowest:.1f} s after there "
           f"was room")
