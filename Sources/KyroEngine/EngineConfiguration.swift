@@ -14,6 +14,9 @@ public struct EngineConfiguration: Sendable {
     public var snapshotLogBytes = 256 << 20
     /// Mutations waiting for one shard's writer; beyond it writes get RESOURCE_EXHAUSTED.
     public var queueBytesMax = 64 << 20
+    /// A collection's part in a shard is rebuilt without its dead rows when it has more than this,
+    /// and more than half as many as living ones.
+    public var rebuildDeadRowsMin = 4_096
     /// Encoded bytes that one log batch takes.
     public var groupBytesMax = 4 << 20
 

@@ -86,6 +86,11 @@ public struct ShardStatus: Equatable, Sendable {
     public var replayedRecords: UInt64 = 0
     public var graphRowsInserted: UInt64 = 0
     public var deadRows: UInt64 = 0
+    public var rebuilds: UInt64 = 0
+    public var rebuildRowsLeft: UInt64 = 0
+    public var rebuildBytes: UInt64 = 0
+    public var deadBytes: UInt64 = 0
+    public var missingStructures: UInt32 = 0
 
     public init(shard: UInt32) { self.shard = shard }
 }

@@ -60,6 +60,11 @@ struct ShardStatusDraft: WireDraft {
         case (14, .varint): status.replayedRecords = try reader.varint("replayed_records")
         case (15, .varint): status.graphRowsInserted = try reader.varint("graph_rows_inserted")
         case (16, .varint): status.deadRows = try reader.varint("dead_rows")
+        case (25, .varint): status.rebuilds = try reader.varint("rebuilds")
+        case (26, .varint): status.rebuildRowsLeft = try reader.varint("rebuild_rows_left")
+        case (27, .varint): status.rebuildBytes = try reader.varint("rebuild_bytes")
+        case (28, .varint): status.deadBytes = try reader.varint("dead_bytes")
+        case (29, .varint): status.missingStructures = try reader.uint32("missing_structures")
         default: try reader.skip(field)
         }
     }
@@ -89,6 +94,11 @@ extension ShardStatus: WireEncodable {
         sink.uint(14, replayedRecords)
         sink.uint(15, graphRowsInserted)
         sink.uint(16, deadRows)
+        sink.uint(25, rebuilds)
+        sink.uint(26, rebuildRowsLeft)
+        sink.uint(27, rebuildBytes)
+        sink.uint(28, deadBytes)
+        sink.uint(29, missingStructures)
     }
 }
 

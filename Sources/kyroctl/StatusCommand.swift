@@ -48,6 +48,14 @@ private func runStatus(_ session: Session) throws -> ExitCode {
         ])
     }
     session.write(table)
+    for shard in status.shards where shard.rebuildRowsLeft > 0 || shard.missingStructures > 0 {
+        let damaged =
+            shard.missingStructures == 0
+            ? "" : "; \(shard.missingStructures) damaged indexes are missing until then"
+        session.write(
+            "shard \(shard.shard): rebuilding, \(countText(shard.rebuildRowsLeft)) rows left\(damaged)\n"
+        )
+    }
     for shard in status.shards where !shard.problem.isEmpty {
         session.write("shard \(shard.shard): \(singleLine(shard.problem))\n")
     }
@@ -90,6 +98,11 @@ private func json(of status: StatusResponse) -> JSON {
             JSON.Member("replayed_records", JSON(shard.replayedRecords)),
             JSON.Member("graph_rows_inserted", JSON(shard.graphRowsInserted)),
             JSON.Member("dead_rows", JSON(shard.deadRows)),
+            JSON.Member("rebuilds", JSON(shard.rebuilds)),
+            JSON.Member("rebuild_rows_left", JSON(shard.rebuildRowsLeft)),
+            JSON.Member("rebuild_bytes", JSON(shard.rebuildBytes)),
+            JSON.Member("dead_bytes", JSON(shard.deadBytes)),
+            JSON.Member("missing_structures", .int(Int64(shard.missingStructures))),
         ])
     }
     return .object([
