@@ -69,6 +69,7 @@ private final class Stress: Sendable {
         configuration.fsync = .interval(millis: 5)
         configuration.logSegmentBytes = 1 << 20
         configuration.rebuildDeadRowsMin = 50
+        configuration.rebuildDeadPercent = 5
         self.configuration = configuration
         engine = try Self.open(configuration)
         deadline = clock.monotonicNanos() + UInt64(seconds * 1e9)

@@ -81,7 +81,8 @@ extension Engine {
         var dead = part.deadCount - part.keptDeadCount
         if looksForExpired, part.expiringCount > 0 { dead += expiredCount(part) }
         let living = part.liveCount
-        return dead > max(configuration.rebuildDeadRowsMin, living / 2)
+        return dead > configuration.rebuildDeadRowsMin
+            && dead > living * configuration.rebuildDeadPercent / 100
     }
 
     private func expiredCount(_ part: CollectionShard) -> Int {
