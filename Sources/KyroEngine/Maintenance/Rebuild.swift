@@ -36,7 +36,9 @@ final class Rebuild: @unchecked Sendable {
         case sparse(String)
         /// From the documents, what the old part is missing.
         case missing
+        /// Carried over, and what is lacking then inserted.
         case graph(String)
+        case tail(String)
     }
 
     let collection: Collection
@@ -50,6 +52,7 @@ final class Rebuild: @unchecked Sendable {
     private var tasks: [Task]?
     /// Within the first task.
     private var position = 0
+    private var carry: GraphCarry?
     private var deaths: [UInt32] = []
     /// Of the highest that was left out.
     private var horizon: UInt64
@@ -62,6 +65,8 @@ final class Rebuild: @unchecked Sendable {
     private static let columnRows = 2_048
     /// Postings and values in a step.
     private static let entriesMax = 1 << 18
+    /// Rows whose neighbours are looked through in a step, up to 20 µs each.
+    private static let carriedRows = 512
     /// Rows copied as documents in a step, 10 to 40 µs each.
     private static let documentRows = 256
     /// The writer takes over when so few rows are left.
@@ -185,7 +190,7 @@ final class Rebuild: @unchecked Sendable {
             planned.append(.sparse(name))
         }
         if !missing.isEmpty { planned.append(.missing) }
-        planned += root.vectors.names.map { .graph($0) }
+        for name in root.vectors.names { planned += [.graph(name), .tail(name)] }
         tasks = planned
     }
 
@@ -234,6 +239,17 @@ final class Rebuild: @unchecked Sendable {
             for slot in nextRange(bulkEnd, count: Self.documentRows) { try makeMissing(slot) }
             return position == bulkEnd
         case .graph(let name):
+            guard let source = from.vectors[name], let target = to.vectors[name] else {
+                return true
+            }
+            if position == 0 {
+                carry = GraphCarry(from: source, to: target, below: bulkEnd, map: map)
+                position = 1
+            }
+            guard carry?.step(rowsMax: Self.carriedRows) ?? true else { return false }
+            carry = nil
+            return true
+        case .tail(let name):
             guard let source = from.vectors[name], let target = to.vectors[name] else {
                 return true
             }

@@ -11,22 +11,33 @@ import KyroPlatform
 final class SequenceLeases: Sendable {
     /// After the last page of a scan.
     static let leaseNanos: UInt64 = 60_000_000_000
-    /// Each may keep one dead version of every document.
-    static let leasesMax = 8
+    /// After the end of a scan, whose answer may have been lost on its way.
+    static let endedNanos: UInt64 = 5_000_000_000
+    /// Each may keep one dead version of every document; those of a few seconds keep much the same.
+    static let leasesMax = 64
+
+    private struct Lease {
+        var seq: Sequence
+        var untilNanos: UInt64
+        /// Scans that were begun at it and have not ended.
+        var scans = 1
+    }
 
     private struct State {
         var horizon = Sequence.zero
-        var leases: [(seq: Sequence, untilNanos: UInt64)] = []
+        var leases: [Lease] = []
     }
 
     private let state = Locked(State())
 
-    /// Leases a sequence anew or for longer; false when versions of then may be gone.
+    /// A scan begins, or goes on at its token: leases its sequence. False when versions of then may
+    /// be gone.
     func take(_ seq: Sequence, nowNanos: UInt64) -> Bool {
         state.withLock { state in
             let until = nowNanos + Self.leaseNanos
             if let known = state.leases.firstIndex(where: { $0.seq == seq }) {
                 state.leases[known].untilNanos = until
+                state.leases[known].scans += 1
                 return true
             }
             guard seq >= state.horizon else { return false }
@@ -37,8 +48,26 @@ final class SequenceLeases: Sendable {
             {
                 state.leases.remove(at: oldest)
             }
-            state.leases.append((seq, until))
+            state.leases.append(Lease(seq: seq, untilNanos: until))
             return true
+        }
+    }
+
+    /// A scan has sent a page: its token is good for as long again.
+    func renew(_ seq: Sequence, nowNanos: UInt64) {
+        state.withLock { state in
+            guard let known = state.leases.firstIndex(where: { $0.seq == seq }) else { return }
+            state.leases[known].untilNanos = nowNanos + Self.leaseNanos
+        }
+    }
+
+    /// A scan is over.
+    func end(_ seq: Sequence, nowNanos: UInt64) {
+        state.withLock { state in
+            guard let known = state.leases.firstIndex(where: { $0.seq == seq }) else { return }
+            state.leases[known].scans -= 1
+            guard state.leases[known].scans <= 0 else { return }
+            state.leases[known].untilNanos = nowNanos + Self.endedNanos
         }
     }
 

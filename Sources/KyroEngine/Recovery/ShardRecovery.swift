@@ -1,4 +1,5 @@
 // From a data directory to a shard that serves: snapshot, then the log behind it.
+import KyroBytes
 import KyroIndex
 import KyroModel
 import KyroPlatform
@@ -72,7 +73,9 @@ struct ShardRecovery {
             for collection in engine.catalog.all { known[collection.id] = collection }
             for part in contents.collections {
                 guard let collection = known[part.id] else { continue }
-                collection.install(try restore(part, of: collection, reader), at: shard.index)
+                let rows = try restore(part, of: collection, reader)
+                try restoreHorizon(of: rows, reader)
+                collection.install(rows, at: shard.index)
             }
             shard.updateLog { $0.snapshotBytes = reader.byteCount }
             return contents.producers.filter { known[$0.key.collection] != nil }
@@ -80,6 +83,16 @@ struct ShardRecovery {
             throw KyroError(
                 .shardStopped, "the snapshot \(reader.path) cannot be used: \(error.message)")
         }
+    }
+
+    private func restoreHorizon(
+        of rows: CollectionShard, _ reader: SnapshotReader
+    ) throws(KyroError) {
+        let name = SnapshotContents.horizon(rows.fields.id)
+        guard reader.byteCount(ofSection: name) != nil else { return }
+        var bytes = ByteReader(try open(reader, name).read(count: 8))
+        guard let seq = try? bytes.readFixed64() else { return }
+        rows.setHorizon(Sequence(seq))
     }
 
     private func restore(

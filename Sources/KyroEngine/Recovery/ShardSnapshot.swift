@@ -7,6 +7,8 @@
 //   rows-ID             blocks of u32 byte count, u32 rows, and per row:
 //                         u64 born · u64 died, 0 for the living · i64 expires at · u32 previous slot + 1
 //                         varint length + document id · varint length + stored document
+//   horizon-ID          u64 sequence: versions that died at or below it were dropped by a rebuild;
+//                         the section is left out where none was
 //   metadata-ID         MetadataIndex
 //   vector-ID-NAME      VectorIndex
 //   sparse-ID-NAME      SparseIndex
@@ -33,6 +35,7 @@ struct SnapshotContents {
     var producers: [ProducerKey: UInt64] = [:]
 
     static func rows(_ id: CollectionID) -> String { "rows-\(id.raw)" }
+    static func horizon(_ id: CollectionID) -> String { "horizon-\(id.raw)" }
     static func metadata(_ id: CollectionID) -> String { "metadata-\(id.raw)" }
     static func vector(_ id: CollectionID, _ name: String) -> String { "vector-\(id.raw)-\(name)" }
     static func sparse(_ id: CollectionID, _ name: String) -> String { "sparse-\(id.raw)-\(name)" }

@@ -133,9 +133,11 @@ public final class ScanCursor {
             last = document.id
             documents.append(document)
         }
-        guard let last else { return nil }
-        // The token that goes out with this page lives as long again.
-        _ = leases.take(seq, nowNanos: time.monotonicNanos())
+        guard let last else {
+            leases.end(seq, nowNanos: time.monotonicNanos())
+            return nil
+        }
+        leases.renew(seq, nowNanos: time.monotonicNanos())
         var response = ScanResponse(
             documents: documents, resumeToken: ScanToken(seq: seq, after: last).encoded(), seq: seq)
         response.vectorEncoding = projection.vectorEncoding
