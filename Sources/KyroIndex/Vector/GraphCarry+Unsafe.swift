@@ -52,7 +52,7 @@ import Synchronization
         guard count > 0, new.graph.count == 0,
             old.parameters.baseCells == new.parameters.baseCells
         else { return nil }
-        let newRows = unsafe UnsafeMutablePointer<UInt32>.allocate(capacity: count)
+        let newRows = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
         var left: UInt32 = 0
         for row in 0..<count {
             let isLeft = map[Int(old.rows.slots[row])] != nil
