@@ -34,10 +34,15 @@ extension Engine {
         status.replayedRecords = UInt64(shard.replayedRecords.load(ordering: .relaxed))
         status.graphRowsInserted = UInt64(shard.graphRowsInserted.load(ordering: .relaxed))
         addRecovery(of: shard, to: &status)
+        status.rebuilds = UInt64(shard.rebuilds.load(ordering: .relaxed))
+        status.rebuildRowsLeft = UInt64(shard.rebuildRowsLeft.load(ordering: .relaxed))
+        status.rebuildBytes = UInt64(shard.heldBytes)
+        status.deadBytes = UInt64(shard.deadBytes.load(ordering: .relaxed))
         for collection in collections {
             let rows = collection.shard(shard.index)
             status.documents += UInt64(rows.liveCount)
-            status.deadRows += UInt64(max(0, rows.slotCount - rows.liveCount))
+            status.deadRows += UInt64(rows.deadCount)
+            status.missingStructures += UInt32(rows.missing.count)
             status.residentBytes += UInt64(rows.residentBytes)
             for entry in rows.currentRoot.vectors {
                 status.graphRows += UInt64(entry.value.graphCount)

@@ -170,7 +170,7 @@ public final class Engine: Sendable {
             case .flush(let completion): completion(.failure(refusal))
             case .producerSequence(_, let completion): completion(0)
             case .mark(let body): body(.failure(refusal))
-            case .drop, .releaseLog, .setTime: continue
+            case .drop, .releaseLog, .setTime, .finish: continue
             }
         }
         if shard.queue.isDrained { return .finished }

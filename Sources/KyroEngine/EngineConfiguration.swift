@@ -17,6 +17,10 @@ public struct EngineConfiguration: Sendable {
     public var snapshotBytesPerSecond = 192 << 20
     /// Mutations waiting for one shard's writer; beyond it writes get RESOURCE_EXHAUSTED.
     public var queueBytesMax = 64 << 20
+    /// A collection's part in a shard is rebuilt without its dead rows when it has more than this,
+    /// and more than this share of the living ones, in per cent.
+    public var rebuildDeadRowsMin = 4_096
+    public var rebuildDeadPercent = 50
     /// Encoded bytes that one log batch takes.
     public var groupBytesMax = 4 << 20
     /// The longest that a group waits for callers of the last one, before a sync they can share.

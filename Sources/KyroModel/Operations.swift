@@ -106,6 +106,11 @@ public struct ShardStatus: Equatable, Sendable {
     /// What the phases have taken so far; they stay when recovery is done.
     public var snapshotLoadMillis: UInt64 = 0
     public var replayMillis: UInt64 = 0
+    public var rebuilds: UInt64 = 0
+    public var rebuildRowsLeft: UInt64 = 0
+    public var rebuildBytes: UInt64 = 0
+    public var deadBytes: UInt64 = 0
+    public var missingStructures: UInt32 = 0
 
     public init(shard: UInt32) { self.shard = shard }
 }

@@ -66,6 +66,11 @@ struct ShardStatusDraft: WireDraft {
         case (22, .varint): status.recoveryBytesTotal = try reader.varint("recovery_bytes_total")
         case (23, .varint): status.snapshotLoadMillis = try reader.varint("snapshot_load_ms")
         case (24, .varint): status.replayMillis = try reader.varint("replay_ms")
+        case (25, .varint): status.rebuilds = try reader.varint("rebuilds")
+        case (26, .varint): status.rebuildRowsLeft = try reader.varint("rebuild_rows_left")
+        case (27, .varint): status.rebuildBytes = try reader.varint("rebuild_bytes")
+        case (28, .varint): status.deadBytes = try reader.varint("dead_bytes")
+        case (29, .varint): status.missingStructures = try reader.uint32("missing_structures")
         default: try reader.skip(field)
         }
     }
@@ -102,6 +107,11 @@ extension ShardStatus: WireEncodable {
         sink.uint(22, recoveryBytesTotal)
         sink.uint(23, snapshotLoadMillis)
         sink.uint(24, replayMillis)
+        sink.uint(25, rebuilds)
+        sink.uint(26, rebuildRowsLeft)
+        sink.uint(27, rebuildBytes)
+        sink.uint(28, deadBytes)
+        sink.uint(29, missingStructures)
     }
 }
 

@@ -60,6 +60,14 @@ private func runStatus(_ session: Session) throws -> ExitCode {
                 + "\(status.clockOffsetMillis < 0 ? "behind" : "ahead") and is not followed; set "
                 + "it right, or restart with --accept-clock\n")
     }
+    for shard in status.shards where shard.rebuildRowsLeft > 0 || shard.missingStructures > 0 {
+        let damaged =
+            shard.missingStructures == 0
+            ? "" : "; \(shard.missingStructures) damaged indexes are missing until then"
+        session.write(
+            "shard \(shard.shard): rebuilding, \(countText(shard.rebuildRowsLeft)) rows left\(damaged)\n"
+        )
+    }
     for shard in status.shards where !shard.problem.isEmpty {
         session.write("shard \(shard.shard): \(singleLine(shard.problem))\n")
     }
@@ -186,6 +194,11 @@ private func json(of status: StatusResponse) -> JSON {
             JSON.Member("recovery_bytes_total", JSON(shard.recoveryBytesTotal)),
             JSON.Member("snapshot_load_ms", JSON(shard.snapshotLoadMillis)),
             JSON.Member("replay_ms", JSON(shard.replayMillis)),
+            JSON.Member("rebuilds", JSON(shard.rebuilds)),
+            JSON.Member("rebuild_rows_left", JSON(shard.rebuildRowsLeft)),
+            JSON.Member("rebuild_bytes", JSON(shard.rebuildBytes)),
+            JSON.Member("dead_bytes", JSON(shard.deadBytes)),
+            JSON.Member("missing_structures", .int(Int64(shard.missingStructures))),
         ])
     }
     return .object([

@@ -263,6 +263,11 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             shard.snapshotLoadMillis = random.number()
             shard.replayMillis = random.number()
             shard.deadRows = random.number()
+            shard.rebuilds = random.number()
+            shard.rebuildRowsLeft = random.number()
+            shard.rebuildBytes = random.number()
+            shard.deadBytes = random.number()
+            shard.missingStructures = UInt32(random.below(100))
             return shard
         }
         response.residentBytes = random.number()

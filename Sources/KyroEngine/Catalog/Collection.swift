@@ -45,6 +45,8 @@ final class CollectionFields: Sendable {
 /// A collection's fields, and its rows in every shard.
 final class Collection: Sendable {
     let fields: CollectionFields
+    /// Which old sequences scans may still ask for.
+    let leases = SequenceLeases()
     private let parts: Locked<[CollectionShard]>
 
     init(
@@ -70,8 +72,10 @@ final class Collection: Sendable {
     /// At creation, one for every shard.
     func install(_ shards: [CollectionShard]) { parts.withLock { $0 = shards } }
 
-    /// When a shard has read its snapshot.
+    /// When a shard has read its snapshot, and when its part was rebuilt. Readers have either the
+    /// one or the other.
     func install(_ shard: CollectionShard, at index: Int) {
+        leases.restoreHorizon(shard.horizon)
         parts.withLock { $0[index] = shard }
     }
 

@@ -1,4 +1,5 @@
 // From a data directory to a shard that serves: snapshot, then the log behind it.
+import KyroBytes
 import KyroIndex
 import KyroModel
 import KyroPlatform

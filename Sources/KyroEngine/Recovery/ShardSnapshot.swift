@@ -6,6 +6,8 @@
 //                           (vectors, sparse vectors, texts): varint count, then varint length + UTF-8
 //                         per producer: varint collection id, varint length + UTF-8, varint sequence
 //   rows-ID             document data: RowSections.swift
+//   horizon-ID          document data: u64 sequence: versions that died at or below it were dropped
+//                         by a rebuild; the section is left out where none was
 //   vectors-ID-NAME     document data: rows of a VectorIndex
 //   graph-ID-NAME       derived: graph of a VectorIndex
 //   metadata-ID         derived: MetadataIndex
@@ -39,6 +41,7 @@ struct SnapshotContents {
     var producers: [ProducerKey: UInt64] = [:]
 
     static func rows(_ id: CollectionID) -> String { "rows-\(id.raw)" }
+    static func horizon(_ id: CollectionID) -> String { "horizon-\(id.raw)" }
     static func metadata(_ id: CollectionID) -> String { "metadata-\(id.raw)" }
     static func vectors(_ id: CollectionID, _ name: String) -> String {
         "vectors-\(id.raw)-\(name)"

@@ -1,4 +1,5 @@
 // Taking a snapshot of one shard while it goes on writing.
+import KyroBytes
 import KyroIndex
 import KyroModel
 import KyroPlatform
@@ -113,6 +114,13 @@ struct SnapshotJob {
         let slotCount = part.slotCount
         try section(SnapshotContents.rows(id), writer) { sink throws(KyroError) in
             try part.rows.writeRows(to: sink, slotCount: slotCount, seq: mark.seq)
+        }
+        if part.rows.horizon > .zero {
+            try section(SnapshotContents.horizon(id), writer) { sink throws(KyroError) in
+                var bytes = ByteWriter(capacity: 8)
+                bytes.writeFixed64(part.rows.horizon.raw)
+                try sink.write(bytes.bytes)
+            }
         }
         for entry in part.root.vectors {
             try section(SnapshotContents.vectors(id, entry.name), writer) {

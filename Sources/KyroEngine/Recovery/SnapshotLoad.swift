@@ -1,5 +1,6 @@
 // One snapshot into memory. Document data must be whole; what is derived from it is rebuilt where it
-// is not.
+// is not, while the shard serves.
+import KyroBytes
 import KyroIndex
 import KyroModel
 import KyroPlatform
@@ -64,11 +65,11 @@ struct SnapshotLoad {
         let id = part.id
         let schema = collection.schema
         let slotCount = part.slotCount
-        var missing = MissingIndexes()
+        var missing = MissingStructures()
         let metadata = derived(SnapshotContents.metadata(id)) { source throws(KyroError) in
             try MetadataIndex(from: source, slotCount: slotCount)
         }
-        if metadata == nil { missing.hasMetadata = true }
+        if metadata == nil { missing.metadata = true }
         let rows = CollectionShard(
             fields: collection.fields, shard: shard, hashSeed: engine.hashSeed,
             metadata: metadata ?? MetadataIndex())
@@ -86,10 +87,11 @@ struct SnapshotLoad {
         }
         var sparse: FieldMap<SparseIndex> = [:]
         for name in part.sparse {
-            sparse[name] = derived(SnapshotContents.sparse(id, name)) { source throws(KyroError) in
+            let index = derived(SnapshotContents.sparse(id, name)) { source throws(KyroError) in
                 try SparseIndex(from: source, slotCount: slotCount)
             }
-            if sparse[name] == nil { missing.sparse[name] = SparseIndex() }
+            if index == nil { missing.sparse[name] = true }
+            sparse[name] = index ?? SparseIndex()
         }
         let visibility = Visibility(
             born: rows.rows.born, died: rows.rows.died, expiresAt: rows.rows.expiresAt,
@@ -97,16 +99,29 @@ struct SnapshotLoad {
         var texts: FieldMap<TextIndex> = [:]
         for name in part.texts {
             let field = schema.texts[name] ?? TextField()
-            texts[name] = derived(SnapshotContents.text(id, name)) { source throws(KyroError) in
+            let index = derived(SnapshotContents.text(id, name)) { source throws(KyroError) in
                 try TextIndex(from: source, field: field, visibility: visibility)
             }
-            if texts[name] == nil { missing.texts[name] = TextIndex(field: field) }
+            if index == nil { missing.texts[name] = true }
+            texts[name] = index ?? TextIndex(field: field)
         }
-        try missing.rebuild(from: rows, slotCount: slotCount)
-        for entry in missing.sparse { sparse[entry.name] = entry.value }
-        for entry in missing.texts { texts[entry.name] = entry.value }
         rows.adopt(slotCount: slotCount, vectors: vectors, sparse: sparse, texts: texts)
+        rows.setMissing(missing)
+        try loadHorizon(of: rows)
         return rows
+    }
+
+    private func loadHorizon(of rows: CollectionShard) throws(KyroError) {
+        let name = SnapshotContents.horizon(rows.fields.id)
+        guard reader.byteCount(ofSection: name) != nil else { return }
+        try whole(name) { source throws(KyroError) in
+            var bytes = ByteReader(try source.read(count: 8))
+            do throws(ByteError) {
+                rows.setHorizon(Sequence(try bytes.readFixed64()))
+            } catch {
+                throw SnapshotContents.damaged("section \(name)", error)
+            }
+        }
     }
 
     private func loadVectors(
@@ -150,37 +165,6 @@ struct SnapshotLoad {
             let text = "section \(section) of \(reader.path): \(error.message)"
             repairs.withLock { $0.append(text) }
             return nil
-        }
-    }
-}
-
-/// Indexes that could not be read and follow from the stored documents.
-private struct MissingIndexes {
-    var hasMetadata = false
-    var sparse: FieldMap<SparseIndex> = [:]
-    var texts: FieldMap<TextIndex> = [:]
-
-    /// - Throws: when a stored document does not decode.
-    func rebuild(from rows: CollectionShard, slotCount: Int) throws(KyroError) {
-        guard hasMetadata || !sparse.entries.isEmpty || !texts.entries.isEmpty else { return }
-        for index in 0..<slotCount {
-            let document = try rows.storedDocument(at: index)
-            let slot = Slot(index: index)
-            if hasMetadata {
-                rows.metadata.append(
-                    metadata: document.metadata, eventTimeMillis: document.eventTimeMillis,
-                    slot: slot)
-            }
-            for entry in document.sparseVectors {
-                sparse[entry.name]?.append(entry.value, slot: slot)
-            }
-            for entry in document.texts {
-                texts[entry.name]?.append(entry.value, slot: slot)
-                // Live statistics leave out who has died; his postings stay.
-                if rows.rows.died.load(index) != 0 {
-                    texts[entry.name]?.remove(entry.value, slot: slot)
-                }
-            }
         }
     }
 }

@@ -17,6 +17,15 @@ final class Shard: Sendable {
     let replayedRecords = Atomic<Int>(0)
     let graphRowsInserted = Atomic<Int>(0)
     let recovery = Locked(RecoveryProgress())
+    /// Rebuilds that took their part's place, since the start.
+    let rebuilds = Atomic<Int>(0)
+    let rebuildRowsLeft = Atomic<Int>(0)
+    /// Memory of a part that is being made, of those that readers still hold after their
+    /// replacement, and about what dead rows take.
+    let rebuildBytes = Atomic<Int>(0)
+    let retiredBytes = Atomic<Int>(0)
+    let deadBytes = Atomic<Int>(0)
+    let retired = Locked<[CollectionShard]>([])
     private let logState = Locked(LogState())
     /// Once the shard has recovered.
     private let openLog = Locked<ShardLog?>(nil)

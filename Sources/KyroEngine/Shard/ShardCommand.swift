@@ -53,6 +53,8 @@ enum ShardCommand: Sendable {
     case flush(@Sendable (Result<Void, KyroError>) -> Void)
     /// Calls back between two groups.
     case mark(@Sendable (Result<SnapshotMark, KyroError>) -> Void)
+    /// A rebuilt part is nearly as current as the one it replaces: do the rest.
+    case finish(Rebuild)
     /// The log below is no longer needed.
     case releaseLog(before: LSN)
     /// Makes the log's time the clock's, which an operator may have set back.

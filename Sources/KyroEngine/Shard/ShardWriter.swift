@@ -112,10 +112,14 @@ final class ShardWriter {
             // What the manifest names must be durable first.
             do throws(KyroError) {
                 try sync()
+                for collection in collections.values {
+                    try collection.shard(shard.index).requireWhole()
+                }
                 body(.success(mark()))
             } catch {
                 body(.failure(error))
             }
+        case .finish(let rebuild): finish(rebuild)
         case .releaseLog(let lsn):
             do {
                 try log.truncate(before: lsn)
@@ -139,6 +143,29 @@ final class ShardWriter {
             gaps[key] = nil
             completion(producers[key] ?? 0)
         }
+    }
+
+    /// Brings a rebuilt part nearer to the living one, and puts it into its place when it is there;
+    /// else once more behind what waits by then.
+    private func finish(_ rebuild: Rebuild) {
+        let collection = rebuild.collection
+        if collection.isDropped { return rebuild.abandon() }
+        do throws(KyroError) {
+            if try rebuild.finishStep(Rebuild.Moment(shard, collection, time: time)) {
+                rebuild.old.endRebuild()
+                collection.install(rebuild.new, at: shard.index)
+                shard.retire(rebuild.old)
+                shard.rebuilds.add(1, ordering: .relaxed)
+                rebuild.state.store(.installed, ordering: .releasing)
+                shard.foldGate.open()
+                return
+            }
+            let command = ShardCommand.finish(rebuild)
+            if case .accepted = shard.queue.push(command, weight: 0, ignoresBound: true) { return }
+        } catch {
+            shard.foldGate.open()
+        }
+        rebuild.abandon()
     }
 
     private func mark() -> SnapshotMark {
@@ -299,8 +326,15 @@ final class ShardWriter {
             group.documents[key] = .some(document)
             return record(.upsert(document), command, &group)
         case .remove(let id):
+            // What has expired cannot be removed, as it cannot be updated: whether a rebuild has
+            // dropped it yet must not show.
+            let nowMillis = time.wallMillis()
             let exists =
-                if let pending = group.documents[key] { pending != nil } else { rows.isAlive(id) }
+                if let pending = group.documents[key] {
+                    pending.map { ($0.expiresAtMillis ?? .max) > nowMillis } ?? false
+                } else {
+                    rows.isAlive(id, nowMillis: nowMillis)
+                }
             guard exists else { return .notFound }
             group.documents[key] = .some(nil)
             return record(.remove(id), command, &group)

@@ -75,6 +75,19 @@ import Synchronization
         }
     }
 
+    /// Appends a row of other rows of the same field.
+    func take(_ row: Int, of other: VectorRows, slot: Int) {
+        let new = published.load(ordering: .relaxed)
+        reserve(row: new, slot: slot)
+        unsafe kyro_copy_row(
+            values.pointer(new), other.values.pointer(row),
+            dimension * MemoryLayout<Float>.stride)
+        unsafe codes.pointer(new).update(from: other.codes.pointer(row), count: dimension)
+        unsafe terms.pointer(new).update(from: other.terms.pointer(row), count: 2)
+        if metric == .cosine { inverseNorms[new] = other.inverseNorms[row] }
+        publish(row: new, slot: slot)
+    }
+
     func reserve(row: Int, slot: Int) {
         precondition(unsafe row < CandidatePool.rowsMax, "row \(row) is beyond the last one")
         if row > 0 {
