@@ -119,7 +119,7 @@ struct SnapshotLoad {
             do throws(ByteError) {
                 rows.setHorizon(Sequence(try bytes.readFixed64()))
             } catch {
-                throw SnapshotContents.damaged("section \(name)", error)
+                throw SnapshotContents.damaged("section \(name) is short: \(error)")
             }
         }
     }
