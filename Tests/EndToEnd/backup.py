@@ -26,6 +26,9 @@ def ctl(*words, code=DONE, target=None):
         [CTL, *map(str, words), "--json"], capture_output=True, text=True, timeout=60,
         env=environment)
     check.equal(done.returncode, code, f"kyroctl {words}: {done.stdout[-300:]}{done.stderr[-600:]}")
+    if code == USAGE:
+        check("--" in done.stderr, f"kyroctl {words} does not say what is wrong: {done.stderr!r}")
+        return {}
     try:
         return json.loads(done.stdout if code in (DONE, SOME_FAILED) else done.stderr)
     except json.JSONDecodeError:

@@ -71,6 +71,44 @@ import Testing
         }
     }
 
+    @Test("An archive that falls too far behind lets the log go and begins anew with a full backup")
+    func lagBound() throws {
+        let disk = MemoryFileSystem()
+        let isFull = Locked(false)
+        let files = FaultyFileSystem(disk) { event, _ in
+            guard event.path.hasPrefix("/repo/"), event.operation == .write,
+                isFull.withLock({ $0 })
+            else { return nil }
+            return .fail(.noSpace)
+        }
+        var life = try BackupLife(
+            seed: 63, shardCount: 1, isArchiving: true, disk: disk, files: files,
+            archiveLagBytesMax: 8_192)
+        try life.write()
+        #expect(life.wait { $0.archivedSeq > .zero && $0.lastID == 1 })
+        isFull.withLock { $0 = true }
+        for _ in 0..<4 {
+            for _ in 0..<30 { try life.write() }
+            try life.test.snapshot()
+        }
+        #expect(
+            life.wait { $0.problem.contains("--archive-lag-bytes") || $0.problem.contains("space") }
+        )
+        let told = { life.test.notices.withLock { $0 } }
+        #expect(life.wait { _ in told().contains { $0.contains("--archive-lag-bytes") } })
+        for _ in 0..<2 {
+            for _ in 0..<10 { try life.write() }
+            try life.test.snapshot()
+        }
+        isFull.withLock { $0 = false }
+        #expect(life.wait { $0.lastID == 2 && $0.problem.isEmpty })
+        try life.write()
+        life.test.close()
+        _ = try life.restore(nil, to: "/restored")
+        try life.check("/restored", life.history.state(), life.context)
+        #expect(try Self.open(disk).verify().findings.isEmpty)
+    }
+
     @Test(
         "A power cut while a backup is made leaves it whole or unlisted", arguments: 0..<scaled(12))
     func powerCut(number: Int) throws {

@@ -53,7 +53,7 @@ struct BackupLife {
 
     init(
         seed: UInt64, shardCount: Int, isArchiving: Bool, disk: MemoryFileSystem? = nil,
-        files: (any FileSystem)? = nil
+        files: (any FileSystem)? = nil, archiveLagBytesMax: UInt64 = 1 << 30
     ) throws {
         self.seed = seed
         world = World(seed: seed)
@@ -65,6 +65,7 @@ struct BackupLife {
         settings.logSegmentBytes = 4_096
         settings.backupsPath = Self.repository
         settings.isArchiving = isArchiving
+        settings.archiveLagBytesMax = archiveLagBytesMax
         if seed % 2 == 0 { settings.snapshotLogBytes = 16_384 }
         self.settings = settings
         test = try TestEngine(self.files, settings)
@@ -126,6 +127,17 @@ struct BackupLife {
     mutating func restart() throws {
         test.close()
         test = try TestEngine(files, settings)
+    }
+
+    /// Lets time pass until the archive has done something about it; false when it does not.
+    func wait(until isDone: (BackupStatus) -> Bool) -> Bool {
+        let pause = Gate()
+        for _ in 0..<5_000 {
+            if let status = test.engine.status().backup, isDone(status) { return true }
+            clock.advance(millis: 1_000)
+            _ = pause.wait(timeoutNanos: 1_000_000)
+        }
+        return false
     }
 
     // MARK: Restoring

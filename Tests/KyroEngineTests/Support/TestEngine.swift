@@ -25,6 +25,7 @@ struct EngineSettings {
     var path = TestEngine.path
     var backupsPath: String?
     var isArchiving = false
+    var archiveLagBytesMax: UInt64 = 1 << 30
     var shardCount = 1
     var fsync = Durability.always
     var logSegmentBytes: Int? = 1 << 16
@@ -46,6 +47,7 @@ final class TestEngine: Sendable {
         configuration.backupsPath = settings.backupsPath
         configuration.isArchiving = settings.isArchiving
         configuration.archiveMillis = 1
+        configuration.archiveLagBytesMax = settings.archiveLagBytesMax
         configuration.shardCount = settings.shardCount
         configuration.fsync = settings.fsync
         configuration.logSegmentBytes = settings.logSegmentBytes
