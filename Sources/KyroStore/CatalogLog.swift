@@ -19,6 +19,8 @@ public final class CatalogLog: @unchecked Sendable {
     private var offset = 0
     private var chain: UInt32 = 0
     private var lsn = LSN.zero
+    /// Wall time of the last batch, Unix milliseconds; 0 when it is not known.
+    public private(set) var lastWallMillis: Int64 = 0
     private var failure: String?
     /// Bytes after the last writing anew.
     private var compactedBytes: UInt64 = 0
@@ -49,8 +51,8 @@ public final class CatalogLog: @unchecked Sendable {
         }
         guard let found else {
             let (file, header) = try write(
-                [.nextID(CatalogState().nextID)], ordinal: 1, path: path, directory: directory,
-                fileSystem, identity)
+                [.nextID(CatalogState().nextID)], ordinal: 1, wallMillis: 0, path: path,
+                directory: directory, fileSystem, identity)
             let log = CatalogLog(
                 path: path, directory: directory, fileSystem: fileSystem, identity: identity,
                 file: file, header: header)
@@ -80,17 +82,22 @@ public final class CatalogLog: @unchecked Sendable {
 
     public var diskBytes: UInt64 { UInt64(offset) }
 
-    /// Logs the record and syncs it. It is part of `state` when this returns.
+    /// Logs the record and syncs it. It is part of `state` when this returns. A file of an older
+    /// format is written anew first.
     ///
+    /// - Parameter wallMillis: Unix milliseconds; a time before the last batch's counts as that.
     /// - Throws: `.malformed` when it does not follow from the state (nothing is written then);
     ///   `.outOfSpace`, after which it may be tried again; any other error stops the catalog.
-    public func append(_ record: CatalogRecord) throws(StoreError) {
+    public func append(_ record: CatalogRecord, wallMillis: Int64) throws(StoreError) {
         if let failure { throw .stopped(path: path, cause: failure) }
         var next = state
         try next.apply(record)
+        if !header.isCurrent { try compact() }
+        let wallMillis = max(wallMillis, lastWallMillis)
         var batch = LogBatch()
         batch.add { record.encode(into: &$0) }
-        let (byteCount, crc) = batch.finish(lsn: lsn, synced: lsn, chain: chain, isSeal: false)
+        let (byteCount, crc) = batch.finish(
+            lsn: lsn, synced: lsn, chain: chain, isSeal: false, wallMillis: wallMillis)
         do {
             try file.write(batch.writer.bytes, at: UInt64(offset))
         } catch {
@@ -107,6 +114,7 @@ public final class CatalogLog: @unchecked Sendable {
         offset += byteCount
         chain = crc
         lsn = lsn + byteCount
+        lastWallMillis = wallMillis
         if diskBytes > Self.compactionBytesMin, diskBytes > compactedBytes * 2 {
             // The record is durable whatever becomes of this. A compaction that finds no room is
             // tried again at the next change; any other failure stops the catalog from here on.
@@ -119,8 +127,8 @@ public final class CatalogLog: @unchecked Sendable {
         if let failure { throw .stopped(path: path, cause: failure) }
         do {
             (file, header) = try Self.write(
-                state.records, ordinal: header.ordinal + 1, path: path, directory: directory,
-                fileSystem, identity)
+                state.records, ordinal: header.ordinal + 1, wallMillis: lastWallMillis, path: path,
+                directory: directory, fileSystem, identity)
         } catch {
             // The rename may or may not have happened: whatever is appended to the old file could
             // be lost.
@@ -133,13 +141,15 @@ public final class CatalogLog: @unchecked Sendable {
     }
 
     private static func write(
-        _ records: [CatalogRecord], ordinal: UInt64, path: String, directory: String,
-        _ fileSystem: any FileSystem, _ identity: LogIdentity
+        _ records: [CatalogRecord], ordinal: UInt64, wallMillis: Int64, path: String,
+        directory: String, _ fileSystem: any FileSystem, _ identity: LogIdentity
     ) throws(StoreError) -> (any File, SegmentHeader) {
-        let header = SegmentHeader(identity: identity, ordinal: ordinal, base: .zero, chain: 0)
+        let header = SegmentHeader(
+            identity: identity, ordinal: ordinal, base: .zero, chain: 0, wallMillis: wallMillis)
         var batch = LogBatch()
         for record in records { batch.add { record.encode(into: &$0) } }
-        _ = batch.finish(lsn: .zero, synced: .zero, chain: 0, isSeal: false)
+        _ = batch.finish(
+            lsn: .zero, synced: .zero, chain: 0, isSeal: false, wallMillis: wallMillis)
         let unfinished = path + ".new"
         let bytes = header.encode() + batch.writer.bytes
         try storing { () throws(FileError) in
@@ -192,6 +202,7 @@ public final class CatalogLog: @unchecked Sendable {
         }
         (offset, chain, lsn) = (walk.offset, walk.chain, walk.lsn)
         (state, records) = (fresh, found)
+        lastWallMillis = walk.wallMillis
         compactedBytes = max(compactedBytes, Self.compactionBytesMin / 2)
     }
 

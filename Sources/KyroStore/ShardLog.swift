@@ -47,8 +47,10 @@ public final class ShardLog: @unchecked Sendable {
     var offset = 0
     /// CRC field of the last batch.
     var chain: UInt32 = 0
+    let retention = LogRetention()
     let current = Atomic<UInt64>(0)
     let synced = Atomic<UInt64>(0)
+    let wallMillis = Atomic<Int64>(0)
     let segmentFileBytes = Atomic<UInt64>(0)
 
     init(_ identity: LogIdentity, _ files: SegmentFiles) {
@@ -60,6 +62,10 @@ public final class ShardLog: @unchecked Sendable {
     public var currentLSN: LSN { LSN(current.load(ordering: .acquiring)) }
     /// Everything below survives power loss. Any thread.
     public var syncedLSN: LSN { LSN(synced.load(ordering: .acquiring)) }
+    /// Where the first segment that is kept begins. Any thread.
+    public var firstLSN: LSN { retention.first }
+    /// Wall time of the last batch, Unix milliseconds; 0 when it is not known. Any thread.
+    public var lastWallMillis: Int64 { wallMillis.load(ordering: .acquiring) }
     /// Bytes of all files of the log, spares included. Any thread.
     public var diskBytes: UInt64 {
         segmentFileBytes.load(ordering: .acquiring) + files.spareBytes
@@ -73,22 +79,36 @@ public final class ShardLog: @unchecked Sendable {
         try storing { () throws(FileError) in try files.prepareSpare() }
     }
 
+    /// Keeps the log from `lsn` on until the hold is released or moved. Any thread.
+    ///
+    /// - Returns: nil when the log has given up what lies there.
+    public func hold(from lsn: LSN) -> LogHold? { retention.hold(from: lsn) }
+
+    /// Reads what is durable now, beside the writer. Any thread; hold the log from `lsn` on first,
+    /// so that it is still there.
+    public func reader(from lsn: LSN) throws(StoreError) -> LogReader {
+        try LogReader(
+            directory: files.directory, fileSystem: files.fileSystem, identity: identity,
+            from: lsn, upTo: syncedLSN)
+    }
+
     /// Logs these records as one batch: a crash keeps all of them or none.
     @discardableResult
-    public func append(_ records: [LogRecord]) throws(StoreError) -> LSN {
+    public func append(_ records: [LogRecord], wallMillis: Int64) throws(StoreError) -> LSN {
         var batch = LogBatch()
         for record in records { batch.add(record) }
-        return try append(&batch)
+        return try append(&batch, wallMillis: wallMillis)
     }
 
     /// Logs the batch with one write. It is durable once `sync` has returned its end or more.
     ///
+    /// - Parameter wallMillis: Unix milliseconds; a time before the last batch's counts as that.
     /// - Returns: the LSN behind the batch.
     /// - Throws: `.outOfSpace`, after which the same may be tried again with a new batch; any other
     ///   error stops the log.
     @discardableResult
-    public func append(_ batch: inout LogBatch) throws(StoreError) -> LSN {
-        try append(&batch, isSeal: false)
+    public func append(_ batch: inout LogBatch, wallMillis: Int64) throws(StoreError) -> LSN {
+        try append(&batch, wallMillis: wallMillis, isSeal: false)
     }
 
     /// Makes everything appended durable.
@@ -105,34 +125,54 @@ public final class ShardLog: @unchecked Sendable {
     }
 
     /// Ends the log at a clean stop: what it holds is durable, and the seal says so.
-    public func seal() throws(StoreError) {
+    ///
+    /// - Parameter wallMillis: as for `append`.
+    public func seal(wallMillis: Int64) throws(StoreError) {
         try sync()
         var batch = LogBatch()
-        try append(&batch, isSeal: true)
+        try append(&batch, wallMillis: wallMillis, isSeal: true)
         try sync()
         state = .sealed
     }
 
-    /// Gives up segments that lie wholly below `lsn`, under a snapshot that is durable.
+    /// Gives up segments that lie wholly below `lsn`, under a snapshot that is durable, and below
+    /// every hold.
+    ///
+    /// - Throws: when a file could not be removed. It stays, and the log goes on: the next call
+    ///   tries again, and so does the next opening.
     public func truncate(before lsn: LSN) throws(StoreError) {
         try requireReady()
+        let count = retention.release(below: lsn, bases: segments.map(\.header.base))
+        guard count > 0 else { return }
         var spares: [String] = []
-        var isChanged = false
-        while segments.count > 1, segments[1].header.base <= lsn {
-            let segment = segments[0]
-            if let spare = try failing({ () throws(FileError) in
-                try files.retire(
+        var removedCount = 0
+        var failure: FileError?
+        for segment in segments.prefix(count) {
+            do {
+                let spare = try files.retire(
                     segment.path, byteCount: segment.capacity, toBeAdded: spares.count)
-            }) {
-                spares.append(spare)
+                if let spare { spares.append(spare) }
+            } catch {
+                // What is not there was removed by an earlier call, which said that it failed.
+                guard error.errno == .notFound else {
+                    failure = error
+                    break
+                }
             }
-            segments.removeFirst()
+            removedCount += 1
             segmentFileBytes.subtract(segment.capacity, ordering: .releasing)
-            isChanged = true
         }
-        guard isChanged else { return }
-        try failing { () throws(FileError) in try files.syncDirectory() }
-        files.addSpares(spares)
+        segments.removeFirst(removedCount)
+        retention.begin(at: segments[0].header.base)
+        do {
+            try files.syncDirectory()
+            files.addSpares(spares)
+        } catch {
+            // A file that may come back under its old name must not be written to.
+            for spare in spares { files.returnFile(files.path(spare)) }
+            failure = failure ?? error
+        }
+        if let failure { throw .from(failure) }
     }
 
     var lastSegment: Segment {
@@ -141,13 +181,19 @@ public final class ShardLog: @unchecked Sendable {
     }
 
     @discardableResult
-    private func append(_ batch: inout LogBatch, isSeal: Bool) throws(StoreError) -> LSN {
+    private func append(
+        _ batch: inout LogBatch, wallMillis: Int64, isSeal: Bool
+    ) throws(StoreError) -> LSN {
         try requireReady()
         precondition(isSeal || !batch.isEmpty, "an empty batch")
         let needed = BatchHeader.paddedCount(batch.byteCount) + LogBatch.terminatorCount
-        if UInt64(offset + needed) > lastSegment.capacity { try rotate(needed: needed) }
+        if UInt64(offset + needed) > lastSegment.capacity || !lastSegment.header.isCurrent {
+            try rotate(needed: needed)
+        }
+        let wallMillis = max(wallMillis, lastWallMillis)
         let (byteCount, crc) = batch.finish(
-            lsn: currentLSN, synced: syncedLSN, chain: chain, isSeal: isSeal)
+            lsn: currentLSN, synced: syncedLSN, chain: chain, isSeal: isSeal,
+            wallMillis: wallMillis)
         let segment = lastSegment
         do {
             try segment.file.write(batch.writer.bytes, at: UInt64(offset))
@@ -159,6 +205,7 @@ public final class ShardLog: @unchecked Sendable {
         }
         offset += byteCount
         chain = crc
+        self.wallMillis.store(wallMillis, ordering: .releasing)
         let end = currentLSN + byteCount
         current.store(end.raw, ordering: .releasing)
         return end
@@ -173,7 +220,8 @@ public final class ShardLog: @unchecked Sendable {
 
     func beginSegment(ordinal: UInt64, needed: Int) throws(StoreError) {
         let header = SegmentHeader(
-            identity: identity, ordinal: ordinal, base: currentLSN, chain: chain)
+            identity: identity, ordinal: ordinal, base: currentLSN, chain: chain,
+            wallMillis: lastWallMillis)
         let path = files.path(ordinal: ordinal)
         let byteCount = SegmentHeader.byteCount + needed
         let spare = try storing { () throws(FileError) in

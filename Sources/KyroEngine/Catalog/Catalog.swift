@@ -8,9 +8,13 @@ final class Catalog: Sendable {
     private let collections: Locked<[Scope: Collection]>
     private let log: Locked<CatalogLog>
     private let shardCount: Int
+    private let time: any Clock
     private let hashSeed: UInt64
 
-    init(directory: DataDirectory, hashSeed: UInt64) throws(KyroError) {
+    init(
+        directory: DataDirectory, time: any Clock, hashSeed: UInt64
+    ) throws(KyroError) {
+        self.time = time
         shardCount = directory.shardCount
         self.hashSeed = hashSeed
         let log: CatalogLog
@@ -96,7 +100,7 @@ final class Catalog: Sendable {
     private func append(_ record: CatalogRecord) throws(KyroError) {
         let failure: StoreError? = log.withLock { log in
             do throws(StoreError) {
-                try log.append(record)
+                try log.append(record, wallMillis: time.wallMillis())
                 return nil
             } catch {
                 return error
