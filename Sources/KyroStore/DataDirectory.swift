@@ -121,7 +121,7 @@ public final class DataDirectory: Sendable {
         try result.get()
     }
 
-    private static func shardPath(_ path: String, _ shard: Int) -> String {
+    static func shardPath(_ path: String, _ shard: Int) -> String {
         let digits = String(shard)
         return "\(path)/shard-\(String(repeating: "0", count: max(0, 4 - digits.count)))\(digits)"
     }

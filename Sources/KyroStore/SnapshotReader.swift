@@ -10,8 +10,8 @@ public final class SnapshotReader: Sendable {
     public let seq: Sequence
     public let lsn: LSN
     public let byteCount: UInt64
-    private let file: any File
-    private let sections: [SnapshotFormat.Section]
+    let file: any File
+    let sections: [SnapshotFormat.Section]
 
     /// Opens the file and checks everything but the blocks.
     public init(
