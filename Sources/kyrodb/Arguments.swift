@@ -11,6 +11,7 @@ struct UsageError: Error {
 
 enum Command {
     case serve(ServerOptions, portFile: String?)
+    case offline(OfflineCommand)
     case help
     case version
 }
@@ -18,6 +19,8 @@ enum Command {
 enum Arguments {
     static let usage = """
         Usage: kyrodb serve --data DIR [options]
+               kyrodb verify DATA           check a directory that nobody serves
+               kyrodb repair DATA --to NEW  save what is whole in a damaged one
 
         Serves hybrid search over the documents in DIR, which is made when it does not exist.
 
@@ -55,6 +58,12 @@ enum Arguments {
         switch verb {
         case "--help", "-h", "help": return .help
         case "--version", "version": return .version
+        case "verify", "repair":
+            do {
+                return .offline(try OfflineCommand.parse(verb, Array(rest)))
+            } catch {
+                throw UsageError(message: "\(error); see kyrodb \(verb) --help")
+            }
         case "serve": break
         default:
             throw UsageError(message: "unknown command \"\(verb)\"; try: kyrodb serve --data DIR")

@@ -1,15 +1,15 @@
 // The catalog's records as far as they can be read, damaged or not.
 import KyroPlatform
 
-struct CatalogSalvage {
+public struct CatalogSalvage {
     private(set) var records: [CatalogRecord] = []
-    private(set) var state = CatalogState()
+    public private(set) var state = CatalogState()
     private(set) var problems: [SegmentScan.Hole] = []
     private(set) var tearOffset: Int?
     private(set) var byteCount = 0
 
     /// - Throws: `.damaged` when nothing of it can be read, `.newerFormat`.
-    init(_ survey: DirectorySurvey) throws(StoreError) {
+    public init(_ survey: DirectorySurvey) throws(StoreError) {
         let path = survey.catalogPath
         let found = try storing { () throws(FileError) in
             try survey.fileSystem.openIfPresent(path, .read)
@@ -37,6 +37,13 @@ struct CatalogSalvage {
             problems.append(Self.hole(Int(damage.offset), damage.finding))
         }
         read(SegmentScan(bytes, header, end: nil, known: .zero))
+    }
+
+    /// Whether it says all that was ever said.
+    public var isWhole: Bool { problems.isEmpty }
+    /// What was found, each with its offset in the file.
+    public var findings: [(offset: Int, finding: String)] {
+        problems.map { ($0.offset, $0.finding) }
     }
 
     private func identity(_ survey: DirectorySurvey) -> LogIdentity {

@@ -65,6 +65,19 @@ extension SnapshotReader {
         return damaged
     }
 
+    /// One block's data. - Throws: `.damaged` when it does not hold.
+    func readBlock(_ block: Int, of name: String) throws(StoreError) -> [UInt8] {
+        let size = UInt64(SnapshotFormat.blockBytesMax)
+        let start = UInt64(block) * size
+        guard let number = sections.firstIndex(where: { $0.name.utf8.elementsEqual(name.utf8) }),
+            start < sections[number].byteCount
+        else { throw Self.damage(path, 0, "section \(name) has no block \(block)") }
+        let offset =
+            sections[number].offset + start + UInt64(block * SnapshotFormat.blockHeaderCount)
+        return try readBlock(
+            number, block, at: offset, count: Int(min(sections[number].byteCount - start, size)))
+    }
+
     private func readBlock(
         _ number: Int, _ block: Int, at offset: UInt64, count: Int
     ) throws(StoreError) -> [UInt8] {
