@@ -62,6 +62,7 @@ public final class DataDirectory: Sendable {
             throw .shardCountMismatch(
                 path: path, found: manifest.shards.count, asked: shardCount)
         }
+        try refuseNewerFormats(manifest.shards.indices.map { shardPath(path, $0) }, fileSystem)
         return DataDirectory(
             path: path, fileSystem: fileSystem, isNew: false, lock: lock, manifest: manifest)
     }
