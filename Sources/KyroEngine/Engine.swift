@@ -182,18 +182,22 @@ public final class Engine: Sendable {
         }
     }
 
-    func collection(of scope: Scope) throws(KyroError) -> Collection {
+    /// - Parameter needed: shards that hold all there is to be seen; nil for all of them.
+    func collection(
+        of scope: Scope, inShards needed: Set<Int>? = nil
+    ) throws(KyroError) -> Collection {
         try ensureServing()
         try NameValidation.check(scope)
         guard let collection = catalog.find(scope) else { throw Self.notFound(scope) }
-        try refuseIfStopped()
+        try refuseIfStopped(needed)
         return collection
     }
 
     /// With a shard missing, answers would lack its documents, and sequences that its log holds
     /// would be given out again.
-    func refuseIfStopped() throws(KyroError) {
-        for shard in shards where shard.state == .stopped {
+    func refuseIfStopped(_ needed: Set<Int>? = nil) throws(KyroError) {
+        for shard in shards
+        where shard.state == .stopped && needed?.contains(shard.index) ?? true {
             throw shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped")
         }
     }

@@ -17,7 +17,7 @@ public enum DirectoryVerification {
         report.shardCount = survey.shards.count
         report.fileCount = 1
         addManifest(survey, to: &report)
-        try examineCatalog(survey, &report)
+        let nextID = try examineCatalog(survey, &report)
         let total = try byteCount(survey)
         for shard in survey.shards.indices {
             let done = report.byteCount
@@ -40,6 +40,16 @@ public enum DirectoryVerification {
             report.byteCount += examination.byteCount
             report.fileCount += examination.fileCount
             report.recordCount += examination.recordCount
+            if let nextID, examination.lastCollection >= nextID {
+                report.findings.append(
+                    Finding(
+                        .stopsShard, shard: shard, path: survey.catalogPath,
+                        finding:
+                            "collection \(examination.lastCollection.raw) is missing, to which "
+                            + "the shard's log has records",
+                        affected: "collections from number \(nextID.raw) on",
+                        advice: Finding.repairAdvice))
+            }
         }
         try addNames(survey, to: &report)
         return report
@@ -54,9 +64,11 @@ public enum DirectoryVerification {
     }
 
     /// The rules are those of CatalogLog: the first batch was synced before the file got its name.
+    ///
+    /// - Returns: the lowest id that it has not given out; nil when it is damaged.
     private static func examineCatalog(
         _ survey: DirectorySurvey, _ report: inout VerifyReport
-    ) throws(StoreError) {
+    ) throws(StoreError) -> CollectionID? {
         let path = survey.catalogPath
         let salvage: CatalogSalvage
         do throws(StoreError) {
@@ -67,7 +79,7 @@ public enum DirectoryVerification {
                 Finding(
                     .stopsServer, path: path, offset: damage.offset, finding: damage.finding,
                     affected: damage.affected, advice: Finding.repairAdvice))
-            return
+            return nil
         }
         report.fileCount += 1
         report.byteCount += UInt64(salvage.byteCount)
@@ -87,6 +99,7 @@ public enum DirectoryVerification {
                     affected: "a change of the catalog that was not acknowledged",
                     advice: "nothing: the next start cuts it"))
         }
+        return salvage.isWhole ? salvage.state.nextID : nil
     }
 
     private static func addNames(

@@ -11,6 +11,8 @@ struct ShardExamination {
     private(set) var byteCount: UInt64 = 0
     private(set) var fileCount = 0
     private(set) var recordCount = 0
+    /// The highest that a record names; collections are made before anything is written to them.
+    private(set) var lastCollection = CollectionID(0)
 
     private var directory: String { survey.shardPath(shard) }
     private var manifest: ShardManifest { survey.shards[shard] }
@@ -105,6 +107,7 @@ struct ShardExamination {
                 for range in try scan.records(of: batch) {
                     let record = try LogRecord.decode(scan.bytes, range: range)
                     recordCount += 1
+                    lastCollection = max(lastCollection, record.collection)
                     if let snapshot = manifest.snapshot, batch.header.lsn >= snapshot.lsn,
                         record.seq <= snapshot.seq
                     {

@@ -36,8 +36,11 @@ final class TestEngine: Sendable {
     let engine: Engine
     let notices = Locked<[String]>([])
 
-    init(_ files: any FileSystem, _ settings: EngineSettings = EngineSettings()) throws {
-        var configuration = EngineConfiguration(path: Self.path)
+    init(
+        _ files: any FileSystem, _ settings: EngineSettings = EngineSettings(),
+        path: String = TestEngine.path
+    ) throws {
+        var configuration = EngineConfiguration(path: path)
         configuration.shardCount = settings.shardCount
         configuration.fsync = settings.fsync
         configuration.logSegmentBytes = settings.logSegmentBytes
