@@ -88,6 +88,11 @@ public struct LogReader {
             segments.removeFirst(segments.count - 1)
         }
         if let end {
+            // Nothing holds a segment that ends where the reader begins: it may go any moment.
+            if end <= start {
+                isDone = true
+                return
+            }
             // What the writer has begun since holds nothing of interest.
             while segments.count > 1, let last = segments.last, last.header.base >= end {
                 segments.removeLast()
