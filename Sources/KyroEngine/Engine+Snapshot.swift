@@ -64,15 +64,31 @@ extension Engine {
         let log = writer.log
         let covered = max(shard.log.snapshotLSN, shard.snapshotPostponedLSN)
         guard log.currentLSN.raw > covered,
-            log.currentLSN.raw - covered > UInt64(configuration.snapshotLogBytes),
+            log.currentLSN.raw - covered > UInt64(configuration.snapshotLogBytes)
+        else { return }
+        takeSnapshot(of: shard) {
+            // Not again at the next group: when the log has grown by as much once more.
+            shard.postponeSnapshot(until: log.currentLSN.raw)
+        }
+    }
+
+    /// Called by a shard's maintenance when nothing is left to fold: after a start that met damage,
+    /// what is whole again goes to the disk.
+    func takeSnapshotIfNeeded(of shard: Shard) {
+        guard shard.log.needsSnapshot, shard.state == .serving else { return }
+        takeSnapshot(of: shard) { shard.updateLog { $0.needsSnapshot = false } }
+    }
+
+    /// Unless one is being taken for the engine's own reasons.
+    private func takeSnapshot(of shard: Shard, onFailure: @escaping @Sendable () -> Void) {
+        guard
             snapshotInProgress.compareExchange(
                 expected: false, desired: true, ordering: .sequentiallyConsistent
             ).exchanged
         else { return }
         SnapshotJob(engine: self, shard: shard).start { [self] result in
             if case .failure(let error) = result {
-                // Not again at the next group: when the log has grown by as much once more.
-                shard.postponeSnapshot(until: log.currentLSN.raw)
+                onFailure()
                 notice("shard \(shard.index): the snapshot failed: \(error.message)")
             }
             snapshotInProgress.store(false, ordering: .sequentiallyConsistent)

@@ -28,6 +28,7 @@ extension Engine {
         status.queueDepth = UInt64(shard.queue.depth)
         status.replayedRecords = UInt64(shard.replayedRecords.load(ordering: .relaxed))
         status.graphRowsInserted = UInt64(shard.graphRowsInserted.load(ordering: .relaxed))
+        addRecovery(of: shard, to: &status)
         for collection in collections {
             let rows = collection.shard(shard.index)
             status.documents += UInt64(rows.liveCount)
@@ -39,6 +40,17 @@ extension Engine {
             }
         }
         return status
+    }
+
+    private func addRecovery(of shard: Shard, to status: inout ShardStatus) {
+        var recovery = shard.recovery.withLock { $0 }
+        status.recoveryPhase = recovery.phase
+        status.recoveryBytesDone = recovery.bytesDone
+        status.recoveryBytesTotal = recovery.bytesTotal
+        // The phase at hand counts so far.
+        recovery.begin(.done, nowNanos: max(time.monotonicNanos(), recovery.phaseStartNanos))
+        status.snapshotLoadMillis = recovery.loadNanos / 1_000_000
+        status.replayMillis = recovery.replayNanos / 1_000_000
     }
 
     /// Distance kernels' instruction set.

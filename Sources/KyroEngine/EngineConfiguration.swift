@@ -12,6 +12,8 @@ public struct EngineConfiguration: Sendable {
     public var logSegmentBytes: Int?
     /// A snapshot is taken when a shard's log has grown by this much since the last.
     public var snapshotLogBytes = 256 << 20
+    /// How fast a snapshot is written at most, so that others find the disk free; zero for no limit.
+    public var snapshotBytesPerSecond = 192 << 20
     /// Mutations waiting for one shard's writer; beyond it writes get RESOURCE_EXHAUSTED.
     public var queueBytesMax = 64 << 20
     /// Encoded bytes that one log batch takes.

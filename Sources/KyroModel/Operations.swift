@@ -69,6 +69,16 @@ public enum ShardState: UInt8, Sendable {
     case stopped = 3
 }
 
+/// What a shard does before it serves. The raw values are those of `kyrodb.v2.RecoveryPhase`.
+public enum RecoveryPhase: UInt8, Sendable {
+    /// Not begun.
+    case waiting = 0
+    case loadingSnapshot = 1
+    case replayingLog = 2
+    /// The shard serves, or is stopped.
+    case done = 3
+}
+
 public struct ShardStatus: Equatable, Sendable {
     public var shard: UInt32
     public var state: ShardState = .serving
@@ -86,6 +96,13 @@ public struct ShardStatus: Equatable, Sendable {
     public var replayedRecords: UInt64 = 0
     public var graphRowsInserted: UInt64 = 0
     public var deadRows: UInt64 = 0
+    public var recoveryPhase: RecoveryPhase = .waiting
+    /// Of the phase, of the snapshot file or of the log behind it.
+    public var recoveryBytesDone: UInt64 = 0
+    public var recoveryBytesTotal: UInt64 = 0
+    /// What the phases have taken so far; they stay when recovery is done.
+    public var snapshotLoadMillis: UInt64 = 0
+    public var replayMillis: UInt64 = 0
 
     public init(shard: UInt32) { self.shard = shard }
 }

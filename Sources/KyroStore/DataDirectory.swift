@@ -93,12 +93,20 @@ public final class DataDirectory: Sendable {
             path: catalogPath, directory: path, fileSystem: fileSystem, id: manifest.directory)
     }
 
-    /// Names a finished snapshot as the latest one of its shard, and the latest so far as the one
-    /// before. Any thread; shards may do this at the same time.
-    public func adopt(_ snapshot: SnapshotReference, shard: Int) throws(StoreError) {
+    /// Names a finished snapshot as the latest one of its shard. Any thread; shards may do this at
+    /// the same time.
+    ///
+    /// - Parameter previous: the one to keep besides, known to be good; nil when there is none, and
+    ///   the whole log is kept.
+    public func adopt(
+        _ snapshot: SnapshotReference, over previous: SnapshotReference?, shard: Int
+    ) throws(StoreError) {
         try update { manifest in
-            manifest.shards[shard] = ShardManifest(
-                snapshot: snapshot, previousSnapshot: manifest.shards[shard].snapshot)
+            // A snapshot that is written anew at the same place replaces its own file.
+            let other =
+                previous?.fileName == snapshot.fileName
+                ? manifest.shards[shard].previousSnapshot : previous
+            manifest.shards[shard] = ShardManifest(snapshot: snapshot, previousSnapshot: other)
         }
     }
 

@@ -41,6 +41,7 @@ public struct FlushRequest: Equatable, Sendable {
 struct ShardStatusDraft: WireDraft {
     var status = ShardStatus(shard: 0)
     var state: Int32 = 0
+    var recoveryPhase: Int32 = 0
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -60,6 +61,11 @@ struct ShardStatusDraft: WireDraft {
         case (14, .varint): status.replayedRecords = try reader.varint("replayed_records")
         case (15, .varint): status.graphRowsInserted = try reader.varint("graph_rows_inserted")
         case (16, .varint): status.deadRows = try reader.varint("dead_rows")
+        case (20, .varint): recoveryPhase = try reader.int32("recovery_phase")
+        case (21, .varint): status.recoveryBytesDone = try reader.varint("recovery_bytes_done")
+        case (22, .varint): status.recoveryBytesTotal = try reader.varint("recovery_bytes_total")
+        case (23, .varint): status.snapshotLoadMillis = try reader.varint("snapshot_load_ms")
+        case (24, .varint): status.replayMillis = try reader.varint("replay_ms")
         default: try reader.skip(field)
         }
     }
@@ -67,6 +73,8 @@ struct ShardStatusDraft: WireDraft {
     func finish() throws(WireError) -> ShardStatus {
         var finished = status
         finished.state = try enumValue(state, "state", ShardState.init(rawValue:))
+        finished.recoveryPhase = try enumValue(
+            recoveryPhase, "recovery_phase", RecoveryPhase.init(rawValue:))
         return finished
     }
 }
@@ -89,6 +97,11 @@ extension ShardStatus: WireEncodable {
         sink.uint(14, replayedRecords)
         sink.uint(15, graphRowsInserted)
         sink.uint(16, deadRows)
+        sink.uint(20, UInt32(recoveryPhase.rawValue))
+        sink.uint(21, recoveryBytesDone)
+        sink.uint(22, recoveryBytesTotal)
+        sink.uint(23, snapshotLoadMillis)
+        sink.uint(24, replayMillis)
     }
 }
 

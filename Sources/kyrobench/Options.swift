@@ -6,6 +6,7 @@ struct Options {
     static let usage = """
         Usage: kyrobench --data FOLDER [options]
                kyrobench --accept --data FOLDER [options]
+               kyrobench restart | snapshot-load | snapshots [options]    (see restart --help)
 
         Loads a data set into a server over gRPC and measures what comes back: ingest, memory, recall,
         relevance, latencies with and without writes meanwhile.
@@ -83,7 +84,7 @@ struct Options {
     }
 
     /// Where this program lies.
-    private static func ownFolder() -> String {
+    static func ownFolder() -> String {
         var bytes = [CChar](repeating: 0, count: 4_096)
         let count = max(0, readlink("/proc/self/exe", &bytes, bytes.count))
         let path = String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)

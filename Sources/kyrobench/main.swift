@@ -36,8 +36,21 @@ func benchmark(_ options: Options) throws -> Int32 {
     return report.allCountsPass ? 0 : 1
 }
 
+func snapshotBenchmark(_ words: [String]) throws -> Int32 {
+    let options = try SnapshotOptions(words)
+    if options.wantsHelp {
+        print(SnapshotOptions.usage)
+        return 0
+    }
+    return try SnapshotBenchmark(options: options).run()
+}
+
 do {
-    let options = try Options(Array(CommandLine.arguments.dropFirst()))
+    let words = Array(CommandLine.arguments.dropFirst())
+    if let word = words.first, SnapshotOptions.words.contains(word) {
+        exit(try snapshotBenchmark(words))
+    }
+    let options = try Options(words)
     if options.wantsHelp {
         print(Options.usage)
     } else {

@@ -48,10 +48,48 @@ private func runStatus(_ session: Session) throws -> ExitCode {
         ])
     }
     session.write(table)
+    for shard in status.shards {
+        if let progress = recoveryText(of: shard) {
+            session.write("shard \(shard.shard): \(progress)\n")
+        }
+    }
     for shard in status.shards where !shard.problem.isEmpty {
         session.write("shard \(shard.shard): \(singleLine(shard.problem))\n")
     }
     return .done
+}
+
+/// What a shard that does not serve yet is doing, how far it is, and for about how long.
+private func recoveryText(of shard: ShardStatus) -> String? {
+    let phase: String
+    let millis: UInt64
+    switch shard.recoveryPhase {
+    case .waiting, .done: return nil
+    case .loadingSnapshot:
+        phase = "loading its snapshot"
+        millis = shard.snapshotLoadMillis
+    case .replayingLog:
+        phase = "replaying its log, \(countText(shard.replayedRecords)) records so far"
+        millis = shard.replayMillis
+    }
+    let total = shard.recoveryBytesTotal
+    guard total > 0 else { return phase }
+    let done = min(shard.recoveryBytesDone, total)
+    var text = "\(phase), \(100 * done / total) % of \(byteText(total))"
+    if done > 0, millis >= 100 {
+        let left = Double(millis) * Double(total - done) / Double(done)
+        text += ", about \(TimeSpan.text(micros: Int64(left * 1_000))) left"
+    }
+    return text
+}
+
+private func text(_ phase: RecoveryPhase) -> String {
+    switch phase {
+    case .waiting: "waiting"
+    case .loadingSnapshot: "loading snapshot"
+    case .replayingLog: "replaying log"
+    case .done: "done"
+    }
 }
 
 private func text(_ state: ServerState) -> String {
@@ -90,6 +128,11 @@ private func json(of status: StatusResponse) -> JSON {
             JSON.Member("replayed_records", JSON(shard.replayedRecords)),
             JSON.Member("graph_rows_inserted", JSON(shard.graphRowsInserted)),
             JSON.Member("dead_rows", JSON(shard.deadRows)),
+            JSON.Member("recovery_phase", .string(text(shard.recoveryPhase))),
+            JSON.Member("recovery_bytes_done", JSON(shard.recoveryBytesDone)),
+            JSON.Member("recovery_bytes_total", JSON(shard.recoveryBytesTotal)),
+            JSON.Member("snapshot_load_ms", JSON(shard.snapshotLoadMillis)),
+            JSON.Member("replay_ms", JSON(shard.replayMillis)),
         ])
     }
     return .object([

@@ -216,6 +216,11 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             shard.tailRows = random.number()
             shard.replayedRecords = random.number()
             shard.graphRowsInserted = random.number()
+            shard.recoveryPhase = RecoveryPhase(rawValue: UInt8(random.number() % 4)) ?? .done
+            shard.recoveryBytesDone = random.number()
+            shard.recoveryBytesTotal = random.number()
+            shard.snapshotLoadMillis = random.number()
+            shard.replayMillis = random.number()
             shard.deadRows = random.number()
             return shard
         }

@@ -97,10 +97,13 @@ struct SalvagedSnapshot {
             return lose(shard, 0, "there is no section \(name)")
         }
         let rows = SalvagedRows(
-            section, slotCount: collection.slotCount, version: reader.rowsVersion)
+            section, slotCount: collection.slotCount, version: reader.version)
         var vectors: [(name: String, vectors: SalvagedVectors?)] = []
         for field in collection.vectors {
-            let name = SnapshotContents.vector(collection.id, field)
+            let name =
+                reader.version == 1
+                ? SnapshotContents.vector(collection.id, field)
+                : SnapshotContents.vectors(collection.id, field)
             let access = try SectionAccess(reader, section: name)
             vectors.append((field, access.flatMap { SalvagedVectors($0, name: field) }))
             if let block = access?.damaged.first { note(block, shard) }
@@ -127,9 +130,4 @@ struct SalvagedSnapshot {
                 shard: shard, path: path, offset: block.offset, lost: block.finding,
                 consequence: "vectors in it cannot be read"))
     }
-}
-
-extension SnapshotReader {
-    /// Which of the layouts of rows the file has.
-    var rowsVersion: UInt32 { 1 }
 }

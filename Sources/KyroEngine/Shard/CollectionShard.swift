@@ -242,7 +242,7 @@ final class CollectionShard: Sendable {
         var idCount = 0
         var liveCount = 0
         for slot in 0..<slotCount {
-            if ids.set(key(rows.ids[slot]), slot: slot, in: rows.ids) { idCount += 1 }
+            if ids.set(slot: slot, in: rows.ids, seed: hashSeed) { idCount += 1 }
             if rows.died.load(slot) == 0 { liveCount += 1 }
         }
         _ = replaceRoot { _ in

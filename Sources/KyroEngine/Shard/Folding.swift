@@ -20,6 +20,7 @@ extension Engine {
             process.spareFileNanos = time.monotonicNanos() + 10_000_000_000
         }
         process.hasMore = fold(shard) > 0
+        if !process.hasMore { takeSnapshotIfNeeded(of: shard) }
         return process.hasMore ? .again : .idle
     }
 

@@ -16,6 +16,7 @@ final class Shard: Sendable {
     private let health = Locked(Health())
     let replayedRecords = Atomic<Int>(0)
     let graphRowsInserted = Atomic<Int>(0)
+    let recovery = Locked(RecoveryProgress())
     private let logState = Locked(LogState())
     /// Once the shard has recovered.
     private let openLog = Locked<ShardLog?>(nil)
@@ -23,6 +24,29 @@ final class Shard: Sendable {
     private struct Health {
         var state = ShardState.recovering
         var problem = ""
+    }
+
+    /// How far a start has got.
+    struct RecoveryProgress: Sendable {
+        var phase = RecoveryPhase.waiting
+        var bytesDone: UInt64 = 0
+        var bytesTotal: UInt64 = 0
+        var phaseStartNanos: UInt64 = 0
+        var loadNanos: UInt64 = 0
+        var replayNanos: UInt64 = 0
+        /// When the log was last told.
+        var toldNanos: UInt64 = 0
+
+        mutating func begin(_ next: RecoveryPhase, bytesTotal: UInt64 = 0, nowNanos: UInt64) {
+            let taken = nowNanos - phaseStartNanos
+            if phase == .loadingSnapshot { loadNanos += taken }
+            if phase == .replayingLog { replayNanos += taken }
+            phase = next
+            phaseStartNanos = nowNanos
+            toldNanos = nowNanos
+            bytesDone = 0
+            self.bytesTotal = bytesTotal
+        }
     }
 
     struct LogState: Sendable {
@@ -33,6 +57,10 @@ final class Shard: Sendable {
         var snapshotLSN: UInt64 = 0
         var snapshotBytes: UInt64 = 0
         var snapshotPostponedLSN: UInt64 = 0
+        /// The latest snapshot that is known to be readable.
+        var base: SnapshotReference?
+        /// The start met damage: a new snapshot is wanted as soon as nothing is left to fold.
+        var needsSnapshot = false
     }
 
     init(index: Int, queueBytesMax: Int) {

@@ -12,11 +12,12 @@ public enum SectionKind: Sendable {
     case derived
 
     public init(section name: String) {
-        let derived = ["metadata-", "sparse-", "text-"]
+        let derived = ["graph-", "metadata-", "sparse-", "text-"]
         if derived.contains(where: { name.hasPrefix($0) }) {
             self = .derived
         } else {
-            self = name.hasPrefix("rows-") || name.hasPrefix("vector-") ? .documents : .contents
+            let documents = ["rows-", "vectors-", "vector-"]
+            self = documents.contains { name.hasPrefix($0) } ? .documents : .contents
         }
     }
 }
