@@ -29,6 +29,15 @@ extension Engine {
         status.replayedRecords = UInt64(shard.replayedRecords.load(ordering: .relaxed))
         status.graphRowsInserted = UInt64(shard.graphRowsInserted.load(ordering: .relaxed))
         addRecovery(of: shard, to: &status)
+        let scrub = shard.scrub.withLock { $0 }
+        status.damages = scrub.findings.map {
+            FoundDamage(
+                path: $0.path, offset: $0.offset, finding: $0.finding, isHealed: $0.isHealed)
+        }
+        status.scrubEndMillis = scrub.roundEndMillis
+        status.scrubRoundBytes = scrub.roundBytes
+        status.scrubRounds = scrub.rounds
+        status.scrubBytes = scrub.bytes
         for collection in collections {
             let rows = collection.shard(shard.index)
             status.documents += UInt64(rows.liveCount)

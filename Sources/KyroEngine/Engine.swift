@@ -23,6 +23,8 @@ public final class Engine: Sendable {
     let snapshotInProgress = Atomic<Bool>(false)
     let snapshotRequests = Atomic<Int>(0)
     let maintenance = Cancellation()
+    /// Opened when the scrub has something to look at before its time.
+    let scrubGate = Gate()
 
     /// Told what an operator should know and nobody asked for.
     let notice: @Sendable (String) -> Void
@@ -91,6 +93,15 @@ public final class Engine: Sendable {
                     self.foldingTurn(of: shard, folding, mayWait: mayWait)
                 })
         }
+        if configuration.scrubBytesPerSecond > 0 {
+            let scrubber = Scrubber(
+                self, bytesPerSecond: configuration.scrubBytesPerSecond,
+                pauseMillis: configuration.scrubPauseMillis)
+            started.append(
+                scheduler.start(name: "kyro-scrub", priority: .background) { mayWait in
+                    scrubber.turn(mayWait: mayWait)
+                })
+        }
         processes.withLock { $0 = started }
     }
 
@@ -147,6 +158,7 @@ public final class Engine: Sendable {
             case .flush(let completion): completion(.failure(refusal))
             case .producerSequence(_, let completion): completion(0)
             case .mark(let body): body(.failure(refusal))
+            case .advance(let completion): completion(.failure(refusal))
             case .drop, .releaseLog: continue
             }
         }
@@ -162,6 +174,7 @@ public final class Engine: Sendable {
     public func close() {
         guard !isClosed.exchange(true, ordering: .sequentiallyConsistent) else { return }
         maintenance.cancel()
+        scrubGate.open()
         snapshots.stop()
         control.stop()
         for shard in shards {

@@ -18,6 +18,10 @@ public struct EngineConfiguration: Sendable {
     public var queueBytesMax = 64 << 20
     /// Encoded bytes that one log batch takes.
     public var groupBytesMax = 4 << 20
+    /// What the scrub may read; 0 turns it off.
+    public var scrubBytesPerSecond = 0
+    /// Between two rounds of the scrub.
+    public var scrubPauseMillis: Int64 = 600_000
 
     public init(path: String) { self.path = path }
 }

@@ -38,6 +38,8 @@ enum Arguments {
           --log-segment-bytes N    size of a log file (default 16 MiB)
           --snapshot-log-bytes N   take a snapshot when a shard's log has grown by so much
                                    (default 256 MiB)
+          --scrub-mib-per-second N read the files' checksums again and again at this rate, to find
+                                   damage while it can be healed (default 8; 0 turns it off)
           --drain-millis N         time that calls under way get at a stop (default 10000)
           --quiet                  log errors alone
           --help, --version
@@ -70,6 +72,7 @@ enum Arguments {
         }
         var options = ServerOptions(engine: EngineConfiguration(path: ""), version: version)
         options.engine.shardCountIfNew = min(ProcessMemory.coreCount, DataDirectory.shardsMax)
+        options.engine.scrubBytesPerSecond = 8 << 20
         options.transport.loopCount = ProcessMemory.coreCount
         var portFile: String?
         var isInsecure = false
@@ -118,6 +121,8 @@ enum Arguments {
             options.engine.logSegmentBytes = try number(name, value, 4_096...(1 << 30))
         case "--snapshot-log-bytes":
             options.engine.snapshotLogBytes = try number(name, value, 4_096...(1 << 40))
+        case "--scrub-mib-per-second":
+            options.engine.scrubBytesPerSecond = try number(name, value, 0...65_536) << 20
         case "--drain-millis": options.drainMillis = try number(name, value, 0...3_600_000)
         case "--fsync": options.engine.fsync = try policy(value)
         case "--listen":

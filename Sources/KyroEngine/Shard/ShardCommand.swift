@@ -53,6 +53,8 @@ enum ShardCommand: Sendable {
     case flush(@Sendable (Result<Void, KyroError>) -> Void)
     /// Calls back between two groups.
     case mark(@Sendable (Result<SnapshotMark, KyroError>) -> Void)
+    /// Logs a record that says nothing, so that the next mark differs from the last.
+    case advance(@Sendable (Result<Void, KyroError>) -> Void)
     /// The log below is no longer needed.
     case releaseLog(before: LSN)
     /// The highest client sequence that this shard has applied for a producer.

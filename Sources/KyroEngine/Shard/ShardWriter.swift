@@ -93,6 +93,13 @@ final class ShardWriter {
             } catch {
                 body(.failure(error))
             }
+        case .advance(let completion):
+            do throws(KyroError) {
+                try advance()
+                completion(.success(()))
+            } catch {
+                completion(.failure(error))
+            }
         case .releaseLog(let lsn):
             do {
                 try log.truncate(before: lsn)
@@ -106,6 +113,17 @@ final class ShardWriter {
             gaps[key] = nil
             completion(producers[key] ?? 0)
         }
+    }
+
+    private func advance() throws(KyroError) {
+        if let refusal = shard.refusal { throw refusal }
+        clock.beginGroup(shard: shard.index)
+        defer { clock.endGroup(shard: shard.index) }
+        let record = LogRecord(
+            collection: CollectionID(0), schemaVersion: 0, seq: clock.next(), operation: .mark)
+        try append([record])
+        shard.publish(record.seq)
+        if !isDirty { shard.setDurable(record.seq) }
     }
 
     private func mark() -> SnapshotMark {

@@ -17,6 +17,8 @@ struct DamagedBed {
     var versions: [Scope: [DocumentID: [Document]]] = [:]
     var lastSeq = Sequence.zero
     var producerSequence: UInt64 = 0
+    /// A file was cut: at the end of a log nothing tells what was there.
+    var hasCuts = false
 
     /// - Parameters:
     ///   - snapshots: taken on the way.

@@ -27,6 +27,8 @@ struct EngineSettings {
     var logSegmentBytes: Int? = 1 << 16
     var snapshotLogBytes = 256 << 20
     var queueBytesMax = 64 << 20
+    var scrubBytesPerSecond = 0
+    var scheduler: any Scheduler = ThreadScheduler()
     var clock: any Clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
 }
 
@@ -46,10 +48,12 @@ final class TestEngine: Sendable {
         configuration.logSegmentBytes = settings.logSegmentBytes
         configuration.snapshotLogBytes = settings.snapshotLogBytes
         configuration.queueBytesMax = settings.queueBytesMax
+        configuration.scrubBytesPerSecond = settings.scrubBytesPerSecond
         let gate = Gate()
         let notices = notices
         engine = try Engine(
-            configuration, files: files, time: settings.clock, hashSeed: 0x5EED,
+            configuration, files: files, time: settings.clock,
+            scheduler: settings.scheduler, hashSeed: 0x5EED,
             notice: { text in notices.withLock { $0.append(text) } },
             onRecovered: { _ in gate.open() })
         gate.wait()
