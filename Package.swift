@@ -71,7 +71,11 @@ let package = Package(
         library("KyroCommands", ["KyroModel", "KyroBytes"]),
 
         executable(
-            "kyrodb", ["KyroServer", "KyroEngine", "KyroStore", "KyroModel", "KyroPlatform"]),
+            "kyrodb",
+            [
+                "KyroServer", "KyroCommands", "KyroEngine", "KyroStore", "KyroModel",
+                "KyroPlatform",
+            ]),
         executable(
             "kyroctl",
             ["KyroCommands", "KyroClient", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),

@@ -59,7 +59,9 @@ extension Engine {
     public func lookup(
         _ request: LookupRequest, cancellation: Cancellation
     ) throws(KyroError) -> LookupResponse {
-        let collection = try collection(of: request.scope)
+        // Documents on other shards are beyond doubt while one is stopped.
+        let collection = try collection(
+            of: request.scope, inShards: Set(request.ids.map { router.home(of: $0) }))
         guard request.ids.count <= Limits.lookupIDsMax else {
             throw .overLimit(
                 "ids", "has \(request.ids.count) entries; the limit is \(Limits.lookupIDsMax)")

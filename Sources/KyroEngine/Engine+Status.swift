@@ -38,6 +38,15 @@ extension Engine {
         status.rebuildRowsLeft = UInt64(shard.rebuildRowsLeft.load(ordering: .relaxed))
         status.rebuildBytes = UInt64(shard.heldBytes)
         status.deadBytes = UInt64(shard.deadBytes.load(ordering: .relaxed))
+        let scrub = shard.scrub.withLock { $0 }
+        status.damages = scrub.findings.map {
+            FoundDamage(
+                path: $0.path, offset: $0.offset, finding: $0.finding, isHealed: $0.isHealed)
+        }
+        status.scrubEndMillis = scrub.roundEndMillis
+        status.scrubRoundBytes = scrub.roundBytes
+        status.scrubRounds = scrub.rounds
+        status.scrubBytes = scrub.bytes
         for collection in collections {
             let rows = collection.shard(shard.index)
             status.documents += UInt64(rows.liveCount)

@@ -26,6 +26,8 @@ public final class Engine: Sendable {
     let maintenance = Cancellation()
     /// Nil without a repository.
     let backups: BackupService?
+    /// Opened when the scrub has something to look at before its time.
+    let scrubGate = Gate()
 
     /// Told what an operator should know and nobody asked for.
     let notice: @Sendable (String) -> Void
@@ -104,6 +106,15 @@ public final class Engine: Sendable {
                     self.foldingTurn(of: shard, folding, mayWait: mayWait)
                 })
         }
+        if configuration.scrubBytesPerSecond > 0 {
+            let scrubber = Scrubber(
+                self, bytesPerSecond: configuration.scrubBytesPerSecond,
+                pauseMillis: configuration.scrubPauseMillis)
+            started.append(
+                scheduler.start(name: "kyro-scrub", priority: .background) { mayWait in
+                    scrubber.turn(mayWait: mayWait)
+                })
+        }
         processes.withLock { $0 = started }
         backups?.start(self, scheduler)
     }
@@ -170,6 +181,7 @@ public final class Engine: Sendable {
             case .flush(let completion): completion(.failure(refusal))
             case .producerSequence(_, let completion): completion(0)
             case .mark(let body): body(.failure(refusal))
+            case .advance(let completion): completion(.failure(refusal))
             case .drop, .releaseLog, .setTime, .finish: continue
             }
         }
@@ -187,6 +199,7 @@ public final class Engine: Sendable {
         // Before the rest: the archive's last round asks the shards for what they still hold.
         backups?.stop()
         maintenance.cancel()
+        scrubGate.open()
         snapshots.stop()
         control.stop()
         for shard in shards {
@@ -207,18 +220,22 @@ public final class Engine: Sendable {
         }
     }
 
-    func collection(of scope: Scope) throws(KyroError) -> Collection {
+    /// - Parameter needed: shards that hold all there is to be seen; nil for all of them.
+    func collection(
+        of scope: Scope, inShards needed: Set<Int>? = nil
+    ) throws(KyroError) -> Collection {
         try ensureServing()
         try NameValidation.check(scope)
         guard let collection = catalog.find(scope) else { throw Self.notFound(scope) }
-        try refuseIfStopped()
+        try refuseIfStopped(needed)
         return collection
     }
 
     /// With a shard missing, answers would lack its documents, and sequences that its log holds
     /// would be given out again.
-    func refuseIfStopped() throws(KyroError) {
-        for shard in shards where shard.state == .stopped {
+    func refuseIfStopped(_ needed: Set<Int>? = nil) throws(KyroError) {
+        for shard in shards
+        where shard.state == .stopped && needed?.contains(shard.index) ?? true {
             throw shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped")
         }
     }

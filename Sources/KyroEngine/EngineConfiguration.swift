@@ -37,6 +37,10 @@ public struct EngineConfiguration: Sendable {
     /// Log that is kept for an archive that falls behind; beyond it the log goes, and the archive
     /// begins anew with a full backup.
     public var archiveLagBytesMax: UInt64 = 4 << 30
+    /// What the scrub may read; 0 turns it off.
+    public var scrubBytesPerSecond = 0
+    /// Between two rounds of the scrub.
+    public var scrubPauseMillis: Int64 = 600_000
 
     public init(path: String) { self.path = path }
 }

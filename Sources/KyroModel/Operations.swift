@@ -82,6 +82,22 @@ public enum RecoveryPhase: UInt8, Sendable {
     case done = 3
 }
 
+/// Damage that the scrub has found in a shard's files.
+public struct FoundDamage: Equatable, Sendable {
+    public var path: String
+    public var offset: UInt64
+    public var finding: String
+    /// Nothing rests on the place any more.
+    public var isHealed: Bool
+
+    public init(path: String, offset: UInt64, finding: String, isHealed: Bool) {
+        self.path = path
+        self.offset = offset
+        self.finding = finding
+        self.isHealed = isHealed
+    }
+}
+
 public struct ShardStatus: Equatable, Sendable {
     public var shard: UInt32
     public var state: ShardState = .serving
@@ -111,6 +127,14 @@ public struct ShardStatus: Equatable, Sendable {
     public var rebuildBytes: UInt64 = 0
     public var deadBytes: UInt64 = 0
     public var missingStructures: UInt32 = 0
+    public var damages: [FoundDamage] = []
+    /// When the last round of the scrub ended, Unix milliseconds; 0 before that.
+    public var scrubEndMillis: Int64 = 0
+    /// Read in that round.
+    public var scrubRoundBytes: UInt64 = 0
+    public var scrubRounds: UInt64 = 0
+    /// Read in the round under way.
+    public var scrubBytes: UInt64 = 0
 
     public init(shard: UInt32) { self.shard = shard }
 }

@@ -13,8 +13,8 @@ public final class SnapshotReader: Sendable {
     public let byteCount: UInt64
     /// Format version of what the sections hold.
     public let version: UInt32
-    fileprivate let file: any File
-    private let sections: [SnapshotFormat.Section]
+    let file: any File
+    let sections: [SnapshotFormat.Section]
     private let bytesReadCell = Atomic<UInt64>(0)
     private let onRead: @Sendable (_ bytesRead: UInt64) -> Void
 

@@ -38,8 +38,34 @@ public struct FlushRequest: Equatable, Sendable {
 
 // MARK: StatusResponse
 
+struct FoundDamageDraft: WireDraft {
+    var damage = FoundDamage(path: "", offset: 0, finding: "", isHealed: false)
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): damage.path = try reader.string("file")
+        case (2, .varint): damage.offset = try reader.varint("offset")
+        case (3, .bytes): damage.finding = try reader.string("finding")
+        case (4, .varint): damage.isHealed = try reader.bool("healed")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> FoundDamage { damage }
+}
+
+extension FoundDamage: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, path)
+        sink.uint(2, offset)
+        sink.string(3, finding)
+        sink.bool(4, isHealed)
+    }
+}
+
 struct ShardStatusDraft: WireDraft {
     var status = ShardStatus(shard: 0)
+    var damages: [FoundDamageDraft] = []
     var state: Int32 = 0
     var recoveryPhase: Int32 = 0
 
@@ -71,6 +97,12 @@ struct ShardStatusDraft: WireDraft {
         case (27, .varint): status.rebuildBytes = try reader.varint("rebuild_bytes")
         case (28, .varint): status.deadBytes = try reader.varint("dead_bytes")
         case (29, .varint): status.missingStructures = try reader.uint32("missing_structures")
+        case (30, .bytes): try reader.message("damages", appendingTo: &damages)
+        case (31, .varint):
+            status.scrubEndMillis = Int64(bitPattern: try reader.varint("scrub_end_ms"))
+        case (32, .varint): status.scrubRoundBytes = try reader.varint("scrub_round_bytes")
+        case (33, .varint): status.scrubRounds = try reader.varint("scrub_rounds")
+        case (34, .varint): status.scrubBytes = try reader.varint("scrub_bytes")
         default: try reader.skip(field)
         }
     }
@@ -80,6 +112,7 @@ struct ShardStatusDraft: WireDraft {
         finished.state = try enumValue(state, "state", ShardState.init(rawValue:))
         finished.recoveryPhase = try enumValue(
             recoveryPhase, "recovery_phase", RecoveryPhase.init(rawValue:))
+        finished.damages = try finishList(damages, "damages")
         return finished
     }
 }
@@ -112,6 +145,11 @@ extension ShardStatus: WireEncodable {
         sink.uint(27, rebuildBytes)
         sink.uint(28, deadBytes)
         sink.uint(29, missingStructures)
+        sink.messages(30, damages)
+        sink.int(31, scrubEndMillis)
+        sink.uint(32, scrubRoundBytes)
+        sink.uint(33, scrubRounds)
+        sink.uint(34, scrubBytes)
     }
 }
 

@@ -68,6 +68,13 @@ private func runStatus(_ session: Session) throws -> ExitCode {
             "shard \(shard.shard): rebuilding, \(countText(shard.rebuildRowsLeft)) rows left\(damaged)\n"
         )
     }
+    for shard in status.shards {
+        for damage in shard.damages {
+            session.write(
+                "shard \(shard.shard): \(damage.path), offset \(damage.offset): "
+                    + "\(singleLine(damage.finding))\(damage.isHealed ? " (healed)" : "")\n")
+        }
+    }
     for shard in status.shards where !shard.problem.isEmpty {
         session.write("shard \(shard.shard): \(singleLine(shard.problem))\n")
     }
@@ -189,6 +196,21 @@ private func json(of status: StatusResponse) -> JSON {
             JSON.Member("replayed_records", JSON(shard.replayedRecords)),
             JSON.Member("graph_rows_inserted", JSON(shard.graphRowsInserted)),
             JSON.Member("dead_rows", JSON(shard.deadRows)),
+            JSON.Member(
+                "damages",
+                .array(
+                    shard.damages.map { damage in
+                        .object([
+                            JSON.Member("file", .string(damage.path)),
+                            JSON.Member("offset", JSON(damage.offset)),
+                            JSON.Member("finding", .string(damage.finding)),
+                            JSON.Member("healed", .bool(damage.isHealed)),
+                        ])
+                    })),
+            JSON.Member("scrub_end_ms", .int(shard.scrubEndMillis)),
+            JSON.Member("scrub_round_bytes", JSON(shard.scrubRoundBytes)),
+            JSON.Member("scrub_rounds", JSON(shard.scrubRounds)),
+            JSON.Member("scrub_bytes", JSON(shard.scrubBytes)),
             JSON.Member("recovery_phase", .string(text(shard.recoveryPhase))),
             JSON.Member("recovery_bytes_done", JSON(shard.recoveryBytesDone)),
             JSON.Member("recovery_bytes_total", JSON(shard.recoveryBytesTotal)),

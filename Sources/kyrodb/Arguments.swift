@@ -11,6 +11,7 @@ struct UsageError: Error {
 
 enum Command {
     case serve(ServerOptions, portFile: String?)
+    case offline(OfflineCommand)
     case help
     case version
 }
@@ -18,6 +19,8 @@ enum Command {
 enum Arguments {
     static let usage = """
         Usage: kyrodb serve --data DIR [options]
+               kyrodb verify DATA           check a directory that nobody serves
+               kyrodb repair DATA --to NEW  save what is whole in a damaged one
 
         Serves hybrid search over the documents in DIR, which is made when it does not exist.
 
@@ -44,6 +47,8 @@ enum Arguments {
                                    can be restored (with --backups)
           --archive-millis N       time between two rounds of the archive (default 1000)
           --archive-lag-bytes N    log kept for an archive that cannot follow (default 4 GiB)
+          --scrub-mib-per-second N read the files' checksums again and again at this rate, to find
+                                   damage while it can be healed (default 8; 0 turns it off)
           --drain-millis N         time that calls under way get at a stop (default 10000)
           --quiet                  log errors alone
           --help, --version
@@ -64,12 +69,19 @@ enum Arguments {
         switch verb {
         case "--help", "-h", "help": return .help
         case "--version", "version": return .version
+        case "verify", "repair":
+            do {
+                return .offline(try OfflineCommand.parse(verb, Array(rest)))
+            } catch {
+                throw UsageError(message: "\(error); see kyrodb \(verb) --help")
+            }
         case "serve": break
         default:
             throw UsageError(message: "unknown command \"\(verb)\"; try: kyrodb serve --data DIR")
         }
         var options = ServerOptions(engine: EngineConfiguration(path: ""), version: version)
         options.engine.shardCountIfNew = min(ProcessMemory.coreCount, DataDirectory.shardsMax)
+        options.engine.scrubBytesPerSecond = 8 << 20
         options.transport.loopCount = ProcessMemory.coreCount
         var portFile: String?
         var isInsecure = false
@@ -128,6 +140,8 @@ enum Arguments {
             options.engine.archiveMillis = try number(name, value, 10...3_600_000)
         case "--archive-lag-bytes":
             options.engine.archiveLagBytesMax = UInt64(try number(name, value, 4_096...(1 << 50)))
+        case "--scrub-mib-per-second":
+            options.engine.scrubBytesPerSecond = try number(name, value, 0...65_536) << 20
         case "--drain-millis": options.drainMillis = try number(name, value, 0...3_600_000)
         case "--commit-linger-micros":
             options.engine.commitLingerMicros = try number(name, value, 0...100_000)

@@ -259,6 +259,15 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             shard.graphRowsInserted = random.number()
             shard.recoveryPhase = RecoveryPhase(rawValue: UInt8(random.number() % 4)) ?? .done
             shard.recoveryBytesDone = random.number()
+            shard.damages = random.list(3) { random in
+                FoundDamage(
+                    path: random.text(), offset: random.number(), finding: random.text(),
+                    isHealed: random.below(2) == 0)
+            }
+            shard.scrubEndMillis = Int64(bitPattern: random.number())
+            shard.scrubRoundBytes = random.number()
+            shard.scrubRounds = random.number()
+            shard.scrubBytes = random.number()
             shard.recoveryBytesTotal = random.number()
             shard.snapshotLoadMillis = random.number()
             shard.replayMillis = random.number()

@@ -61,6 +61,9 @@ final class Catalog: Sendable {
 
     func find(_ scope: Scope) -> Collection? { collections.withLock { $0[scope] } }
 
+    /// The lowest id not given out yet.
+    var nextID: CollectionID { log.withLock { $0.state.nextID } }
+
     var all: [Collection] { collections.withLock { Array($0.values) } }
 
     /// Ordered by namespace.

@@ -190,7 +190,10 @@ struct ShardRecovery {
         {
             record throws(KyroError) in
             last = max(last, record.seq)
-            guard record.seq > seq, let collection = collections[record.collection] else { return }
+            guard record.seq > seq else { return }
+            guard let collection = collections[record.collection] else {
+                return try checkDropped(record.collection)
+            }
             if let producer = record.producer {
                 let key = ProducerKey(collection: record.collection, producer: producer.id)
                 marks[key] = max(marks[key] ?? 0, producer.clientSequence)
@@ -209,5 +212,17 @@ struct ShardRecovery {
             engine.notice(text)
         }
         return report
+    }
+
+    /// A collection that the catalog does not know has been dropped, or the catalog has lost it: ids
+    /// are durable there before anything is written to the collection.
+    private func checkDropped(_ id: CollectionID) throws(KyroError) {
+        guard id >= engine.catalog.nextID else { return }
+        throw StoreError.damaged(
+            StoreError.Damage(
+                path: engine.directory.catalogPath, offset: 0,
+                finding: "collection \(id.raw) is missing, to which the log has records",
+                affected: "collections from number \(engine.catalog.nextID.raw) on")
+        ).kyroError
     }
 }

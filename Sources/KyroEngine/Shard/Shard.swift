@@ -26,6 +26,8 @@ final class Shard: Sendable {
     let retiredBytes = Atomic<Int>(0)
     let deadBytes = Atomic<Int>(0)
     let retired = Locked<[CollectionShard]>([])
+    /// Written by the scrub.
+    let scrub = Locked(ScrubState())
     private let logState = Locked(LogState())
     /// Once the shard has recovered.
     private let openLog = Locked<ShardLog?>(nil)
@@ -103,6 +105,9 @@ final class Shard: Sendable {
         openLog.withLock { $0 = log }
         setState(.serving)
     }
+
+    /// Nil until the shard has recovered.
+    var openedLog: ShardLog? { openLog.withLock { $0 } }
 
     /// Writes the file that the log will need next, so that its writer does not wait for one.
     /// Maintenance thread only.

@@ -120,6 +120,13 @@ final class ShardWriter {
                 body(.failure(error))
             }
         case .finish(let rebuild): finish(rebuild)
+        case .advance(let completion):
+            do throws(KyroError) {
+                try advance()
+                completion(.success(()))
+            } catch {
+                completion(.failure(error))
+            }
         case .releaseLog(let lsn):
             do {
                 try log.truncate(before: lsn)
@@ -166,6 +173,20 @@ final class ShardWriter {
             shard.foldGate.open()
         }
         rebuild.abandon()
+    }
+
+    private func advance() throws(KyroError) {
+        if let refusal = shard.refusal { throw refusal }
+        clock.beginGroup(shard: shard.index)
+        defer { clock.endGroup(shard: shard.index) }
+        let record = LogRecord(
+            collection: CollectionID(0), schemaVersion: 0, seq: clock.next(), operation: .mark)
+        var group = Group()
+        group.records = [record]
+        group.needsSync = true
+        try append(group)
+        shard.publish(record.seq)
+        if !isDirty { shard.setDurable(record.seq) }
     }
 
     private func mark() -> SnapshotMark {

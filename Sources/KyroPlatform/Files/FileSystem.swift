@@ -48,6 +48,8 @@ public protocol File: AnyObject, Sendable {
     func read(at offset: UInt64, count: Int, into bytes: inout [UInt8]) throws(FileError)
     /// A hint that these bytes will be read soon. Returns at once.
     func willRead(at offset: UInt64, count: Int)
+    /// A hint that the cache need not keep these bytes: the next read asks the disk.
+    func forgetCached(at offset: UInt64, count: Int)
     /// All of `bytes[range]`, or an error after which any part of it may have been written.
     func write(_ bytes: [UInt8], range: Range<Int>, at offset: UInt64) throws(FileError)
     /// fdatasync(2). After an error nothing is known about what was written since the last
@@ -72,6 +74,7 @@ extension File {
     }
 
     public func willRead(at offset: UInt64, count: Int) {}
+    public func forgetCached(at offset: UInt64, count: Int) {}
     public func writeBack(at offset: UInt64, count: Int) throws(FileError) {}
 
     public func write(_ bytes: [UInt8], at offset: UInt64) throws(FileError) {

@@ -108,6 +108,10 @@ final class PosixFile: File {
         _ = posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
     }
 
+    func forgetCached(at offset: UInt64, count: Int) {
+        _ = posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
+    }
+
     func write(_ bytes: [UInt8], range: Range<Int>, at offset: UInt64) throws(FileError) {
         precondition(
             range.lowerBound >= 0 && range.upperBound <= bytes.count,

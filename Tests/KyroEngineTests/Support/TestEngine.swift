@@ -32,6 +32,7 @@ struct EngineSettings {
     var snapshotLogBytes = 256 << 20
     var queueBytesMax = 64 << 20
     var rebuildDeadRowsMin = 4_096
+    var scrubBytesPerSecond = 0
     var scheduler: any Scheduler = ThreadScheduler()
     var clock: any Clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
 }
@@ -42,8 +43,11 @@ final class TestEngine: Sendable {
     let engine: Engine
     let notices = Locked<[String]>([])
 
-    init(_ files: any FileSystem, _ settings: EngineSettings = EngineSettings()) throws {
-        var configuration = EngineConfiguration(path: settings.path)
+    init(
+        _ files: any FileSystem, _ settings: EngineSettings = EngineSettings(),
+        path: String? = nil
+    ) throws {
+        var configuration = EngineConfiguration(path: path ?? settings.path)
         configuration.backupsPath = settings.backupsPath
         configuration.isArchiving = settings.isArchiving
         configuration.archiveMillis = 1
@@ -54,6 +58,7 @@ final class TestEngine: Sendable {
         configuration.snapshotLogBytes = settings.snapshotLogBytes
         configuration.queueBytesMax = settings.queueBytesMax
         configuration.rebuildDeadRowsMin = settings.rebuildDeadRowsMin
+        configuration.scrubBytesPerSecond = settings.scrubBytesPerSecond
         let gate = Gate()
         let notices = notices
         engine = try Engine(
