@@ -156,7 +156,8 @@ def main():
             print(f"seed {seed}; the server's stderr:\n{server.log()[-3000:]}")
         server.discard()
         disk.discard()
-    fill_repository(seed)
+    if hasattr(operations, "CreateBackupRequest"):
+        fill_repository(seed)
     print(f"RESULT {rounds} times a full disk; {world.ledger.acknowledged} operations acknowledged, "
           f"{taken * BATCH} of them into what was left; writes were taken {slowest:.1f} s after there "
           f"was room")
