@@ -36,6 +36,8 @@ final class CollectionLife {
     var isShown: Bool? = false
     var current: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
     var durable: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
+    /// Documents of which nobody can see whether they are there, since they have expired.
+    var doubtful: Set<Int> = []
     /// By producer: the last batch sent, and the last few for sending again.
     var sent: [UInt64] = Array(repeating: 0, count: Workload.producers.count)
     var batches: [[(sequence: UInt64, items: [WriteItem])]] = Array(
@@ -44,6 +46,24 @@ final class CollectionLife {
     init(number: Int, scope: Int) {
         self.number = number
         self.scope = scope
+    }
+}
+
+extension CollectionLife {
+    /// What is written, or found when it is removed, is in doubt no longer.
+    func resolve(_ item: WriteItem, seq: UInt64) throws(Violation) {
+        guard doubtful.contains(item.id) else { return }
+        switch item.mutation {
+        case .upsert: doubtful.remove(item.id)
+        case .update: return
+        case .remove:
+            doubtful.remove(item.id)
+            var document = Document(id: Workload.ids[item.id])
+            document.expiresAtMillis = 0
+            let hidden = ModelDocument(document: document, seq: 0)
+            if current[item.id] == nil { current[item.id] = hidden }
+            if durable[item.id] == nil { durable[item.id] = hidden }
+        }
     }
 }
 
@@ -206,7 +226,8 @@ extension ShardModel {
                     throw Violation("write \(write.number): an upsert found nothing")
                 }
                 let isUpdate = if case .update = item.mutation { true } else { false }
-                if let state, !(isUpdate && state.document.isExpired) {
+                let isHidden = isUpdate && state?.document.isExpired == true
+                if state != nil, !isHidden, !life.doubtful.contains(item.id) {
                     throw Violation(
                         "write \(write.number) did not find \(Workload.ids[item.id])")
                 }
@@ -219,6 +240,7 @@ extension ShardModel {
                         "write \(write.number) has sequence \(seq.raw) behind \(lastSeq)")
                 }
                 lastSeq = seq.raw
+                try life.resolve(item, seq: seq.raw)
                 try life.current.apply(item, seq: seq.raw, write.number)
             }
         }

@@ -34,6 +34,8 @@ final class ShardMatch {
         var partCount: Int
         var states: [[ModelDocument?]]
         var producers: [Int: ProducerRange]
+        /// Expired documents that are there in one of the states that fit and not in another.
+        var doubtful: [(index: Int, id: Int)] = []
     }
 
     private(set) var match: Match?
@@ -159,6 +161,13 @@ final class ShardMatch {
         }
         for key in known.producers.keys where producers[key] == nil {
             known.producers[key]?.low = 0
+        }
+        for index in states.indices {
+            for id in homes.indices where homes[id] == shard.index {
+                if (states[index][id] == nil) != (known.states[index][id] == nil) {
+                    known.doubtful.append((index, id))
+                }
+            }
         }
         if position > known.partCount {
             known.partCount = position
