@@ -125,7 +125,7 @@ import Testing
     }
 
     @Test func withoutItsGraphAnIndexGrowsOneAnew() throws {
-        var original = Self.filled(.cosine, count: 1_500, tail: 1)
+        let original = Self.filled(.cosine, count: 1_500, tail: 1)
         original.fold()
         let stream = MemorySnapshot()
         try original.index.writeRows(to: stream, slotCount: original.slotCount)
