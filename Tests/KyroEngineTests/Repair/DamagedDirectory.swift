@@ -86,7 +86,7 @@ struct DamagedBed {
     /// Compares what an engine holds with the models.
     func expectAll(_ test: TestEngine, _ what: Comment) throws {
         for (scope, model) in models {
-            let expected = model.visible(nowMillis: 1_000_000)
+            let expected = model.visible(nowMillis: settings.clock.wallMillis())
             let found = try test.scan(scope)
             #expect(found.count == expected.count, what)
             for (a, b) in zip(found, expected) { try #require(a == b, what) }
