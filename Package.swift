@@ -71,10 +71,14 @@ let package = Package(
         library("KyroCommands", ["KyroModel", "KyroBytes"]),
 
         executable(
-            "kyrodb", ["KyroServer", "KyroEngine", "KyroStore", "KyroModel", "KyroPlatform"]),
+            "kyrodb",
+            [
+                "KyroServer", "KyroCommands", "KyroEngine", "KyroStore", "KyroModel",
+                "KyroPlatform",
+            ]),
         executable(
             "kyroctl",
-            ["KyroCommands", "KyroClient", "KyroModel", "KyroPlatform", "KyroBytes"]),
+            ["KyroCommands", "KyroClient", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
         executable(
             "kyrobench",
             ["KyroCommands", "KyroClient", "KyroWire", "KyroModel", "KyroPlatform"]),

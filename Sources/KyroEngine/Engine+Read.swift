@@ -12,7 +12,7 @@ extension Engine {
         let query = try CheckedQuery(request, schema: collection.schema)
         try waitForSequence(request.minSeq, cancellation: cancellation)
         let seen = max(clock.stable, request.minSeq)
-        let nowMillis = time.wallMillis()
+        let nowMillis = expiry.nowMillis()
         var execution = SearchExecution(
             query: query,
             views: views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
@@ -59,7 +59,9 @@ extension Engine {
     public func lookup(
         _ request: LookupRequest, cancellation: Cancellation
     ) throws(KyroError) -> LookupResponse {
-        let collection = try collection(of: request.scope)
+        // Documents on other shards are beyond doubt while one is stopped.
+        let collection = try collection(
+            of: request.scope, inShards: Set(request.ids.map { router.home(of: $0) }))
         guard request.ids.count <= Limits.lookupIDsMax else {
             throw .overLimit(
                 "ids", "has \(request.ids.count) entries; the limit is \(Limits.lookupIDsMax)")
@@ -70,7 +72,7 @@ extension Engine {
         try waitForSequence(request.minSeq, cancellation: cancellation)
         let seen = max(clock.stable, request.minSeq)
         let views = views(
-            of: collection, shards: Array(0..<shards.count), nowMillis: time.wallMillis())
+            of: collection, shards: Array(0..<shards.count), nowMillis: expiry.nowMillis())
         let projection = request.projection ?? .everything
         var response = LookupResponse(results: [], seq: seen)
         response.results.reserveCapacity(request.ids.count)
@@ -103,27 +105,49 @@ extension Engine {
         }
         _ = try CheckedQuery.check(request.timeRange)
         // One sequence for all shards, and none that was acknowledged lies above it.
-        let published = shards.reduce(request.minSeq) { max($0, $1.published) }
-        try waitForSequence(published, cancellation: cancellation)
-        // What was stable once stays published, though a writer that is about to begin may make the
-        // clock's own answer fall back for a moment.
-        var seq = max(published, clock.stable)
+        var seq: Sequence
         var after: DocumentID?
-        if !request.resumeToken.isEmpty {
-            let token = try ScanToken(decoding: request.resumeToken)
-            guard token.seq <= seq else {
-                throw KyroError(
-                    .tokenInvalid,
-                    "resume_token names sequence \(token.seq.raw), which this server has not reached",
-                    field: "resume_token")
+        repeat {
+            let published = shards.reduce(request.minSeq) { max($0, $1.published) }
+            try waitForSequence(published, cancellation: cancellation)
+            // What was stable once stays published, though a writer that is about to begin may make
+            // the clock's own answer fall back for a moment.
+            seq = max(published, clock.stable)
+            if !request.resumeToken.isEmpty {
+                let token = try checked(request.resumeToken, of: collection, latest: seq)
+                seq = token.seq
+                after = token.after
+                break
             }
-            seq = token.seq
-            after = token.after
+        } while !collection.leases.take(seq, nowNanos: time.monotonicNanos())
+        let nowMillis = expiry.nowMillis()
+        if request.filter != nil || request.timeRange != nil {
+            for part in collection.shards { try part.requireMetadata() }
         }
-        let nowMillis = time.wallMillis()
         return try ScanCursor(
             views: collection.shards.map { $0.view(seq: seq, nowMillis: nowMillis) },
-            request: request, seq: seq, after: after, cancellation: cancellation)
+            request: request, seq: seq, after: after,
+            leases: collection.leases, time: time, cancellation: cancellation)
+    }
+
+    /// A token whose sequence can still be read, and is leased again.
+    private func checked(
+        _ bytes: [UInt8], of collection: Collection, latest: Sequence
+    ) throws(KyroError) -> ScanToken {
+        let token = try ScanToken(decoding: bytes)
+        guard token.seq <= latest else {
+            throw KyroError(
+                .tokenInvalid,
+                "resume_token names sequence \(token.seq.raw), which this server has not reached",
+                field: "resume_token")
+        }
+        guard collection.leases.take(token.seq, nowNanos: time.monotonicNanos()) else {
+            throw KyroError(
+                .tokenExpired,
+                "resume_token names sequence \(token.seq.raw), of which versions have been dropped "
+                    + "since; start the scan again", field: "resume_token")
+        }
+        return token
     }
 
     /// Waits until every shard has published `seq`, which takes one commit at most.
@@ -154,11 +178,15 @@ extension Engine {
     private func views(
         of collection: Collection, shards indices: [Int], nowMillis: Int64
     ) -> [CollectionView] {
-        let parts = collection.shards
-        // Each shard at its latest published state: the sequence is read before the row count.
+        // Each shard at its latest published state: the sequence is read before the part, and the
+        // row count after it. A part that took another's place in between may have dropped what died
+        // since that sequence.
         return indices.map { index in
-            let seq = shards[index].published
-            return parts[index].view(seq: seq, nowMillis: nowMillis)
+            while true {
+                let seq = shards[index].published
+                let part = collection.shard(index)
+                if part.horizon <= seq { return part.view(seq: seq, nowMillis: nowMillis) }
+            }
         }
     }
 

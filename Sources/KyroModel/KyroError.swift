@@ -37,10 +37,13 @@ public struct KyroError: Error, Equatable, Sendable {
         case queueFull = "QUEUE_FULL"
         case seqNotReached = "SEQ_NOT_REACHED"
         case tokenInvalid = "TOKEN_INVALID"
+        case tokenExpired = "TOKEN_EXPIRED"
         case notServing = "NOT_SERVING"
+        case rebuilding = "REBUILDING"
         case draining = "DRAINING"
         case shardReadOnly = "SHARD_READ_ONLY"
         case shardStopped = "SHARD_STOPPED"
+        case backupRefused = "BACKUP_REFUSED"
         case cancelled = "CANCELLED"
         case deadlineExceeded = "DEADLINE_EXCEEDED"
         case unimplemented = "UNIMPLEMENTED"
@@ -54,8 +57,8 @@ public struct KyroError: Error, Equatable, Sendable {
             case .collectionNotFound: .notFound
             case .collectionExists: .alreadyExists
             case .messageTooLarge, .creditExceeded, .queueFull: .resourceExhausted
-            case .seqNotReached: .failedPrecondition
-            case .notServing, .draining, .shardReadOnly, .shardStopped: .unavailable
+            case .seqNotReached, .tokenExpired, .backupRefused: .failedPrecondition
+            case .notServing, .rebuilding, .draining, .shardReadOnly, .shardStopped: .unavailable
             case .cancelled: .cancelled
             case .deadlineExceeded: .deadlineExceeded
             case .unimplemented: .unimplemented

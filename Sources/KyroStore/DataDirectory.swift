@@ -65,7 +65,10 @@ public final class DataDirectory: Sendable {
             throw .shardCountMismatch(
                 path: path, found: manifest.shards.count, asked: shardCount)
         }
-        try refuseNewerFormats(manifest.shards.indices.map { shardPath(path, $0) }, fileSystem)
+        // Before anything is written.
+        try refuseNewerFormats(
+            catalog: "\(path)/catalog.log",
+            shards: manifest.shards.indices.map { shardPath(path, $0) }, fileSystem)
         return DataDirectory(
             path: path, fileSystem: fileSystem, isNew: false, lock: lock, manifest: manifest)
     }
@@ -96,12 +99,20 @@ public final class DataDirectory: Sendable {
             path: catalogPath, directory: path, fileSystem: fileSystem, id: manifest.directory)
     }
 
-    /// Names a finished snapshot as the latest one of its shard, and the latest so far as the one
-    /// before. Any thread; shards may do this at the same time.
-    public func adopt(_ snapshot: SnapshotReference, shard: Int) throws(StoreError) {
+    /// Names a finished snapshot as the latest one of its shard. Any thread; shards may do this at
+    /// the same time.
+    ///
+    /// - Parameter previous: the one to keep besides, known to be good; nil when there is none, and
+    ///   the whole log is kept.
+    public func adopt(
+        _ snapshot: SnapshotReference, over previous: SnapshotReference?, shard: Int
+    ) throws(StoreError) {
         try update { manifest in
-            manifest.shards[shard] = ShardManifest(
-                snapshot: snapshot, previousSnapshot: manifest.shards[shard].snapshot)
+            // A snapshot that is written anew at the same place replaces its own file.
+            let other =
+                previous?.fileName == snapshot.fileName
+                ? manifest.shards[shard].previousSnapshot : previous
+            manifest.shards[shard] = ShardManifest(snapshot: snapshot, previousSnapshot: other)
         }
     }
 
@@ -128,7 +139,7 @@ public final class DataDirectory: Sendable {
         try result.get()
     }
 
-    private static func shardPath(_ path: String, _ shard: Int) -> String {
+    static func shardPath(_ path: String, _ shard: Int) -> String {
         let digits = String(shard)
         return "\(path)/shard-\(String(repeating: "0", count: max(0, 4 - digits.count)))\(digits)"
     }

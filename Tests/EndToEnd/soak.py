@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""A few documents updated very many times: every way of reading finds the newest version and no
-other, through restarts too. Dead rows are not reclaimed yet, so memory grows with the updates; how
-much is printed.
-
-usage: soak.py [UPDATES]        of each of 5 documents, 20,000 unless told otherwise
+"""Churn. A few documents updated very many times: every way of reading finds the newest version and
+no other, through restarts too. Then full load of upserts, updates and deletes with searches beside
+it: dead rows are taken away while it runs, and with `--minutes` resident memory must stay flat.
 """
-import sys
+import argparse
 import time
 
+import churn
 import derived
 from harness import Checks, Server, Stubs, collections, ingest, operations, search, types
 from raw_http2 import MIB
@@ -69,8 +68,7 @@ def dead_rows(stubs):
     return sum(s.dead_rows for s in stubs.operations.Status(operations.StatusRequest()).shards)
 
 
-def main():
-    updates = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+def few_documents(updates):
     step = updates // ROUNDS // IN_BATCH * IN_BATCH
     with Server("--shards", "2", "--loops", "2") as server:
         with Stubs(server.target) as stubs:
@@ -94,8 +92,7 @@ def main():
             grown = server.resident_bytes() - before
             rows = version * DOCUMENTS
             print(f"RESULT {rows} updates of {DOCUMENTS} documents in {seconds:.0f} s: {dead_rows(stubs)} "
-                  f"dead rows, the server grew by {grown / MIB:.0f} MiB, "
-                  f"{grown / rows:.0f} bytes an update")
+                  f"dead rows, the server grew by {grown / MIB:.0f} MiB")
         check.equal(server.stop(), 0, "exit status")
         server.start()
         with Stubs(server.target) as stubs:
@@ -103,6 +100,79 @@ def main():
             print(f"RESULT after a restart: {dead_rows(stubs)} dead rows, resident "
                   f"{server.resident_bytes() / MIB:.0f} MiB")
         check.equal(server.stop(), 0, "exit status")
+
+
+def full_load(arguments):
+    seconds = arguments.minutes * 60
+    flags = ["--shards", "2", "--loops", "2"]
+    if arguments.memory_limit:
+        flags += ["--memory-limit", arguments.memory_limit]
+    with Server(*flags) as server:
+        samples, writers, readers = churn.run(
+            server, SCOPE, arguments.documents, seconds, every=10 if seconds >= 120 else 2)
+        for thread in writers + readers:
+            check(not thread.problems, f"{type(thread).__name__}: {thread.problems[:3]}")
+        mutations = sum(writer.mutations for writer in writers)
+        check(mutations > 0 and readers[0].searches > 0, "load and searches")
+        check(samples.rebuilds > 0, "collections were rebuilt")
+        judge(samples, seconds)
+        peak = max(samples.resident)
+        print(f"RESULT {mutations:,} mutations at {mutations / seconds:,.0f}/s over "
+              f"{arguments.documents:,} documents: {samples.rebuilds} rebuilds, at most "
+              f"{peak / MIB:.0f} MiB resident and {max(samples.descriptors)} descriptors, "
+              f"{readers[0].searches:,} searches, refused for want of room: "
+              f"{sum(t.refused for t in writers + readers)}")
+        final(server, arguments.documents)
+        check.equal(server.stop(), 0, "exit status")
+
+
+def judge(samples, seconds):
+    """Flat: after the first third, ten minutes at most, the fit grows by a twentieth of the mean or
+    less, and the second half's peak is not above the first half's."""
+    if seconds < 120:
+        return
+    warm = samples.after(min(seconds / 3, 600))
+    half = len(warm.resident) // 2
+    peaks = max(warm.resident[:half]), max(warm.resident[half:])
+    grown = warm.growth()
+    print(f"RESULT after warm-up: fit grows by {grown:+.1%} of the mean, peaks of the halves "
+          f"{peaks[0] / MIB:.0f} and {peaks[1] / MIB:.0f} MiB, max/min "
+          f"{max(warm.resident) / min(warm.resident):.2f}, descriptors "
+          f"{min(warm.descriptors)} to {max(warm.descriptors)}")
+    check(grown <= 0.05, f"resident memory grows by {grown:.1%}")
+    check(peaks[1] <= 1.1 * peaks[0], f"peaks of {peaks}")
+    check(max(warm.descriptors) - min(warm.descriptors) <= 4, "descriptors are flat")
+
+
+def final(server, documents):
+    """Every document once more; then exactly these are there."""
+    with Stubs(server.target) as stubs:
+        for first in range(0, documents, 200):
+            mutations = [derived.upsert(n, 5) for n in range(first, min(documents, first + 200))]
+            stubs.ingest.Write(ingest.WriteRequest(scope=SCOPE, mutations=mutations))
+        described = stubs.collections.Describe(collections.DescribeCollectionRequest(scope=SCOPE))
+        check.equal(described.collection.document_count, documents, "documents in the end")
+        numbers = []
+        for response in stubs.search.Scan(search.ScanRequest(scope=SCOPE)):
+            for found in response.documents:
+                numbers.append(found.id.number)
+                problems = derived.problems(found)
+                check(not problems and found.metadata["version"].int_value == 5, f"{problems}")
+        check.equal(numbers, list(range(documents)), "a scan in the end")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=0, help="of full load; nothing else then")
+    parser.add_argument("--documents", type=int, default=20_000)
+    parser.add_argument("--memory-limit", help="of the server")
+    arguments = parser.parse_args()
+    if arguments.minutes:
+        full_load(arguments)
+    else:
+        few_documents(10_000)
+        arguments.minutes, arguments.documents = 0.15, 4_000
+        full_load(arguments)
     check.finish()
 
 

@@ -41,6 +41,7 @@ private final class Stress: Sendable {
         var lookups = 0
         var snapshots = 0
         var folded = 0
+        var rebuilds = 0
     }
 
     /// Above 768 rows of so many dimensions a graph is grown.
@@ -67,6 +68,8 @@ private final class Stress: Sendable {
         configuration.shardCount = 2
         configuration.fsync = .interval(millis: 5)
         configuration.logSegmentBytes = 1 << 20
+        configuration.rebuildDeadRowsMin = 50
+        configuration.rebuildDeadPercent = 5
         self.configuration = configuration
         engine = try Self.open(configuration)
         deadline = clock.monotonicNanos() + UInt64(seconds * 1e9)
@@ -264,7 +267,11 @@ private final class Stress: Sendable {
     /// A restart finds what was acknowledged.
     func finish() throws {
         let folded = engine.status().shards.reduce(0) { $0 + $1.graphRowsInserted }
-        tally.withLock { $0.folded = Int(folded) }
+        let rebuilds = engine.status().shards.reduce(0) { $0 + $1.rebuilds }
+        tally.withLock {
+            $0.folded = Int(folded)
+            $0.rebuilds = Int(rebuilds)
+        }
         engine.close()
         let again = try Self.open(configuration)
         defer { again.close() }

@@ -7,6 +7,8 @@ import KyroPlatform
 final class CollectionFields: Sendable {
     let id: CollectionID
     let scope: Scope
+    /// Nil for the server's own.
+    let durability: Durability?
     private let state: Locked<State>
 
     private struct State {
@@ -15,9 +17,13 @@ final class CollectionFields: Sendable {
         var isDropped = false
     }
 
-    init(id: CollectionID, scope: Scope, schema: Schema, version: UInt32) {
+    init(
+        id: CollectionID, scope: Scope, schema: Schema, version: UInt32,
+        durability: Durability? = nil
+    ) {
         self.id = id
         self.scope = scope
+        self.durability = durability
         state = Locked(State(schema: schema, version: version))
     }
 
@@ -39,15 +45,22 @@ final class CollectionFields: Sendable {
 /// A collection's fields, and its rows in every shard.
 final class Collection: Sendable {
     let fields: CollectionFields
+    /// Which old sequences scans may still ask for.
+    let leases = SequenceLeases()
     private let parts: Locked<[CollectionShard]>
 
-    init(id: CollectionID, scope: Scope, schema: Schema, version: UInt32) {
-        fields = CollectionFields(id: id, scope: scope, schema: schema, version: version)
+    init(
+        id: CollectionID, scope: Scope, schema: Schema, version: UInt32,
+        durability: Durability? = nil
+    ) {
+        fields = CollectionFields(
+            id: id, scope: scope, schema: schema, version: version, durability: durability)
         parts = Locked([])
     }
 
     var id: CollectionID { fields.id }
     var scope: Scope { fields.scope }
+    var durability: Durability? { fields.durability }
     var schema: Schema { fields.schema }
     var schemaVersion: UInt32 { fields.schemaVersion }
     var isDropped: Bool { fields.isDropped }
@@ -59,8 +72,10 @@ final class Collection: Sendable {
     /// At creation, one for every shard.
     func install(_ shards: [CollectionShard]) { parts.withLock { $0 = shards } }
 
-    /// When a shard has read its snapshot.
+    /// When a shard has read its snapshot, and when its part was rebuilt. Readers have either the
+    /// one or the other.
     func install(_ shard: CollectionShard, at index: Int) {
+        leases.restoreHorizon(shard.horizon)
         parts.withLock { $0[index] = shard }
     }
 
@@ -72,6 +87,6 @@ final class Collection: Sendable {
         let (schema, version) = fields.schemaAndVersion
         return CollectionDescription(
             scope: scope, id: id, schemaVersion: version, schema: schema,
-            documentCount: documentCount)
+            documentCount: documentCount, durability: durability)
     }
 }

@@ -2,6 +2,7 @@
 import KyroBytes
 import KyroIndex
 import KyroModel
+import KyroPlatform
 
 /// Where a scan continues: the sequence it reads at and the id it has passed.
 ///
@@ -70,6 +71,8 @@ public final class ScanCursor {
     private let views: [CollectionView]
     private let projection: Projection
     private let seq: Sequence
+    private let leases: SequenceLeases
+    private let time: any Clock
     /// By shard: matching slots in the order of their ids, and how many are done.
     private var slots: [[UInt32]]
     private var positions: [Int]
@@ -77,10 +80,12 @@ public final class ScanCursor {
 
     init(
         views: [CollectionView], request: ScanRequest, seq: Sequence, after: DocumentID?,
-        cancellation: Cancellation
+        leases: SequenceLeases, time: any Clock, cancellation: Cancellation
     ) throws(KyroError) {
         self.views = views
         self.seq = seq
+        self.leases = leases
+        self.time = time
         projection = request.projection ?? .everything
         remaining = request.limit == 0 ? .max : request.limit
         slots = []
@@ -128,7 +133,11 @@ public final class ScanCursor {
             last = document.id
             documents.append(document)
         }
-        guard let last else { return nil }
+        guard let last else {
+            leases.end(seq, nowNanos: time.monotonicNanos())
+            return nil
+        }
+        leases.renew(seq, nowNanos: time.monotonicNanos())
         var response = ScanResponse(
             documents: documents, resumeToken: ScanToken(seq: seq, after: last).encoded(), seq: seq)
         response.vectorEncoding = projection.vectorEncoding

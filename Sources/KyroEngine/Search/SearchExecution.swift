@@ -69,6 +69,7 @@ struct SearchExecution {
         let keepsRawScore = query.legCount == 1 && query.fusion == nil && query.decay == nil
         var hits = Ranking.fuse(legs, fusion: query.fusion, keepsRawScore: keepsRawScore)
         if let decay = query.decay {
+            for view in views { try view.shard.requireMetadata() }
             let origin = decay.originMillis ?? nowMillis
             for index in hits.indices {
                 let hit = hits[index]
@@ -85,6 +86,7 @@ struct SearchExecution {
     private mutating func evaluateFilters() throws(KyroError) {
         guard query.filter != nil || query.timeRange != nil else { return }
         for (index, view) in views.enumerated() {
+            try view.shard.requireMetadata()
             let started = time.monotonicNanos()
             defer { count(started, index) }
             let mask = try view.shard.metadata.evaluate(
@@ -126,6 +128,7 @@ struct SearchExecution {
         _ leg: CheckedQuery.SparseLeg, scratch: inout SparseScratch
     ) throws(KyroError) -> [Candidate] {
         var perShard: [[Candidate]] = []
+        for view in views { try view.shard.requireSparse(leg.field) }
         for (index, view) in views.enumerated() {
             guard let sparse = view.root.sparse[leg.field] else { continue }
             let started = time.monotonicNanos()
@@ -145,6 +148,7 @@ struct SearchExecution {
         var terms: [[String]] = []
         var statistics: [TextIndex.Statistics] = []
         for field in leg.fields {
+            for view in views { try view.shard.requireText(field) }
             let analysed = views.lazy.compactMap { $0.root.texts[field] }.first?.analyze(leg.query)
             let fieldTerms = analysed ?? []
             guard fieldTerms.count <= Limits.queryTermsMax else {

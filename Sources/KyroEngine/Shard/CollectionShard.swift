@@ -70,12 +70,23 @@ final class CollectionShard: Sendable {
     let root: Locked<IndexRoot>
     /// Rows that readers may look at.
     private let published = Atomic<Int>(0)
-    private let live = Atomic<Int>(0)
-    private let writer: Locked<WriterState>
+    let live = Atomic<Int>(0)
+    let writer: Locked<WriterState>
     /// Of the id table alone; placement has its own.
-    private let hashSeed: UInt64
+    let hashSeed: UInt64
+    /// Versions that died at or below are not there; what died later is. Set before readers see the
+    /// part.
+    private let horizonSeq = Atomic<UInt64>(0)
+    /// Slots that died since a rebuild began; nil while there is none.
+    let deaths = Locked<[UInt32]?>(nil)
+    private let missingFlag = Atomic<Bool>(false)
+    private let missingState = Locked(MissingStructures())
+    /// Dead rows that the rebuild which made this part had to keep.
+    let keptDead = Atomic<Int>(0)
+    /// Rows that expire some day.
+    private let expiring = Atomic<Int>(0)
 
-    private struct WriterState {
+    struct WriterState {
         /// Rows written, published or not.
         var slotCount = 0
         /// Ids in the table, dead ones included.
@@ -97,8 +108,27 @@ final class CollectionShard: Sendable {
     var currentRoot: IndexRoot { root.withLock { $0 } }
     var slotCount: Int { published.load(ordering: .acquiring) }
     var liveCount: Int { live.load(ordering: .relaxed) }
+    var deadCount: Int { max(0, slotCount - liveCount) }
+    var keptDeadCount: Int { keptDead.load(ordering: .relaxed) }
+    var expiringCount: Int { expiring.load(ordering: .relaxed) }
 
     // MARK: Reading
+
+    var horizon: Sequence { Sequence(horizonSeq.load(ordering: .acquiring)) }
+
+    /// Before readers see the part.
+    func setHorizon(_ seq: Sequence) { horizonSeq.store(seq.raw, ordering: .releasing) }
+
+    /// Whether a snapshot could not give some structure back; which, says `missing`.
+    var isMissingAnything: Bool { missingFlag.load(ordering: .relaxed) }
+    var missing: MissingStructures { missingState.withLock { $0 } }
+
+    /// Before readers see the part: queries that need one of these are told to come again, until a
+    /// rebuild, which begins by itself, has put a whole part in this one's place.
+    func setMissing(_ structures: MissingStructures) {
+        missingState.withLock { $0 = structures }
+        missingFlag.store(!structures.isEmpty, ordering: .relaxed)
+    }
 
     func view(seq: Sequence, nowMillis: Int64) -> CollectionView {
         let slotCount = published.load(ordering: .acquiring)
@@ -122,28 +152,30 @@ final class CollectionShard: Sendable {
         return try document(at: slot, root: root, projection: .everything)
     }
 
-    func isAlive(_ id: DocumentID) -> Bool {
+    func isAlive(_ id: DocumentID, nowMillis: Int64) -> Bool {
         guard let slot = currentRoot.ids.find(key(id), in: rows.ids) else { return false }
-        return rows.died.load(slot) == 0
+        return rows.died.load(slot) == 0 && rows.expiresAt[slot] > nowMillis
     }
 
     /// Writes a new version and ends the one before. Readers see neither until `publish`.
     func upsert(_ document: Document, seq: Sequence) throws(KyroError) {
         try prepareIndexes(for: document)
+        let root = currentRoot
         let key = key(document.id)
-        var root = currentRoot
-        let slot = writer.withLock { $0.slotCount }
-        precondition(slot < Int(UInt32.max) - 1, "collection shard is out of slots at \(slot)")
         let older = root.ids.find(key, in: rows.ids)
+        let slot = append(document, older: older, born: seq, root: root)
+        if let older, rows.died.load(older) == 0 { try end(older, seq: seq, root: root) }
+        setNewest(key, slot: slot, root: root)
+    }
 
-        let blob = DocumentCodec.encode(document, includingVectors: false)
-        rows.ids.append(document.id, slot: slot)
-        rows.born.append(seq.raw, at: slot)
-        rows.died.reserve(row: slot)
-        rows.expiresAt.append(document.expiresAtMillis ?? .max, at: slot)
-        rows.previous.append(older.map { UInt32($0) + 1 } ?? 0, at: slot)
-        rows.blobOffsets.append(UInt64(rows.blobs.append(blob)), at: slot)
-        rows.blobLengths.append(UInt32(blob.count), at: slot)
+    /// Writes columns and indexes of a new row.
+    func append(
+        _ document: Document, older: Int?, born: Sequence, root: IndexRoot
+    ) -> Int {
+        let slot = appendColumns(
+            document.id, older: older, born: born.raw,
+            expiresAt: document.expiresAtMillis ?? .max,
+            blob: DocumentCodec.encode(document, includingVectors: false))
         metadata.append(
             metadata: document.metadata, eventTimeMillis: document.eventTimeMillis,
             slot: Slot(index: slot))
@@ -156,7 +188,28 @@ final class CollectionShard: Sendable {
         for entry in document.texts {
             root.texts[entry.name]?.append(entry.value, slot: Slot(index: slot))
         }
-        if let older, rows.died.load(older) == 0 { try end(older, seq: seq, root: root) }
+        return slot
+    }
+
+    func appendColumns(
+        _ id: DocumentID, older: Int?, born: UInt64, expiresAt: Int64, blob: [UInt8]
+    ) -> Int {
+        let slot = writer.withLock { $0.slotCount }
+        precondition(slot < Int(UInt32.max) - 1, "collection shard is out of slots at \(slot)")
+        rows.ids.append(id, slot: slot)
+        rows.born.append(born, at: slot)
+        rows.died.reserve(row: slot)
+        rows.expiresAt.append(expiresAt, at: slot)
+        rows.previous.append(older.map { UInt32($0) + 1 } ?? 0, at: slot)
+        rows.blobOffsets.append(UInt64(rows.blobs.append(blob)), at: slot)
+        rows.blobLengths.append(UInt32(blob.count), at: slot)
+        if expiresAt != .max { expiring.add(1, ordering: .relaxed) }
+        return slot
+    }
+
+    /// Counts the row in and makes it what its id leads to.
+    func setNewest(_ key: IDKey, slot: Int, root: IndexRoot) {
+        var root = root
         if root.ids.capacity < 2 * (writer.withLock { $0.idCount } + 1) {
             // Filled before it is installed: readers wait for the root's lock, never for this.
             let ids = root.ids.grown(ids: rows.ids, seed: hashSeed)
@@ -187,16 +240,18 @@ final class CollectionShard: Sendable {
         published.store(writer.withLock { $0.slotCount }, ordering: .releasing)
     }
 
-    private func end(_ slot: Int, seq: Sequence, root: IndexRoot) throws(KyroError) {
+    func end(_ slot: Int, seq: Sequence, root: IndexRoot) throws(KyroError) {
         let document = try storedDocument(at: slot)
         for entry in document.texts {
             root.texts[entry.name]?.remove(entry.value, slot: Slot(index: slot))
         }
         rows.died.store(seq.raw, slot)
         live.subtract(1, ordering: .relaxed)
+        // After the cell: who finds the cell empty finds the death here.
+        deaths.withLock { $0?.append(UInt32(slot)) }
     }
 
-    private func prepareIndexes(for document: Document) throws(KyroError) {
+    func prepareIndexes(for document: Document) throws(KyroError) {
         let root = currentRoot
         let isComplete =
             document.vectors.entries.allSatisfy { root.vectors[$0.name] != nil }
@@ -222,7 +277,7 @@ final class CollectionShard: Sendable {
         }
     }
 
-    private func replaceRoot(_ change: (IndexRoot) -> IndexRoot) -> IndexRoot {
+    func replaceRoot(_ change: (IndexRoot) -> IndexRoot) -> IndexRoot {
         root.withLock {
             let changed = change($0)
             $0 = changed
@@ -242,8 +297,9 @@ final class CollectionShard: Sendable {
         var idCount = 0
         var liveCount = 0
         for slot in 0..<slotCount {
-            if ids.set(key(rows.ids[slot]), slot: slot, in: rows.ids) { idCount += 1 }
+            if ids.set(slot: slot, in: rows.ids, seed: hashSeed) { idCount += 1 }
             if rows.died.load(slot) == 0 { liveCount += 1 }
+            if rows.expiresAt[slot] != .max { expiring.add(1, ordering: .relaxed) }
         }
         _ = replaceRoot { _ in
             IndexRoot(ids: ids, vectors: vectors, sparse: sparse, texts: texts)

@@ -19,7 +19,10 @@ extension Engine {
         if time.monotonicNanos() >= process.spareFileNanos, !shard.prepareSpareFile() {
             process.spareFileNanos = time.monotonicNanos() + 10_000_000_000
         }
-        process.hasMore = fold(shard) > 0
+        let hasFolded = fold(shard) > 0
+        let hasRebuilt = rebuildStep(shard, process)
+        process.hasMore = hasFolded || hasRebuilt
+        if !process.hasMore { takeSnapshotIfNeeded(of: shard) }
         return process.hasMore ? .again : .idle
     }
 
@@ -48,4 +51,8 @@ final class FoldingProcess: @unchecked Sendable {
     var hasMore = false
     /// On a full disk the next attempt at a spare file waits until then.
     var spareFileNanos: UInt64 = 0
+    var rebuild: Rebuild?
+    /// No rebuild before; and no look for expired documents before.
+    var rebuildNanos: UInt64 = 0
+    var expiryNanos: UInt64 = 0
 }

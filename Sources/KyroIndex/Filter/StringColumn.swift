@@ -23,6 +23,14 @@ final class StringColumn: @unchecked Sendable {
         last[number] = UInt32(slot)
     }
 
+    /// Writer only: a value of several slots, ascending and above all before.
+    func append(_ value: [UInt8], slots: [Int]) {
+        for slot in slots.prefix(1) { append(value, slot: slot) }
+        guard let number = dictionary.find(value) else { return }
+        for slot in slots.dropFirst() { postings.append(UInt32(slot), to: number) }
+        if let end = slots.last { last[number] = UInt32(end) }
+    }
+
     var residentBytes: Int {
         dictionary.residentBytes + postings.residentBytes + 4 * dictionary.count
     }

@@ -10,7 +10,7 @@ import Synchronization
 public final class SparseIndex: @unchecked Sendable {
     private let table = ProbeTable()
     /// The vector index of each list, by list number.
-    private let keys = Column<UInt32>()
+    let keys = Column<UInt32>()
     /// Entries are slot | bits of the value << 32, slots ascending.
     let postings = PostingLists<UInt64>(baseShift: 10)
     /// Of this table alone, so that nobody can prepare indices that collide.
@@ -74,13 +74,14 @@ public final class SparseIndex: @unchecked Sendable {
         table.residentBytes + 4 * listCount + postings.residentBytes
     }
 
-    private var listCount: Int { dimensionCount.load(ordering: .acquiring) }
+    var listCount: Int { dimensionCount.load(ordering: .acquiring) }
 
     private func list(_ index: UInt32) -> Int? {
         table.find(hash: mix64(UInt64(index) ^ seed)) { keys[$0] == index }
     }
 
-    private func list(makingFor index: UInt32) -> Int {
+    /// Writer only.
+    func list(makingFor index: UInt32) -> Int {
         if let list = list(index) { return list }
         let list = dimensionCount.load(ordering: .relaxed)
         keys.append(index, at: list)

@@ -8,11 +8,11 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: only the index's one maintenance thread calls it.
 @safe final class GraphBuilder: @unchecked Sendable {
-    private let graph: VectorGraph
+    let graph: VectorGraph
     private let rows: VectorRows
-    private let memory = ScratchMemory()
+    let memory = ScratchMemory()
     /// Neighbours chosen, and candidates to choose from, of the list at hand.
-    private let chosen: UnsafeMutablePointer<UInt32>
+    let chosen: UnsafeMutablePointer<UInt32>
     private let candidates: UnsafeMutablePointer<UInt64>
 
     init(graph: VectorGraph) {
@@ -35,49 +35,62 @@ import Synchronization
         let row = UInt32(graph.count)
         precondition(Int(row) < rows.count, "row \(row) of \(rows.count)")
         graph.reserve(row: row)
-        if let entry = graph.entry { link(row, entry: entry) }
+        if let entry = graph.entry { link(row, entry: entry, bottom: 0, bound: row) }
         graph.publish(row: row)
     }
 
-    private func link(_ row: UInt32, entry: UInt32) {
-        let codes = unsafe UnsafePointer(rows.codes.pointer(Int(row)))
-        let factor = rows.queryFactor(row: Int(row))
+    /// Finds neighbours among the rows below `bound` in the row's layers from `bottom` on, and lets
+    /// both lead to each other.
+    func link(_ row: UInt32, entry: UInt32, bottom: Int, bound: UInt32) {
         let height = graph.height(row)
         let top = graph.height(entry)
+        var start = descend(for: row, from: entry, bottom: height + 1, bound: bound)
+        for layer in stride(from: min(height, top), through: bottom, by: -1) {
+            start = link(row, layer: layer, from: start, bound: bound)
+        }
+    }
+
+    func descend(for row: UInt32, from entry: UInt32, bottom: Int, bound: UInt32) -> UInt32 {
+        var scored = 0
+        return unsafe graph.descend(
+            from: entry, top: graph.height(entry), bottom: bottom, bound: bound,
+            codes: UnsafePointer(rows.codes.pointer(Int(row))),
+            factor: rows.queryFactor(row: Int(row)), memory: memory, scored: &scored)
+    }
+
+    /// One layer; returns the nearest row in it.
+    func link(_ row: UInt32, layer: Int, from start: UInt32, bound: UInt32) -> UInt32 {
         let ef = graph.parameters.efConstruction
         var scored = 0
-        var start = unsafe graph.descend(
-            from: entry, top: top, bottom: height + 1, bound: row, codes: codes, factor: factor,
-            memory: memory, scored: &scored)
-        for layer in stride(from: min(height, top), through: 0, by: -1) {
-            var pool = unsafe CandidatePool(keys: memory.pool, capacity: ef, wanted: ef)
-            do {
-                try unsafe graph.walk(
-                    layer: layer, from: start, bound: row, codes: codes, factor: factor,
-                    admission: nil, memory: memory, pool: &pool, scored: &scored,
-                    cancellation: nil)
-            } catch {
-                preconditionFailure("a walk without cancellation was cancelled: \(error)")
-            }
-            unsafe start = CandidatePool.row(pool.keys[0])
-            let count = unsafe choose(
-                pool.keys, count: pool.count, for: row, limit: graph.parameters.neighboursMax)
-            let cells = unsafe graph.cells(row, layer: layer)
-            for i in 0..<count {
-                unsafe cells[i].store(chosen[i] + 1, ordering: .releasing)
-            }
-            for i in 0..<count {
-                let neighbour = unsafe cells[i].load(ordering: .relaxed) - 1
-                connect(neighbour, to: row, layer: layer)
-            }
+        var pool = unsafe CandidatePool(keys: memory.pool, capacity: ef, wanted: ef)
+        do {
+            try unsafe graph.walk(
+                layer: layer, from: start, bound: bound,
+                codes: UnsafePointer(rows.codes.pointer(Int(row))),
+                factor: rows.queryFactor(row: Int(row)), admission: nil, memory: memory,
+                pool: &pool, scored: &scored, cancellation: nil)
+        } catch {
+            preconditionFailure("a walk without cancellation was cancelled: \(error)")
         }
+        let nearest = unsafe CandidatePool.row(pool.keys[0])
+        let count = unsafe choose(
+            pool.keys, count: pool.count, for: row, limit: graph.parameters.neighboursMax)
+        let cells = unsafe graph.cells(row, layer: layer)
+        for i in 0..<count {
+            unsafe cells[i].store(chosen[i] + 1, ordering: .releasing)
+        }
+        for i in 0..<count {
+            let neighbour = unsafe cells[i].load(ordering: .relaxed) - 1
+            connect(neighbour, to: row, layer: layer)
+        }
+        return nearest
     }
 
     /// Algorithm 4: takes a candidate when it is nearer to `row` than to every one taken before.
     /// Of equals one is taken, so that copies of a row form a chain and do not fill each other's
     /// lists.
     /// Leaves the rows in `chosen` and returns their number.
-    private func choose(
+    func choose(
         _ sorted: UnsafePointer<UInt64>, count: Int, for row: UInt32, limit: Int
     ) -> Int {
         // Under L2 a score lacks the square of the row that asked.
@@ -86,6 +99,7 @@ import Synchronization
         for i in 0..<count where taken < limit {
             let key = unsafe sorted[i]
             let candidate = unsafe CandidatePool.row(key)
+            if candidate == row { continue }
             let toRow = unsafe CandidatePool.score(key) + bias
             let codes = unsafe rows.codes.pointer(Int(candidate))
             let ownBias = unsafe rows.terms.pointer(Int(candidate))[1]

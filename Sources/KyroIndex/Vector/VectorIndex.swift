@@ -11,7 +11,7 @@ public final class VectorIndex: Sendable {
     public let parameters: GraphParameters
     let rows: VectorRows
     let graph: VectorGraph
-    private let builder: GraphBuilder
+    let builder: GraphBuilder
     let deadShare = DeadShare()
 
     public init(field: VectorField, parameters: GraphParameters = .default) {

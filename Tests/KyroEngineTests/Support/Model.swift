@@ -9,7 +9,7 @@ struct Model {
 
     /// - Parameters:
     ///   - isValid: whether the engine has to take it.
-    ///   - nowMillis: what has expired by then cannot be updated.
+    ///   - nowMillis: what has expired by then cannot be updated or removed.
     mutating func apply(
         _ mutation: Mutation, isValid: Bool = true, nowMillis: Int64 = 1_000_000
     ) -> Outcome {
@@ -19,7 +19,11 @@ struct Model {
             documents[document.id] = document
             return .applied
         case .remove(let id):
-            return documents.removeValue(forKey: id) == nil ? .notFound : .applied
+            guard let known = documents[id], (known.expiresAtMillis ?? .max) > nowMillis else {
+                return .notFound
+            }
+            documents[id] = nil
+            return .applied
         case .update(let update):
             guard var document = documents[update.set.id],
                 (document.expiresAtMillis ?? .max) > nowMillis

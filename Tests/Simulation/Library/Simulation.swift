@@ -52,7 +52,7 @@ final class Simulation {
     /// What the seed decides for the whole run.
     struct Settings {
         var shardCount: Int
-        var policy: FsyncPolicy
+        var policy: Durability
         var segmentBytes: Int
         var snapshotLogBytes: Int
     }
@@ -89,7 +89,7 @@ final class Simulation {
         self.options = options
         var dice = Dice(seed: seed)
         let shardCount = 1 + dice.below(3)
-        let policies: [FsyncPolicy] = [.always, .always, .always, .interval(millis: 100), .never]
+        let policies: [Durability] = [.always, .always, .always, .interval(millis: 100), .never]
         settings = Settings(
             shardCount: shardCount, policy: dice.pick(policies),
             segmentBytes: dice.pick([1_024, 2_048, 4_096]),

@@ -1,0 +1,332 @@
+// A collection's part made anew beside the living one, without its dead versions.
+//
+// The maintenance process copies, a step at a time: the columns of the rows below a fixed count,
+// then what the indexes hold of them, then the rows that came since, document by document. When
+// little is left the shard's writer takes the rebuild over and does the rest between its groups, at
+// least twice as fast as rows come in, so that it ends however fast they do; at the moment when
+// nothing is left the new part takes the old one's place. Who reads the old part reads on: it knows
+// everything that its reader's sequence may see.
+//
+// A row is left out when it died at or below what the shard had published at the beginning of the
+// step and no leased sequence sees it, or when it expired a while ago. A row that dies later is
+// copied as if it lived; the old part keeps a list of such deaths.
+import KyroBytes
+import KyroIndex
+import KyroModel
+import KyroPlatform
+import Synchronization
+
+/// `@unchecked Sendable`: the maintenance process has it until it queues it for the writer.
+final class Rebuild: @unchecked Sendable {
+    enum State: Int, AtomicRepresentable {
+        case building
+        /// The writer has it.
+        case finishing
+        case installed
+        case abandoned
+    }
+
+    /// What the copying of structures still has to do, in this order.
+    private enum Task {
+        case eventTimes
+        case metadata
+        case vectors(String)
+        case lengths(String)
+        case postings(String)
+        case sparse(String)
+        /// From the documents, what the old part is missing.
+        case missing
+        /// Carried over, and what is lacking then inserted.
+        case graph(String)
+        case tail(String)
+    }
+
+    let collection: Collection
+    let old: CollectionShard
+    let new: CollectionShard
+    let state = Atomic<State>(.building)
+    private let missing: MissingStructures
+    /// Rows below are copied column by column and index by index.
+    private let bulkEnd: Int
+    private var map = SlotMap()
+    private var tasks: [Task]?
+    /// Within the first task.
+    private var position = 0
+    private var carry: GraphCarry?
+    private var deaths: [UInt32] = []
+    /// Of the highest that was left out.
+    private var horizon: UInt64
+    private var slotsSeen = 0
+    private var backlogBefore = Int.max
+    private let rowsLeft = Atomic<Int>(0)
+    private let bytes = Atomic<Int>(0)
+
+    /// Rows whose columns are copied in a step: about 2 ms.
+    private static let columnRows = 2_048
+    /// Postings and values in a step.
+    private static let entriesMax = 1 << 18
+    /// Rows whose neighbours are looked through in a step, up to 20 µs each.
+    private static let carriedRows = 512
+    /// Rows copied as documents in a step, 10 to 40 µs each.
+    private static let documentRows = 256
+    /// The writer takes over when so few rows are left.
+    private static let handOverRows = 512
+    /// What the writer copies between two groups besides twice what came in: less than 1 ms.
+    private static let writerRows = 24
+    /// So long after its expiry a document goes, lest a small correction of the clock bring it back.
+    static let expiryGraceMillis: Int64 = 60_000
+
+    init(_ collection: Collection, _ old: CollectionShard) {
+        self.collection = collection
+        self.old = old
+        new = CollectionShard(
+            fields: old.fields, shard: old.shard, hashSeed: old.hashSeed,
+            metadata: MetadataIndex())
+        missing = old.missing
+        horizon = old.horizon.raw
+        old.beginRebuild()
+        bulkEnd = old.slotCount
+        rowsLeft.store(bulkEnd, ordering: .relaxed)
+    }
+
+    /// Rows of the old part that were not looked at yet. Any thread.
+    var remaining: Int { rowsLeft.load(ordering: .relaxed) }
+    /// Memory of the new part. Any thread.
+    var residentBytes: Int { bytes.load(ordering: .relaxed) }
+
+    /// What a step sees of the shard.
+    struct Moment {
+        let published: Sequence
+        let leased: [Sequence]
+        let nowMillis: Int64
+
+        /// The sequence first: what is leased later lies at or above it.
+        init(_ shard: Shard, _ collection: Collection, time: any Clock) {
+            published = shard.published
+            leased = collection.leases.raiseHorizon(
+                to: published, nowNanos: time.monotonicNanos())
+            nowMillis = time.wallMillis()
+        }
+
+        func keeps(born: UInt64, died: UInt64) -> Bool {
+            leased.contains { born <= $0.raw && $0.raw < died }
+        }
+    }
+
+    // MARK: Maintenance
+
+    /// One step; true when the writer should take over.
+    func step(_ moment: Moment, cancellation: Cancellation) throws(KyroError) -> Bool {
+        defer { report() }
+        if map.count < bulkEnd {
+            try visit(upTo: min(bulkEnd, map.count + Self.columnRows), moment) { slot, died in
+                new.takeColumns(slot, of: old, died: died)
+            }
+            return false
+        }
+        if tasks == nil { planTasks() }
+        if let task = tasks?.first {
+            if try perform(task, cancellation) {
+                tasks?.removeFirst()
+                position = 0
+            }
+            return false
+        }
+        try catchUp(rowsMax: Self.documentRows, moment)
+        return isNearlyDone
+    }
+
+    private var isNearlyDone: Bool {
+        let backlog = old.slotCount - map.count + deaths.count
+        if backlog <= Self.handOverRows { return true }
+        // Writers are as fast as this: only the writer itself can end it.
+        let isHopeless = backlog >= backlogBefore
+        backlogBefore = backlog
+        return isHopeless
+    }
+
+    private func report() {
+        rowsLeft.store(max(0, old.slotCount - map.count), ordering: .relaxed)
+        if position == 0 {
+            new.publish()
+            bytes.store(new.residentBytes + map.residentBytes, ordering: .relaxed)
+        }
+    }
+
+    /// Rows in order: those that stay are taken and those that do not are noted.
+    private func visit(
+        upTo end: Int, _ moment: Moment,
+        take: (_ slot: Int, _ died: UInt64) throws(KyroError) -> Int
+    ) throws(KyroError) {
+        let rows = old.rows
+        let expired = moment.nowMillis - Self.expiryGraceMillis
+        while map.count < end {
+            let slot = map.count
+            let died = rows.died.load(slot)
+            let isDead = died != 0 && died <= moment.published.raw
+            if isDead, !moment.keeps(born: rows.born[slot], died: died) {
+                horizon = max(horizon, died)
+                map.append(nil)
+            } else if died == 0, rows.expiresAt[slot] <= expired {
+                map.append(nil)
+            } else {
+                map.append(try take(slot, isDead ? died : 0))
+            }
+        }
+    }
+
+    // MARK: Structures
+
+    private func planTasks() {
+        let root = old.currentRoot
+        new.prepareIndexes(like: root)
+        var planned: [Task] = []
+        if !missing.metadata { planned += [.eventTimes, .metadata] }
+        planned += root.vectors.names.map { .vectors($0) }
+        for name in root.texts.names where missing.texts[name] == nil {
+            planned += [.lengths(name), .postings(name)]
+        }
+        for name in root.sparse.names where missing.sparse[name] == nil {
+            planned.append(.sparse(name))
+        }
+        if !missing.isEmpty { planned.append(.missing) }
+        for name in root.vectors.names { planned += [.graph(name), .tail(name)] }
+        tasks = planned
+    }
+
+    /// A step of a task; true at its end.
+    private func perform(
+        _ task: Task, _ cancellation: Cancellation
+    ) throws(KyroError) -> Bool {
+        let (from, to) = (old.currentRoot, new.currentRoot)
+        let isAlive = { [rows = new.rows] (slot: Int) in rows.died.load(slot) == 0 }
+        switch task {
+        case .eventTimes:
+            let slots = nextRange(bulkEnd)
+            new.metadata.takeEventTimes(from: old.metadata, slots: slots, map: map)
+            return position == bulkEnd
+        case .metadata:
+            guard position < old.metadata.fieldCount else { return true }
+            new.metadata.takeField(position, from: old.metadata, below: bulkEnd, map: map)
+            position += 1
+            return false
+        case .vectors(let name):
+            guard let source = from.vectors[name], let target = to.vectors[name] else {
+                return true
+            }
+            let rowCount = source.rowCount
+            target.takeRows(from: source, nextRange(rowCount), below: bulkEnd, map: map)
+            return position == rowCount
+        case .lengths(let name):
+            guard let source = from.texts[name], let target = to.texts[name] else { return true }
+            let slots = nextRange(bulkEnd)
+            target.takeLengths(from: source, slots: slots, map: map, isAlive: isAlive)
+            return position == bulkEnd
+        case .postings(let name):
+            guard let source = from.texts[name], let target = to.texts[name] else { return true }
+            return untilTired(source.termCount) { term in
+                target.takePostings(
+                    from: source, term: term, below: bulkEnd, map: map, isAlive: isAlive)
+            }
+        case .sparse(let name):
+            guard let source = from.sparse[name], let target = to.sparse[name] else {
+                return true
+            }
+            return untilTired(source.knownDimensions) { list in
+                target.takePostings(from: source, list: list, below: bulkEnd, map: map)
+            }
+        case .missing:
+            for slot in nextRange(bulkEnd, count: Self.documentRows) { try makeMissing(slot) }
+            return position == bulkEnd
+        case .graph(let name):
+            guard let source = from.vectors[name], let target = to.vectors[name] else {
+                return true
+            }
+            if position == 0 {
+                carry = GraphCarry(from: source, to: target, below: bulkEnd, map: map)
+                position = 1
+            }
+            guard carry?.step(rowsMax: Self.carriedRows) ?? true else { return false }
+            carry = nil
+            return true
+        case .tail(let name):
+            guard let source = from.vectors[name], let target = to.vectors[name] else {
+                return true
+            }
+            let view = new.view(seq: .zero, nowMillis: .min)
+            let inserted = target.foldStep(
+                rowsMax: Self.documentRows, visibility: view.visibility,
+                cancellation: cancellation)
+            return inserted == 0 || target.tailCount <= source.tailCount
+        }
+    }
+
+    private func nextRange(_ end: Int, count: Int = columnRows) -> Range<Int> {
+        let begin = position
+        position = min(end, begin + count)
+        return begin..<position
+    }
+
+    /// Lists from `position` on until enough entries were seen; true behind the last.
+    private func untilTired(_ count: Int, _ body: (Int) -> Int) -> Bool {
+        var entries = 0
+        while position < count, entries < Self.entriesMax {
+            entries += body(position) + 8
+            position += 1
+        }
+        return position == count
+    }
+
+    private func makeMissing(_ oldSlot: Int) throws(KyroError) {
+        guard let slot = map[oldSlot] else { return }
+        try new.makeIndexes(missing, slot: slot)
+    }
+
+    // MARK: Catching up
+
+    /// Rows that came since, and deaths. The old part's counts are read before its root: what they
+    /// cover the root can find.
+    private func catchUp(rowsMax: Int, _ moment: Moment) throws(KyroError) {
+        let end = min(old.slotCount, map.count + rowsMax)
+        let root = old.currentRoot
+        try visit(upTo: end, moment) { (slot, died) throws(KyroError) in
+            let document = try old.document(at: slot, root: root, projection: .everything)
+            return try new.takeDocument(document, born: old.rows.born[slot], died: died)
+        }
+        deaths += old.takeDeaths()
+        var later: [UInt32] = []
+        var done = 0
+        for slot in deaths {
+            guard Int(slot) < map.count, done < rowsMax else {
+                later.append(slot)
+                continue
+            }
+            guard let copy = map[Int(slot)] else { continue }
+            try new.takeDeath(copy, died: old.rows.died.load(Int(slot)))
+            done += 1
+        }
+        deaths = later
+    }
+
+    // MARK: The shard's writer
+
+    /// A bounded piece of the rest, between two groups; true when nothing is left and the new part
+    /// is as current as the old one.
+    func finishStep(_ moment: Moment) throws(KyroError) -> Bool {
+        let slotCount = old.slotCount
+        let arrived = slotsSeen == 0 ? 0 : slotCount - slotsSeen
+        slotsSeen = slotCount
+        try catchUp(rowsMax: Self.writerRows + 2 * arrived, moment)
+        rowsLeft.store(slotCount - map.count, ordering: .relaxed)
+        guard map.count == slotCount, deaths.isEmpty else { return false }
+        new.publish()
+        new.setHorizon(Sequence(horizon))
+        return true
+    }
+
+    /// The old part stays what it is.
+    func abandon() {
+        old.endRebuild()
+        state.store(.abandoned, ordering: .releasing)
+    }
+}

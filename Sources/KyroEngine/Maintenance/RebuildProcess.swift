@@ -1,0 +1,135 @@
+// When parts are rebuilt, and how a shard's maintenance process goes about it.
+import KyroModel
+import KyroPlatform
+
+extension Engine {
+    /// One step of the shard's rebuild, or the beginning of one; false when there is nothing to do.
+    func rebuildStep(_ shard: Shard, _ process: FoldingProcess) -> Bool {
+        let hasReleased = shard.releaseRetired()
+        guard let rebuild = process.rebuild ?? nextRebuild(shard, process) else {
+            return hasReleased
+        }
+        process.rebuild = rebuild
+        switch rebuild.state.load(ordering: .acquiring) {
+        case .building:
+            step(rebuild, shard, process)
+            shard.reportRebuild(rowsLeft: rebuild.remaining, bytes: rebuild.residentBytes)
+            return true
+        case .finishing:
+            shard.reportRebuild(rowsLeft: rebuild.remaining, bytes: rebuild.residentBytes)
+            return false
+        case .installed, .abandoned:
+            process.rebuild = nil
+            shard.reportRebuild(rowsLeft: 0, bytes: 0)
+            return true
+        }
+    }
+
+    private func step(_ rebuild: Rebuild, _ shard: Shard, _ process: FoldingProcess) {
+        if rebuild.collection.isDropped { return rebuild.abandon() }
+        do throws(KyroError) {
+            let moment = Rebuild.Moment(shard, rebuild.collection, time: time)
+            guard try rebuild.step(moment, cancellation: maintenance) else { return }
+            rebuild.state.store(.finishing, ordering: .releasing)
+            let result = shard.queue.push(.finish(rebuild), weight: 0, ignoresBound: true)
+            if case .accepted = result { return }
+            rebuild.abandon()
+        } catch {
+            rebuild.abandon()
+            process.rebuildNanos = time.monotonicNanos() + Self.rebuildRetryNanos
+            notice(
+                "shard \(shard.index): a rebuild of collection "
+                    + "\"\(rebuild.collection.scope.namespace)\" failed: \(error.message)")
+        }
+    }
+
+    /// Memory that rebuilds hold beyond the collections' own, and about what dead rows take, which a
+    /// rebuild gives back. As of the last step of the shards' maintenance; any thread.
+    public var rebuildMemory: (held: Int, dead: Int) {
+        shards.reduce((0, 0)) { sum, shard in
+            (sum.0 + shard.heldBytes, sum.1 + shard.deadBytes.load(ordering: .relaxed))
+        }
+    }
+
+    /// After a rebuild that failed; the documents it stumbled over will still be there.
+    private static let rebuildRetryNanos: UInt64 = 60_000_000_000
+
+    private func nextRebuild(_ shard: Shard, _ process: FoldingProcess) -> Rebuild? {
+        let now = time.monotonicNanos()
+        guard now >= process.rebuildNanos else { return nil }
+        let looksForExpired = now >= process.expiryNanos
+        if looksForExpired { process.expiryNanos = now + Self.expiryLookNanos }
+        var deadBytes = 0
+        var chosen: Collection?
+        for collection in catalog.all.sorted(by: { $0.id < $1.id }) where !collection.isDropped {
+            let part = collection.shard(shard.index)
+            let dead = part.deadCount
+            if dead > 0 { deadBytes += part.residentBytes / part.slotCount * dead }
+            if chosen == nil, needsRebuild(part, looksForExpired: looksForExpired) {
+                chosen = collection
+            }
+        }
+        shard.deadBytes.store(deadBytes, ordering: .relaxed)
+        return chosen.map { Rebuild($0, $0.shard(shard.index)) }
+    }
+
+    /// Counting those that have expired reads a column of eight bytes a row.
+    private static let expiryLookNanos: UInt64 = 10_000_000_000
+
+    private func needsRebuild(_ part: CollectionShard, looksForExpired: Bool) -> Bool {
+        if part.isMissingAnything { return true }
+        var dead = part.deadCount - part.keptDeadCount
+        if looksForExpired, part.expiringCount > 0 { dead += expiredCount(part) }
+        let living = part.liveCount
+        return dead > configuration.rebuildDeadRowsMin
+            && dead > living * configuration.rebuildDeadPercent / 100
+    }
+
+    private func expiredCount(_ part: CollectionShard) -> Int {
+        let expired = time.wallMillis() - Rebuild.expiryGraceMillis
+        var count = 0
+        for slot in 0..<part.slotCount
+        where part.rows.expiresAt[slot] <= expired && part.rows.died.load(slot) == 0 {
+            count += 1
+        }
+        return count
+    }
+}
+
+extension Shard {
+    /// Parts that were replaced, until their last reader has gone. Freeing gigabytes takes long: not
+    /// on a thread that somebody waits for.
+    func retire(_ part: CollectionShard) { retired.withLock { $0.append(part) } }
+
+    /// Maintenance process only; whether something was freed.
+    func releaseRetired() -> Bool {
+        var waiting = retired.withLock { parts in
+            let taken = parts
+            parts = []
+            return taken
+        }
+        guard !waiting.isEmpty else { return false }
+        var kept: [CollectionShard] = []
+        var bytes = 0
+        while var part = waiting.popLast() {
+            // No new reader can come: only those that hold it already.
+            if isKnownUniquelyReferenced(&part) { continue }
+            bytes += part.residentBytes
+            kept.append(part)
+        }
+        let count = kept.count
+        retiredBytes.store(bytes, ordering: .relaxed)
+        retired.withLock { $0 += kept }
+        return count == 0
+    }
+
+    /// Memory that a rebuild has taken, and that readers of replaced parts still hold. Any thread.
+    var heldBytes: Int {
+        rebuildBytes.load(ordering: .relaxed) + retiredBytes.load(ordering: .relaxed)
+    }
+
+    func reportRebuild(rowsLeft: Int, bytes: Int) {
+        rebuildRowsLeft.store(rowsLeft, ordering: .relaxed)
+        rebuildBytes.store(bytes, ordering: .relaxed)
+    }
+}
