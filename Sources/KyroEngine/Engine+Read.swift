@@ -12,7 +12,7 @@ extension Engine {
         let query = try CheckedQuery(request, schema: collection.schema)
         try waitForSequence(request.minSeq, cancellation: cancellation)
         let seen = max(clock.stable, request.minSeq)
-        let nowMillis = time.wallMillis()
+        let nowMillis = expiry.nowMillis()
         var execution = SearchExecution(
             query: query,
             views: views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
@@ -70,7 +70,7 @@ extension Engine {
         try waitForSequence(request.minSeq, cancellation: cancellation)
         let seen = max(clock.stable, request.minSeq)
         let views = views(
-            of: collection, shards: Array(0..<shards.count), nowMillis: time.wallMillis())
+            of: collection, shards: Array(0..<shards.count), nowMillis: expiry.nowMillis())
         let projection = request.projection ?? .everything
         var response = LookupResponse(results: [], seq: seen)
         response.results.reserveCapacity(request.ids.count)
@@ -120,7 +120,7 @@ extension Engine {
             seq = token.seq
             after = token.after
         }
-        let nowMillis = time.wallMillis()
+        let nowMillis = expiry.nowMillis()
         return try ScanCursor(
             views: collection.shards.map { $0.view(seq: seq, nowMillis: nowMillis) },
             request: request, seq: seq, after: after, cancellation: cancellation)

@@ -11,6 +11,10 @@ extension Engine {
         status.seq = clock.stable
         let collections = catalog.all
         status.collectionCount = UInt32(collections.count)
+        let clock = expiry.reading()
+        status.clockMillis = clock.millis
+        status.clockOffsetMillis = clock.offsetMillis
+        status.isClockHeld = clock.isHeld
         status.shards = shards.map { self.status(of: $0, collections: collections) }
         return status
     }

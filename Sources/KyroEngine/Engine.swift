@@ -10,6 +10,7 @@ import Synchronization
 public final class Engine: Sendable {
     let configuration: EngineConfiguration
     let time: any Clock
+    let expiry: ExpiryClock
     let files: any FileSystem
     let directory: DataDirectory
     let catalog: Catalog
@@ -60,11 +61,15 @@ public final class Engine: Sendable {
         }
         let shardCount = directory.shardCount
         clock = SequenceClock(shardCount: shardCount)
+        expiry = ExpiryClock(
+            time, logCount: shardCount, acceptsSystem: configuration.acceptsClock, notice: notice)
         router = HashRouter(shardCount: shardCount)
         shards = (0..<shardCount).map {
             Shard(index: $0, queueBytesMax: configuration.queueBytesMax)
         }
-        catalog = try Catalog(directory: directory, time: time, hashSeed: hashSeed)
+        catalog = try Catalog(
+            directory: directory, expiry: expiry, acceptsClock: configuration.acceptsClock,
+            hashSeed: hashSeed)
         recovering = Atomic(shardCount)
         processes = Locked([])
         if let tear = catalog.tear {
@@ -124,21 +129,29 @@ public final class Engine: Sendable {
                 let writer = try ShardRecovery(engine: self, shard: shard).run()
                 process.stage = .writing(writer)
                 shard.serve(log: writer.log)
-                recoveryEnded()
+                recoveryEnded(lastWallMillis: writer.log.lastWallMillis)
                 shard.foldGate.open()
             } catch {
                 process.stage = .refusing
                 shard.setState(.stopped, problem: error.message)
                 notice("shard \(shard.index) is stopped: \(error.message)")
-                recoveryEnded()
+                recoveryEnded(lastWallMillis: 0)
             }
             return .again
         }
     }
 
-    private func recoveryEnded() {
+    private func recoveryEnded(lastWallMillis: Int64) {
+        expiry.learn(lastWallMillis)
         let open = recovering.subtract(1, ordering: .sequentiallyConsistent).newValue
-        if open == 0 { onRecovered(shards.allSatisfy { $0.state != .stopped }) }
+        guard open == 0 else { return }
+        if configuration.acceptsClock {
+            // So that the next start, which nobody vouches for, goes on from here.
+            for shard in shards {
+                _ = shard.queue.push(.setTime, weight: 0, ignoresBound: true)
+            }
+        }
+        onRecovered(shards.allSatisfy { $0.state != .stopped })
     }
 
     /// A shard that did not recover answers every write with the reason, so that nobody waits.
@@ -152,7 +165,7 @@ public final class Engine: Sendable {
             case .flush(let completion): completion(.failure(refusal))
             case .producerSequence(_, let completion): completion(0)
             case .mark(let body): body(.failure(refusal))
-            case .drop, .releaseLog: continue
+            case .drop, .releaseLog, .setTime: continue
             }
         }
         if shard.queue.isDrained { return .finished }

@@ -3,10 +3,13 @@
 public struct CreateCollectionRequest: Equatable, Sendable {
     public var scope: Scope
     public var schema: Schema
+    /// Nil for the server's own.
+    public var durability: Durability?
 
-    public init(scope: Scope, schema: Schema = Schema()) {
+    public init(scope: Scope, schema: Schema = Schema(), durability: Durability? = nil) {
         self.scope = scope
         self.schema = schema
+        self.durability = durability
     }
 }
 
@@ -100,6 +103,12 @@ public struct StatusResponse: Equatable, Sendable {
     public var residentBytes: UInt64 = 0
     public var connections: UInt32 = 0
     public var kernels = ""
+    /// What the server goes by for expiry and decay, Unix milliseconds.
+    public var clockMillis: Int64 = 0
+    /// The system's clock minus the server's.
+    public var clockOffsetMillis: Int64 = 0
+    /// Whether the system's clock is not followed.
+    public var isClockHeld = false
 
     public init() {}
 }

@@ -122,6 +122,9 @@ public final class CatalogLog: @unchecked Sendable {
         }
     }
 
+    /// Lets the next record have any time, also one before the last.
+    public func forgetTime() { lastWallMillis = 0 }
+
     /// Writes the shortest list of records into a new file and puts it in the place of the old.
     public func compact() throws(StoreError) {
         if let failure { throw .stopped(path: path, cause: failure) }

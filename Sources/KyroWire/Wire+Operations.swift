@@ -108,6 +108,9 @@ struct StatusResponseDraft: WireDraft {
         case (7, .varint): response.residentBytes = try reader.varint("resident_bytes")
         case (8, .varint): response.connections = try reader.uint32("connections")
         case (9, .bytes): response.kernels = try reader.string("kernels")
+        case (25, .varint): response.clockMillis = try reader.int64("clock_ms")
+        case (26, .varint): response.clockOffsetMillis = try reader.int64("clock_offset_ms")
+        case (27, .varint): response.isClockHeld = try reader.bool("clock_held")
         default: try reader.skip(field)
         }
     }
@@ -137,6 +140,9 @@ extension StatusResponse: WireEncodable {
         sink.uint(7, residentBytes)
         sink.uint(8, connections)
         sink.string(9, kernels)
+        sink.int(25, clockMillis)
+        sink.int(26, clockOffsetMillis)
+        sink.bool(27, isClockHeld)
     }
 }
 

@@ -48,10 +48,20 @@ private func runStatus(_ session: Session) throws -> ExitCode {
         ])
     }
     session.write(table)
+    if status.isClockHeld {
+        session.write(
+            "clock: the system's is \(TimeSpan.text(micros: offsetMicros(status))) "
+                + "\(status.clockOffsetMillis < 0 ? "behind" : "ahead") and is not followed; set "
+                + "it right, or restart with --accept-clock\n")
+    }
     for shard in status.shards where !shard.problem.isEmpty {
         session.write("shard \(shard.shard): \(singleLine(shard.problem))\n")
     }
     return .done
+}
+
+private func offsetMicros(_ status: StatusResponse) -> Int64 {
+    Int64(clamping: status.clockOffsetMillis.magnitude.multipliedReportingOverflow(by: 1_000).0)
 }
 
 private func text(_ state: ServerState) -> String {
@@ -101,6 +111,9 @@ private func json(of status: StatusResponse) -> JSON {
         JSON.Member("connections", .int(Int64(status.connections))),
         JSON.Member("resident_bytes", JSON(status.residentBytes)),
         JSON.Member("kernels", .string(status.kernels)),
+        JSON.Member("clock_ms", .int(status.clockMillis)),
+        JSON.Member("clock_offset_ms", .int(status.clockOffsetMillis)),
+        JSON.Member("clock_held", .bool(status.isClockHeld)),
         JSON.Member("shards", .array(shards)),
     ])
 }

@@ -31,7 +31,11 @@ enum Arguments {
           --shards N               shards of a new directory (default: number of cores)
           --loops N                event loops (default: number of cores)
           --fsync POLICY           always | interval:MILLIS | never (default always): when a write
-                                   must be on disk
+                                   must be on disk, in collections created without a durability
+          --commit-linger-micros N longest wait of a group commit for writers of the last one, and
+                                   never longer than half a sync (default 200; 0 never waits)
+          --accept-clock           go by the system's clock at this start, however far it is from
+                                   the last time in the log
           --log-segment-bytes N    size of a log file (default 16 MiB)
           --snapshot-log-bytes N   take a snapshot when a shard's log has grown by so much
                                    (default 256 MiB)
@@ -68,6 +72,7 @@ enum Arguments {
             switch name {
             case "--help", "-h": return .help
             case "--insecure": isInsecure = true
+            case "--accept-clock": options.engine.acceptsClock = true
             case "--quiet": Log.level = .error
             default:
                 guard let value = rest.popFirst() else {
@@ -110,6 +115,8 @@ enum Arguments {
         case "--snapshot-log-bytes":
             options.engine.snapshotLogBytes = try number(name, value, 4_096...(1 << 40))
         case "--drain-millis": options.drainMillis = try number(name, value, 0...3_600_000)
+        case "--commit-linger-micros":
+            options.engine.commitLingerMicros = try number(name, value, 0...100_000)
         case "--fsync": options.engine.fsync = try policy(value)
         case "--listen":
             guard let colon = value.lastIndex(of: ":"),
@@ -140,14 +147,14 @@ enum Arguments {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
-    private static func policy(_ value: String) throws(UsageError) -> FsyncPolicy {
+    private static func policy(_ value: String) throws(UsageError) -> Durability {
         switch value {
         case "always": return .always
         case "never": return .never
         default:
             let prefix = "interval:"
             guard value.hasPrefix(prefix), let millis = Int64(value.dropFirst(prefix.count)),
-                (1...60_000).contains(millis)
+                Durability.intervalMillisRange.contains(millis)
             else {
                 throw UsageError(
                     message: "--fsync is \"\(value)\"; it must be always, interval:MILLIS "

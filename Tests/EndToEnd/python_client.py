@@ -98,6 +98,12 @@ def tour(kyro, client):
         check(error.code.name == "ALREADY_EXISTS" and error.reason == "COLLECTION_EXISTS",
               f"create twice: {error}")
 
+    for text in (None, "always", "interval:50", "never"):
+        made = client.create_collection("promised", durability=text)
+        check.equal(made.durability, text, "durability")
+        check.equal(client.describe_collection("promised").durability, text, "durability, told")
+        client.drop_collection("promised")
+
     told = []
     report = client.ingest("notes", documents(kyro, matrix), producer="tour", batch_documents=100,
                            on_progress=lambda r: told.append(r.documents))

@@ -38,7 +38,10 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
     static let collections: [RoundTrip] = [
         RoundTrip(
             "CreateCollectionRequest",
-            { CreateCollectionRequest(scope: $0.scope(), schema: $0.schema()) },
+            {
+                CreateCollectionRequest(
+                    scope: $0.scope(), schema: $0.schema(), durability: $0.durability())
+            },
             CreateCollectionRequest.decode, { $0.encodeWire() }),
         RoundTrip("Collection", collection, CollectionDescription.decode, { $0.encodeWire() }),
         RoundTrip(
@@ -68,7 +71,7 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         CollectionDescription(
             scope: random.scope(), id: CollectionID(UInt32(random.below(100))),
             schemaVersion: UInt32(random.below(100)), schema: random.schema(),
-            documentCount: random.number())
+            documentCount: random.number(), durability: random.durability())
     }
 
     static let ingest: [RoundTrip] = [
@@ -222,6 +225,9 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         response.residentBytes = random.number()
         response.connections = UInt32(random.below(100))
         response.kernels = random.text()
+        response.clockMillis = random.signed()
+        response.clockOffsetMillis = random.signed()
+        response.isClockHeld = random.chance()
         return response
     }
 }

@@ -8,15 +8,15 @@ final class Catalog: Sendable {
     private let collections: Locked<[Scope: Collection]>
     private let log: Locked<CatalogLog>
     private let shardCount: Int
-    private let time: any Clock
+    private let expiry: ExpiryClock
     private let hashSeed: UInt64
     /// The cut tail of a change that was not acknowledged, if the last start found one.
     let tear: RecoveryReport.Tear?
 
     init(
-        directory: DataDirectory, time: any Clock, hashSeed: UInt64
+        directory: DataDirectory, expiry: ExpiryClock, acceptsClock: Bool, hashSeed: UInt64
     ) throws(KyroError) {
-        self.time = time
+        self.expiry = expiry
         shardCount = directory.shardCount
         self.hashSeed = hashSeed
         let log: CatalogLog
@@ -26,11 +26,12 @@ final class Catalog: Sendable {
             throw error.kyroError
         }
         tear = log.tear
+        if acceptsClock { log.forgetTime() }
         var byScope: [Scope: Collection] = [:]
         for description in log.state.collections.values {
             let collection = Collection(
                 id: description.id, scope: description.scope, schema: description.schema,
-                version: description.schemaVersion)
+                version: description.schemaVersion, durability: description.durability)
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
             byScope[description.scope] = collection
         }
@@ -61,7 +62,9 @@ final class Catalog: Sendable {
 
     // MARK: Changing, on the control thread
 
-    func create(_ scope: Scope, schema: Schema) throws(KyroError) -> Collection {
+    func create(
+        _ scope: Scope, schema: Schema, durability: Durability? = nil
+    ) throws(KyroError) -> Collection {
         guard find(scope) == nil else {
             throw KyroError(
                 .collectionExists,
@@ -69,9 +72,10 @@ final class Catalog: Sendable {
                 field: "scope.namespace")
         }
         let id = log.withLock { $0.state.nextID }
-        let collection = Collection(id: id, scope: scope, schema: schema, version: 1)
+        let collection = Collection(
+            id: id, scope: scope, schema: schema, version: 1, durability: durability)
         Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
-        try append(.created(id, scope, schemaVersion: 1, schema))
+        try append(.created(id, scope, schemaVersion: 1, schema, durability: durability))
         collections.withLock { $0[scope] = collection }
         return collection
     }
@@ -103,7 +107,7 @@ final class Catalog: Sendable {
     private func append(_ record: CatalogRecord) throws(KyroError) {
         let failure: StoreError? = log.withLock { log in
             do throws(StoreError) {
-                try log.append(record, wallMillis: time.wallMillis())
+                try log.append(record, wallMillis: expiry.nowMillis())
                 return nil
             } catch {
                 return error

@@ -50,9 +50,7 @@ struct ShardRecovery {
     private func makeWriter(_ log: ShardLog, _ producers: [ProducerKey: UInt64]) -> ShardWriter {
         let engine = engine
         return ShardWriter(
-            shard: shard, log: log, clock: engine.clock, policy: engine.configuration.fsync,
-            groupBytesMax: engine.configuration.groupBytesMax, time: engine.time,
-            collections: engine.catalog.all, producers: producers,
+            shard: shard, log: log, engine: engine, producers: producers,
             onGroup: { writer in engine.groupDone(writer) })
     }
 

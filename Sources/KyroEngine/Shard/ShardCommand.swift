@@ -55,6 +55,8 @@ enum ShardCommand: Sendable {
     case mark(@Sendable (Result<SnapshotMark, KyroError>) -> Void)
     /// The log below is no longer needed.
     case releaseLog(before: LSN)
+    /// Makes the log's time the clock's, which an operator may have set back.
+    case setTime
     /// The highest client sequence that this shard has applied for a producer.
     case producerSequence(ProducerKey, @Sendable (UInt64) -> Void)
 }

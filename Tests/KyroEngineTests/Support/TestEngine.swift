@@ -23,7 +23,7 @@ func awaited<Value: Sendable>(
 
 struct EngineSettings {
     var shardCount = 1
-    var fsync = FsyncPolicy.always
+    var fsync = Durability.always
     var logSegmentBytes: Int? = 1 << 16
     var snapshotLogBytes = 256 << 20
     var queueBytesMax = 64 << 20

@@ -69,10 +69,13 @@ class Client:
     # Collections
 
     def create_collection(
-        self, namespace: str, schema: types.Schema | None = None
+        self, namespace: str, schema: types.Schema | None = None,
+        durability: str | None = None
     ) -> types.Collection:
+        """`durability`: "always", "interval:MILLIS" or "never"; None for the server's own."""
         request = collections_pb2.CreateCollectionRequest(
-            scope=self._scope(namespace), schema=_convert.schema(schema or types.Schema()))
+            scope=self._scope(namespace), schema=_convert.schema(schema or types.Schema()),
+            durability=_convert.durability(durability))
         return _convert.collection_back(self._call(self._collections.Create, request).collection)
 
     def describe_collection(self, namespace: str) -> types.Collection:

@@ -84,6 +84,7 @@ class Collection:
     schema_version: int
     schema: Schema
     document_count: int
+    durability: str | None = None  # "always", "interval:MILLIS", "never"; None: the server's own
 
 
 class WriteResult(Enum):
