@@ -12,7 +12,7 @@ extension Simulation {
         case ..<54: try stream(scope)
         case ..<58: try create(scope)
         case ..<60: try drop(scope)
-        case ..<64: try snapshot()
+        case ..<63: try snapshot()
         case ..<67: try flush()
         case ..<72: try advance()
         case ..<73: jump()
@@ -21,7 +21,7 @@ extension Simulation {
         case ..<77: try claimDurable()
         default: try read(scope)
         }
-        if dice.chance(12) {
+        if dice.chance(8) {
             try runUntilQuiet()
         } else {
             try turn(dice.below(5))
@@ -69,7 +69,7 @@ extension Simulation {
     }
 
     private func items() -> [WriteItem] {
-        (0..<(1 + dice.below(4))).map { _ in
+        (0..<(1 + dice.below(3))).map { _ in
             let id = dice.below(Workload.idCount)
             return WriteItem(id: id, mutation: workload.mutation(id))
         }
