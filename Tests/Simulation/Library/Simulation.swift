@@ -52,6 +52,7 @@ final class Simulation {
     /// What the seed decides for the whole run.
     struct Settings {
         var shardCount: Int
+        /// Of collections that have none of their own.
         var policy: Durability
         var segmentBytes: Int
         var snapshotLogBytes: Int
@@ -81,6 +82,8 @@ final class Simulation {
     var shards: [ShardModel]
     var openWrites: [SimulatedWrite] = []
     var writeCount = 0
+    /// Whether something was written since the last start that nobody syncs by himself.
+    var mayStayDirty = false
     /// Whether the machine lost power since it last recovered.
     var hadPowerCut = false
 
@@ -193,6 +196,7 @@ final class Simulation {
             return false
         }
         report.recoveries += 1
+        mayStayDirty = false
         try adoptWhatIsThere()
         return true
     }
@@ -204,6 +208,7 @@ final class Simulation {
         configuration.fsync = settings.policy
         configuration.logSegmentBytes = settings.segmentBytes
         configuration.snapshotLogBytes = settings.snapshotLogBytes
+        configuration.commitLingerMicros = 0
         notices.value.removeAll()
         let notices = notices
         let engine = try Engine(
@@ -288,7 +293,7 @@ final class Simulation {
         openWrites = stillOpen
         for shard in shards {
             try shard.settle(isFaulty: isFaulty)
-            if settings.policy == .always { try shard.fold(shard.settledAndApplied) }
+            try shard.fold(shard.syncedCount)
         }
     }
 
