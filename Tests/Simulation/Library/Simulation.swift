@@ -56,6 +56,8 @@ final class Simulation {
         var policy: Durability
         var segmentBytes: Int
         var snapshotLogBytes: Int
+        var rebuildDeadRowsMin: Int
+        var scrubBytesPerSecond: Int
     }
 
     static let path = "/db"
@@ -96,7 +98,9 @@ final class Simulation {
         settings = Settings(
             shardCount: shardCount, policy: dice.pick(policies),
             segmentBytes: dice.pick([1_024, 2_048, 4_096]),
-            snapshotLogBytes: dice.pick([5_000, 20_000, 1 << 20]))
+            snapshotLogBytes: dice.pick([5_000, 20_000, 1 << 20]),
+            rebuildDeadRowsMin: dice.pick([12, 40, 1 << 20]),
+            scrubBytesPerSecond: dice.pick([0, 0, 1 << 20]))
         homes = Workload.homes(shardCount: shardCount)
         let traceLog = options.traceLines > 0 ? TraceLog(limit: options.traceLines) : nil
         self.traceLog = traceLog
@@ -208,6 +212,10 @@ final class Simulation {
         configuration.fsync = settings.policy
         configuration.logSegmentBytes = settings.segmentBytes
         configuration.snapshotLogBytes = settings.snapshotLogBytes
+        configuration.snapshotBytesPerSecond = 0
+        configuration.rebuildDeadRowsMin = settings.rebuildDeadRowsMin
+        configuration.scrubBytesPerSecond = settings.scrubBytesPerSecond
+        configuration.scrubPauseMillis = 500
         configuration.commitLingerMicros = 0
         notices.value.removeAll()
         let notices = notices
