@@ -34,6 +34,7 @@ final class CollectionLife {
     var existence = Existence.perhaps
     /// Whether the running engine must show it; nil while a change is under way.
     var isShown: Bool? = false
+    var durability: Durability
     var current: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
     var durable: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
     /// Documents of which nobody can see whether they are there, since they have expired.
@@ -43,9 +44,10 @@ final class CollectionLife {
     var batches: [[(sequence: UInt64, items: [WriteItem])]] = Array(
         repeating: [], count: Workload.producers.count)
 
-    init(number: Int, scope: Int) {
+    init(number: Int, scope: Int, durability: Durability) {
         self.number = number
         self.scope = scope
+        self.durability = durability
     }
 }
 
@@ -147,6 +149,13 @@ final class Part {
             }
         }
         return isApplied || write.producer != nil ? .applied : .void
+    }
+}
+
+extension Part {
+    /// Whether its answer meant that it is durable.
+    var wasSynced: Bool {
+        fate == .applied && !positions.isEmpty && write.life.durability == .always
     }
 }
 
@@ -279,12 +288,10 @@ extension ShardModel {
         settledCount -= count
     }
 
-    /// How many settled parts lie at or below the last one that was applied.
-    var settledAndApplied: Int {
+    /// Settled parts up to the last one that was synced before its answer, and with it all before.
+    var syncedCount: Int {
         var count = settledCount
-        while count > 0, parts[count - 1].fate != .applied || parts[count - 1].positions.isEmpty {
-            count -= 1
-        }
+        while count > 0, !parts[count - 1].wasSynced { count -= 1 }
         return count
     }
 }

@@ -48,7 +48,9 @@ final class ShardMatch {
         self.lastApplied = lastApplied
         firstOfFailedOnly =
             (shard.parts.lastIndex { $0.fate == .applied || $0.fate == .unknown } ?? -1) + 1
-        lower = keepsAnswered ? lastApplied : 0
+        lower =
+            keepsAnswered
+            ? lastApplied : (shard.parts.lastIndex { $0.wasSynced } ?? -1) + 1
         states = observations.map(\.life.durable)
         producers = shard.durableProducers
         for index in observations.indices {

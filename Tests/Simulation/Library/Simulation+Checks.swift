@@ -20,7 +20,7 @@ extension Simulation {
         for shard in shards {
             let match = try ShardMatch(
                 shard, observations, homes: homes,
-                keepsAnswered: settings.policy == .always || !hadPowerCut
+                keepsAnswered: !hadPowerCut
             ).run()
             trace("shard \(shard.index) has \(match.partCount) of \(shard.parts.count) parts")
             disk.note(UInt64(match.partCount))
@@ -91,6 +91,7 @@ extension Simulation {
             throw Violation("collection \(scope) is there, which was dropped or never created")
         }
         highestCollectionID = max(highestCollectionID, description.id.raw)
+        life.durability = description.durability ?? settings.policy
         return life
     }
 
