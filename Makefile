@@ -7,11 +7,11 @@ SWIFT_BUILD := swift build -c release --static-swift-stdlib --scratch-path $(SHI
 BIN := $(SHIP)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build clients demo test accept format lint clean
+.PHONY: help deps build clients demo test faults simulate plant flips accept format lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) \
-	    | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+	    | while IFS='|' read -r name text; do printf 'make %-9s %s\n' "$$name" "$$text"; done
 
 deps: ## install what is missing from Debian and PyPI
 	@Tests/Tooling/deps.sh
@@ -29,8 +29,20 @@ demo: build ## start a server, stream a sample in, ask it things
 test: deps ## everything that must hold: lint, tests, sanitizers, oracles, end to end
 	@Tests/Tooling/test.sh
 
+faults: build ## a million writes under 500 kills and 100 power cuts; EIO, full disks, clocks
+	@Tests/Tooling/faults.sh $(BIN)
+
+simulate: build ## 100,000 seeds of the simulator (make test runs 1,000)
+	$(BIN)/kyro-simulator --seeds '0..<100000' --jobs $$(nproc)
+
+plant: deps ## plant known bugs and see that the simulator catches each
+	@Tests/Simulation/plant.sh
+
 accept: build clients ## measure the figures (data sets from KYRODB_DATA)
 	@Tests/Tooling/accept.sh $(BIN)
+
+flips: ## 100,000 random flips in large files: verify, open, compare with a model
+	KYRODB_FLIPS=100000 SWIFT_BACKTRACE=enable=no swift test -c release --filter RandomFlipTests
 
 format: ## format the Swift sources in place
 	swift format format --in-place --recursive --parallel Package.swift Sources Tests

@@ -71,16 +71,27 @@ let package = Package(
         library("KyroCommands", ["KyroModel", "KyroBytes"]),
 
         executable(
-            "kyrodb", ["KyroServer", "KyroEngine", "KyroStore", "KyroModel", "KyroPlatform"]),
+            "kyrodb",
+            [
+                "KyroServer", "KyroCommands", "KyroEngine", "KyroStore", "KyroModel",
+                "KyroPlatform",
+            ]),
         executable(
             "kyroctl",
-            ["KyroCommands", "KyroClient", "KyroModel", "KyroPlatform", "KyroBytes"]),
+            ["KyroCommands", "KyroClient", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
         executable(
             "kyrobench",
             ["KyroCommands", "KyroClient", "KyroWire", "KyroModel", "KyroPlatform"]),
         .executableTarget(
             name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
             path: "Tests/WireTestee", swiftSettings: plain),
+        .target(
+            name: "KyroSimulation",
+            dependencies: ["KyroEngine", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"],
+            path: "Tests/Simulation/Library", swiftSettings: plain),
+        .executableTarget(
+            name: "kyro-simulator", dependencies: ["KyroSimulation"],
+            path: "Tests/Simulation/Simulator", swiftSettings: plain),
 
         tests("KyroBytesTests", ["KyroBytes"]),
         tests("KyroPlatformTests", ["KyroPlatform"]),
@@ -96,6 +107,7 @@ let package = Package(
         tests(
             "KyroEngineTests",
             ["KyroEngine", "KyroIndex", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
+        tests("SimulationTests", ["KyroSimulation"]),
         tests("KyroClientTests", ["KyroClient", "KyroHTTP2", "KyroWire", "KyroModel"]),
         tests("KyroCommandsTests", ["KyroCommands", "KyroModel"]),
         tests(

@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: strings are written before their offset is published.
 @safe public final class ByteArena: @unchecked Sendable {
-    private let directory: ChunkDirectory
+    let directory: ChunkDirectory
     private let end = Atomic<Int>(0)
 
     /// - Parameter baseShift: log2 of the first chunk's bytes.
@@ -19,18 +19,23 @@ import Synchronization
 
     /// Copies `bytes` in and returns where they are. A string lies in one chunk; what does not fit
     /// into the rest of a chunk begins the next. Writer only.
-    public func append(_ bytes: [UInt8]) -> Int {
+    public func append(_ bytes: [UInt8]) -> Int { append(bytes, range: 0..<bytes.count) }
+
+    /// The same with a part of `bytes`.
+    public func append(_ bytes: [UInt8], range: Range<Int>) -> Int {
+        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count)
         var offset = count
-        guard !bytes.isEmpty else { return offset }
-        while directory.contiguousRows(from: offset) < bytes.count {
+        guard !range.isEmpty else { return offset }
+        while directory.contiguousRows(from: offset) < range.count {
             offset += directory.contiguousRows(from: offset)
         }
         directory.reserve(row: offset)
         unsafe bytes.withUnsafeBytes { source in
             guard let base = source.baseAddress else { return }
-            unsafe directory.address(offset).copyMemory(from: base, byteCount: bytes.count)
+            unsafe directory.address(offset).copyMemory(
+                from: base + range.lowerBound, byteCount: range.count)
         }
-        end.store(offset + bytes.count, ordering: .relaxed)
+        end.store(offset + range.count, ordering: .relaxed)
         return offset
     }
 

@@ -11,9 +11,11 @@ public struct CollectionsClient {
 
     /// - Throws: ALREADY_EXISTS where the scope has a collection.
     public func create(
-        _ scope: Scope, schema: Schema = Schema(), timeoutMillis: Int64? = nil
+        _ scope: Scope, schema: Schema = Schema(), durability: Durability? = nil,
+        timeoutMillis: Int64? = nil
     ) throws(KyroError) -> CollectionDescription {
-        let request = CreateCollectionRequest(scope: scope, schema: schema)
+        let request = CreateCollectionRequest(
+            scope: scope, schema: schema, durability: durability)
         return try .decode(
             wire: connection.unary(
                 Self.service + "Create", request.encodeWire(), timeoutMillis: timeoutMillis))

@@ -24,6 +24,33 @@ public struct OperationsClient {
                 timeoutMillis: timeoutMillis))
     }
 
+    /// Makes a backup in the server's repository; answers when it is on disk.
+    ///
+    /// - Parameters:
+    ///   - timeoutMillis: between two messages; the server tells its progress several times a second
+    ///     once it copies.
+    ///   - progress: called with what the server tells on the way.
+    public func createBackup(
+        _ request: CreateBackupRequest, timeoutMillis: Int64? = nil,
+        progress: (CreateBackupResponse) -> Void = { _ in }
+    ) throws(KyroError) -> BackupDescription {
+        let call = try connection.open(Self.service + "CreateBackup")
+        try call.send(request.encodeWire())
+        call.halfClose()
+        var backup: BackupDescription?
+        while let bytes = try call.receive(timeoutMillis: timeoutMillis) {
+            let answer = try CreateBackupResponse.decode(wire: bytes)
+            backup = answer.backup ?? backup
+            progress(answer)
+        }
+        guard let backup else {
+            throw KyroError(
+                code: .internal, reason: KyroError.Reason.malformedMessage.rawValue,
+                message: "the server ended the call without a backup")
+        }
+        return backup
+    }
+
     /// Makes everything acknowledged durable.
     public func flush(timeoutMillis: Int64? = nil) throws(KyroError) -> FlushResponse {
         try .decode(

@@ -79,6 +79,7 @@ extension JSON {
             Member("collection_id", .int(Int64(collection.id.raw))),
             Member("schema_version", .int(Int64(collection.schemaVersion))),
             Member("documents", JSON(collection.documentCount)),
+            Member("durability", collection.durability.map { .string($0.text) } ?? .null),
             Member(
                 "vectors",
                 .object(

@@ -2,15 +2,23 @@
 
 /// Draws at most ten times a second, over itself; draws nothing where there is no terminal.
 public struct Progress {
+    /// What is counted.
+    public enum Unit: Sendable {
+        case documents
+        case bytes
+    }
+
     private let isShown: Bool
+    private let unit: Unit
     private let width: Int
     private let startNanos: Int64
     private var drawnNanos: Int64 = 0
     private var isDrawn = false
     private static let intervalNanos: Int64 = 100_000_000
 
-    public init(isShown: Bool, width: Int?, nowNanos: Int64) {
+    public init(isShown: Bool, width: Int?, nowNanos: Int64, unit: Unit = .documents) {
         self.isShown = isShown
+        self.unit = unit
         self.width = width ?? 80
         startNanos = nowNanos
     }
@@ -23,7 +31,8 @@ public struct Progress {
         drawnNanos = nowNanos
         isDrawn = true
         let line = Self.line(
-            count: count, fraction: fraction, elapsedNanos: nowNanos - startNanos, width: width - 1)
+            count: count, fraction: fraction, elapsedNanos: nowNanos - startNanos, width: width - 1,
+            unit: unit)
         Terminal.writeError("\r\u{1B}[K" + line)
     }
 
@@ -37,7 +46,8 @@ public struct Progress {
 
     /// `[####----]  42%  12,345 documents  4,100/s  3 s left`, cut to `width` columns.
     public static func line(
-        count: UInt64, fraction: Double?, elapsedNanos: Int64, width: Int
+        count: UInt64, fraction: Double?, elapsedNanos: Int64, width: Int,
+        unit: Unit = .documents
     ) -> String {
         let seconds = Double(max(1, elapsedNanos)) / 1e9
         var parts: [String] = []
@@ -51,8 +61,15 @@ public struct Progress {
             let padding = String(repeating: " ", count: 3 - percent.utf8.count)
             parts.append("[\(bar)\(rest)] \(padding)\(percent)%")
         }
-        parts.append("\(countText(count)) documents")
-        parts.append("\(countText(UInt64(Double(count) / seconds)))/s")
+        let rate = UInt64(Double(count) / seconds)
+        switch unit {
+        case .documents:
+            parts.append("\(countText(count)) documents")
+            parts.append("\(countText(rate))/s")
+        case .bytes:
+            parts.append(byteText(count))
+            parts.append("\(byteText(rate))/s")
+        }
         if let fraction, fraction > 0, fraction < 1, seconds >= 1 {
             let left = seconds / fraction - seconds
             parts.append("\(TimeSpan.text(micros: Int64(left * 1e6))) left")

@@ -9,7 +9,16 @@ extension Engine {
         changeCatalog(completion) { engine throws(KyroError) in
             try NameValidation.check(request.scope)
             try SchemaValidation.check(request.schema)
-            return try engine.catalog.create(request.scope, schema: request.schema).description
+            if case .interval(let millis) = request.durability,
+                !Durability.intervalMillisRange.contains(millis)
+            {
+                throw .invalid(
+                    "durability.interval_ms",
+                    "is \(millis); it must lie in 1...\(Durability.intervalMillisRange.upperBound)")
+            }
+            return try engine.catalog.create(
+                request.scope, schema: request.schema, durability: request.durability
+            ).description
         }
     }
 

@@ -12,7 +12,7 @@ extension Engine {
         let query = try CheckedQuery(request, schema: collection.schema)
         try waitForSequence(request.minSeq, cancellation: cancellation)
         let seen = max(clock.stable, request.minSeq)
-        let nowMillis = time.wallMillis()
+        let nowMillis = expiry.nowMillis()
         var execution = SearchExecution(
             query: query,
             views: views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
@@ -59,7 +59,9 @@ extension Engine {
     public func lookup(
         _ request: LookupRequest, cancellation: Cancellation
     ) throws(KyroError) -> LookupResponse {
-        let collection = try collection(of: request.scope)
+        // Documents on other shards are beyond doubt while one is stopped.
+        let collection = try collection(
+            of: request.scope, inShards: Set(request.ids.map { router.home(of: $0) }))
         guard request.ids.count <= Limits.lookupIDsMax else {
             throw .overLimit(
                 "ids", "has \(request.ids.count) entries; the limit is \(Limits.lookupIDsMax)")
@@ -70,7 +72,7 @@ extension Engine {
         try waitForSequence(request.minSeq, cancellation: cancellation)
         let seen = max(clock.stable, request.minSeq)
         let views = views(
-            of: collection, shards: Array(0..<shards.count), nowMillis: time.wallMillis())
+            of: collection, shards: Array(0..<shards.count), nowMillis: expiry.nowMillis())
         let projection = request.projection ?? .everything
         var response = LookupResponse(results: [], seq: seen)
         response.results.reserveCapacity(request.ids.count)
@@ -120,7 +122,7 @@ extension Engine {
             if lease == nil, after != nil { throw Self.expired(seq) }
         }
         guard let lease else { throw KyroError(.internal, "a scan without a sequence") }
-        let nowMillis = time.wallMillis()
+        let nowMillis = expiry.nowMillis()
         if request.filter != nil || request.timeRange != nil {
             for part in collection.shards { try part.requireMetadata() }
         }

@@ -8,6 +8,8 @@ extension Engine {
 
     /// Requests for snapshots that may wait for one another.
     private static let snapshotRequestsMax = 16
+    /// After a failure, until a wanted snapshot is tried again.
+    private static let snapshotRetryNanos: UInt64 = 60_000_000_000
 
     /// Takes a snapshot of every shard; reads and writes go on meanwhile.
     public func snapshot(completion: @escaping SnapshotCompletion) {
@@ -64,15 +66,37 @@ extension Engine {
         let log = writer.log
         let covered = max(shard.log.snapshotLSN, shard.snapshotPostponedLSN)
         guard log.currentLSN.raw > covered,
-            log.currentLSN.raw - covered > UInt64(configuration.snapshotLogBytes),
+            log.currentLSN.raw - covered > UInt64(configuration.snapshotLogBytes)
+        else { return }
+        takeSnapshot(of: shard) {
+            // Not again at the next group: when the log has grown by as much once more.
+            shard.postponeSnapshot(until: log.currentLSN.raw)
+        }
+    }
+
+    /// Called by a shard's maintenance when nothing is left to fold: after a start that met damage,
+    /// what is whole again goes to the disk.
+    func takeSnapshotIfNeeded(of shard: Shard) {
+        let log = shard.log
+        guard log.needsSnapshot, shard.state == .serving,
+            time.monotonicNanos() >= log.snapshotRetryNanos
+        else { return }
+        takeSnapshot(of: shard) { [self] in
+            let retry = time.monotonicNanos() + Self.snapshotRetryNanos
+            shard.updateLog { $0.snapshotRetryNanos = retry }
+        }
+    }
+
+    /// Unless one is being taken for the engine's own reasons.
+    private func takeSnapshot(of shard: Shard, onFailure: @escaping @Sendable () -> Void) {
+        guard
             snapshotInProgress.compareExchange(
                 expected: false, desired: true, ordering: .sequentiallyConsistent
             ).exchanged
         else { return }
         SnapshotJob(engine: self, shard: shard).start { [self] result in
             if case .failure(let error) = result {
-                // Not again at the next group: when the log has grown by as much once more.
-                shard.postponeSnapshot(until: log.currentLSN.raw)
+                onFailure()
                 notice("shard \(shard.index): the snapshot failed: \(error.message)")
             }
             snapshotInProgress.store(false, ordering: .sequentiallyConsistent)

@@ -11,6 +11,11 @@ extension Engine {
         status.seq = clock.stable
         let collections = catalog.all
         status.collectionCount = UInt32(collections.count)
+        status.backup = backups?.status(shards)
+        let time = expiry.reading()
+        status.clockMillis = time.millis
+        status.clockOffsetMillis = time.offsetMillis
+        status.isClockHeld = time.isHeld
         status.shards = shards.map { self.status(of: $0, collections: collections) }
         return status
     }
@@ -28,10 +33,20 @@ extension Engine {
         status.queueDepth = UInt64(shard.queue.depth)
         status.replayedRecords = UInt64(shard.replayedRecords.load(ordering: .relaxed))
         status.graphRowsInserted = UInt64(shard.graphRowsInserted.load(ordering: .relaxed))
+        addRecovery(of: shard, to: &status)
         status.rebuilds = UInt64(shard.rebuilds.load(ordering: .relaxed))
         status.rebuildRowsLeft = UInt64(shard.rebuildRowsLeft.load(ordering: .relaxed))
         status.rebuildBytes = UInt64(shard.heldBytes)
         status.deadBytes = UInt64(shard.deadBytes.load(ordering: .relaxed))
+        let scrub = shard.scrub.withLock { $0 }
+        status.damages = scrub.findings.map {
+            FoundDamage(
+                path: $0.path, offset: $0.offset, finding: $0.finding, isHealed: $0.isHealed)
+        }
+        status.scrubEndMillis = scrub.roundEndMillis
+        status.scrubRoundBytes = scrub.roundBytes
+        status.scrubRounds = scrub.rounds
+        status.scrubBytes = scrub.bytes
         for collection in collections {
             let rows = collection.shard(shard.index)
             status.documents += UInt64(rows.liveCount)
@@ -44,6 +59,17 @@ extension Engine {
             }
         }
         return status
+    }
+
+    private func addRecovery(of shard: Shard, to status: inout ShardStatus) {
+        var recovery = shard.recovery.withLock { $0 }
+        status.recoveryPhase = recovery.phase
+        status.recoveryBytesDone = recovery.bytesDone
+        status.recoveryBytesTotal = recovery.bytesTotal
+        // The phase at hand counts so far.
+        recovery.begin(.done, nowNanos: max(time.monotonicNanos(), recovery.phaseStartNanos))
+        status.snapshotLoadMillis = recovery.loadNanos / 1_000_000
+        status.replayMillis = recovery.replayNanos / 1_000_000
     }
 
     /// Distance kernels' instruction set.

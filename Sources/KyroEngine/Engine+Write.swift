@@ -190,7 +190,7 @@ extension Engine {
         }
     }
 
-    /// Below or at this, what was written survives power loss.
+    /// Below or at this, what was written survives power loss, whatever was promised for it.
     public var durable: Sequence {
         shards.reduce(clock.stable) { lowest, shard in
             let durable = shard.durable
@@ -199,9 +199,11 @@ extension Engine {
         }
     }
 
-    public var isSyncedBeforeAcknowledgement: Bool {
-        if case .always = configuration.fsync { return true }
-        return false
+    /// Up to where writes to this collection that were acknowledged survive power loss, by one
+    /// whose own writes go up to `acknowledged`.
+    public func durable(of scope: Scope, acknowledged: Sequence) -> Sequence {
+        let own = catalog.find(scope).flatMap(\.durability) ?? configuration.fsync
+        return own == .always ? max(acknowledged, durable) : durable
     }
 
     /// Makes everything acknowledged so far durable, whatever the policy.

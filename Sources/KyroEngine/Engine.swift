@@ -10,6 +10,7 @@ import Synchronization
 public final class Engine: Sendable {
     let configuration: EngineConfiguration
     let time: any Clock
+    let expiry: ExpiryClock
     let files: any FileSystem
     let directory: DataDirectory
     let catalog: Catalog
@@ -23,6 +24,10 @@ public final class Engine: Sendable {
     let snapshotInProgress = Atomic<Bool>(false)
     let snapshotRequests = Atomic<Int>(0)
     let maintenance = Cancellation()
+    /// Nil without a repository.
+    let backups: BackupService?
+    /// Opened when the scrub has something to look at before its time.
+    let scrubGate = Gate()
 
     /// Told what an operator should know and nobody asked for.
     let notice: @Sendable (String) -> Void
@@ -60,13 +65,23 @@ public final class Engine: Sendable {
         }
         let shardCount = directory.shardCount
         clock = SequenceClock(shardCount: shardCount)
+        expiry = ExpiryClock(
+            time, logCount: shardCount, acceptsSystem: configuration.acceptsClock, notice: notice)
         router = HashRouter(shardCount: shardCount)
         shards = (0..<shardCount).map {
             Shard(index: $0, queueBytesMax: configuration.queueBytesMax)
         }
-        catalog = try Catalog(directory: directory, time: time, hashSeed: hashSeed)
+        catalog = try Catalog(
+            directory: directory, expiry: expiry, acceptsClock: configuration.acceptsClock,
+            clock: clock, hashSeed: hashSeed)
+        backups = try BackupService.open(configuration, directory, files, time)
         recovering = Atomic(shardCount)
         processes = Locked([])
+        if let tear = catalog.tear {
+            notice(
+                "the catalog's last write was torn; cut at LSN \(tear.lsn), offset \(tear.offset) "
+                    + "of \(tear.path)")
+        }
         // Nothing fails from here on: an engine that does not open leaves no thread behind.
         control = ControlThread(
             name: "kyro-control", weightMax: 64 << 20, scheduler: scheduler)
@@ -91,7 +106,17 @@ public final class Engine: Sendable {
                     self.foldingTurn(of: shard, folding, mayWait: mayWait)
                 })
         }
+        if configuration.scrubBytesPerSecond > 0 {
+            let scrubber = Scrubber(
+                self, bytesPerSecond: configuration.scrubBytesPerSecond,
+                pauseMillis: configuration.scrubPauseMillis)
+            started.append(
+                scheduler.start(name: "kyro-scrub", priority: .background) { mayWait in
+                    scrubber.turn(mayWait: mayWait)
+                })
+        }
         processes.withLock { $0 = started }
+        backups?.start(self, scheduler)
     }
 
     /// How far a shard's writer process is.
@@ -118,22 +143,31 @@ public final class Engine: Sendable {
             do throws(KyroError) {
                 let writer = try ShardRecovery(engine: self, shard: shard).run()
                 process.stage = .writing(writer)
+                backups?.recovered(shard.index, writer.log)
                 shard.serve(log: writer.log)
-                recoveryEnded()
+                recoveryEnded(lastWallMillis: writer.log.lastWallMillis)
                 shard.foldGate.open()
             } catch {
                 process.stage = .refusing
                 shard.setState(.stopped, problem: error.message)
                 notice("shard \(shard.index) is stopped: \(error.message)")
-                recoveryEnded()
+                recoveryEnded(lastWallMillis: 0)
             }
             return .again
         }
     }
 
-    private func recoveryEnded() {
+    private func recoveryEnded(lastWallMillis: Int64) {
+        expiry.learn(lastWallMillis)
         let open = recovering.subtract(1, ordering: .sequentiallyConsistent).newValue
-        if open == 0 { onRecovered(shards.allSatisfy { $0.state != .stopped }) }
+        guard open == 0 else { return }
+        if configuration.acceptsClock {
+            // So that the next start, which nobody vouches for, goes on from here.
+            for shard in shards {
+                _ = shard.queue.push(.setTime, weight: 0, ignoresBound: true)
+            }
+        }
+        onRecovered(shards.allSatisfy { $0.state != .stopped })
     }
 
     /// A shard that did not recover answers every write with the reason, so that nobody waits.
@@ -147,7 +181,8 @@ public final class Engine: Sendable {
             case .flush(let completion): completion(.failure(refusal))
             case .producerSequence(_, let completion): completion(0)
             case .mark(let body): body(.failure(refusal))
-            case .drop, .releaseLog, .finish: continue
+            case .advance(let completion): completion(.failure(refusal))
+            case .drop, .releaseLog, .setTime, .finish: continue
             }
         }
         if shard.queue.isDrained { return .finished }
@@ -161,7 +196,10 @@ public final class Engine: Sendable {
     /// called afterwards.
     public func close() {
         guard !isClosed.exchange(true, ordering: .sequentiallyConsistent) else { return }
+        // Before the rest: the archive's last round asks the shards for what they still hold.
+        backups?.stop()
         maintenance.cancel()
+        scrubGate.open()
         snapshots.stop()
         control.stop()
         for shard in shards {
@@ -182,18 +220,22 @@ public final class Engine: Sendable {
         }
     }
 
-    func collection(of scope: Scope) throws(KyroError) -> Collection {
+    /// - Parameter needed: shards that hold all there is to be seen; nil for all of them.
+    func collection(
+        of scope: Scope, inShards needed: Set<Int>? = nil
+    ) throws(KyroError) -> Collection {
         try ensureServing()
         try NameValidation.check(scope)
         guard let collection = catalog.find(scope) else { throw Self.notFound(scope) }
-        try refuseIfStopped()
+        try refuseIfStopped(needed)
         return collection
     }
 
     /// With a shard missing, answers would lack its documents, and sequences that its log holds
     /// would be given out again.
-    func refuseIfStopped() throws(KyroError) {
-        for shard in shards where shard.state == .stopped {
+    func refuseIfStopped(_ needed: Set<Int>? = nil) throws(KyroError) {
+        for shard in shards
+        where shard.state == .stopped && needed?.contains(shard.index) ?? true {
             throw shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped")
         }
     }

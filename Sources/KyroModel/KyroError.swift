@@ -43,6 +43,7 @@ public struct KyroError: Error, Equatable, Sendable {
         case draining = "DRAINING"
         case shardReadOnly = "SHARD_READ_ONLY"
         case shardStopped = "SHARD_STOPPED"
+        case backupRefused = "BACKUP_REFUSED"
         case cancelled = "CANCELLED"
         case deadlineExceeded = "DEADLINE_EXCEEDED"
         case unimplemented = "UNIMPLEMENTED"
@@ -56,7 +57,7 @@ public struct KyroError: Error, Equatable, Sendable {
             case .collectionNotFound: .notFound
             case .collectionExists: .alreadyExists
             case .messageTooLarge, .creditExceeded, .queueFull: .resourceExhausted
-            case .seqNotReached, .tokenExpired: .failedPrecondition
+            case .seqNotReached, .tokenExpired, .backupRefused: .failedPrecondition
             case .notServing, .rebuilding, .draining, .shardReadOnly, .shardStopped: .unavailable
             case .cancelled: .cancelled
             case .deadlineExceeded: .deadlineExceeded

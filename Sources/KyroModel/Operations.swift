@@ -3,10 +3,13 @@
 public struct CreateCollectionRequest: Equatable, Sendable {
     public var scope: Scope
     public var schema: Schema
+    /// Nil for the server's own.
+    public var durability: Durability?
 
-    public init(scope: Scope, schema: Schema = Schema()) {
+    public init(scope: Scope, schema: Schema = Schema(), durability: Durability? = nil) {
         self.scope = scope
         self.schema = schema
+        self.durability = durability
     }
 }
 
@@ -69,6 +72,32 @@ public enum ShardState: UInt8, Sendable {
     case stopped = 3
 }
 
+/// What a shard does before it serves. The raw values are those of `kyrodb.v2.RecoveryPhase`.
+public enum RecoveryPhase: UInt8, Sendable {
+    /// Not begun.
+    case waiting = 0
+    case loadingSnapshot = 1
+    case replayingLog = 2
+    /// The shard serves, or is stopped.
+    case done = 3
+}
+
+/// Damage that the scrub has found in a shard's files.
+public struct FoundDamage: Equatable, Sendable {
+    public var path: String
+    public var offset: UInt64
+    public var finding: String
+    /// Nothing rests on the place any more.
+    public var isHealed: Bool
+
+    public init(path: String, offset: UInt64, finding: String, isHealed: Bool) {
+        self.path = path
+        self.offset = offset
+        self.finding = finding
+        self.isHealed = isHealed
+    }
+}
+
 public struct ShardStatus: Equatable, Sendable {
     public var shard: UInt32
     public var state: ShardState = .serving
@@ -86,11 +115,26 @@ public struct ShardStatus: Equatable, Sendable {
     public var replayedRecords: UInt64 = 0
     public var graphRowsInserted: UInt64 = 0
     public var deadRows: UInt64 = 0
+    public var recoveryPhase: RecoveryPhase = .waiting
+    /// Of the phase, of the snapshot file or of the log behind it.
+    public var recoveryBytesDone: UInt64 = 0
+    public var recoveryBytesTotal: UInt64 = 0
+    /// What the phases have taken so far; they stay when recovery is done.
+    public var snapshotLoadMillis: UInt64 = 0
+    public var replayMillis: UInt64 = 0
     public var rebuilds: UInt64 = 0
     public var rebuildRowsLeft: UInt64 = 0
     public var rebuildBytes: UInt64 = 0
     public var deadBytes: UInt64 = 0
     public var missingStructures: UInt32 = 0
+    public var damages: [FoundDamage] = []
+    /// When the last round of the scrub ended, Unix milliseconds; 0 before that.
+    public var scrubEndMillis: Int64 = 0
+    /// Read in that round.
+    public var scrubRoundBytes: UInt64 = 0
+    public var scrubRounds: UInt64 = 0
+    /// Read in the round under way.
+    public var scrubBytes: UInt64 = 0
 
     public init(shard: UInt32) { self.shard = shard }
 }
@@ -105,6 +149,14 @@ public struct StatusResponse: Equatable, Sendable {
     public var residentBytes: UInt64 = 0
     public var connections: UInt32 = 0
     public var kernels = ""
+    /// What the server goes by for expiry and decay, Unix milliseconds.
+    public var clockMillis: Int64 = 0
+    /// The system's clock minus the server's.
+    public var clockOffsetMillis: Int64 = 0
+    /// Whether the system's clock is not followed.
+    public var isClockHeld = false
+    /// Nil without a backup repository.
+    public var backup: BackupStatus?
 
     public init() {}
 }

@@ -76,15 +76,18 @@ public struct CollectionDescription: Equatable, Sendable {
     public var schemaVersion: UInt32
     public var schema: Schema
     public var documentCount: UInt64
+    /// Nil for the server's own.
+    public var durability: Durability?
 
     public init(
         scope: Scope, id: CollectionID, schemaVersion: UInt32, schema: Schema,
-        documentCount: UInt64 = 0
+        documentCount: UInt64 = 0, durability: Durability? = nil
     ) {
         self.scope = scope
         self.id = id
         self.schemaVersion = schemaVersion
         self.schema = schema
         self.documentCount = documentCount
+        self.durability = durability
     }
 }

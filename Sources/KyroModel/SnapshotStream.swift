@@ -1,4 +1,5 @@
 // How an index writes itself into a snapshot and reads itself back without knowing files.
+import KyroBytes
 
 /// Takes bytes in order. Calls are coarse: batch up to a megabyte.
 public protocol SnapshotSink: AnyObject {
@@ -10,4 +11,13 @@ public protocol SnapshotSink: AnyObject {
 public protocol SnapshotSource: AnyObject {
     /// Exactly `count` bytes, or an error.
     func read(count: Int) throws(KyroError) -> [UInt8]
+    /// Fills `target`, or throws.
+    func read(into target: inout MutableRawSpan) throws(KyroError)
+}
+
+extension SnapshotSource {
+    public func read(into target: inout MutableRawSpan) throws(KyroError) {
+        let bytes = try read(count: target.byteCount)
+        target.copy(bytes, range: 0..<bytes.count, to: 0)
+    }
 }

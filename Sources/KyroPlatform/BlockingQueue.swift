@@ -12,7 +12,8 @@ public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
     private var weights: [Int] = []
     private var weight = 0
     private var isClosed = false
-    private var isWaiting = false
+    /// The depth that the consumer waits for; zero while it does not.
+    private var awaitedDepth = 0
 
     /// - Parameter weightMax: in the unit of `push`'s weight, bytes as a rule.
     public init(weightMax: Int) {
@@ -37,7 +38,7 @@ public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
         elements.append(element)
         weights.append(added)
         weight += added
-        if isWaiting { monitor.wakeOne() }
+        if awaitedDepth > 0, elements.count >= awaitedDepth { monitor.wakeOne() }
         return .accepted
     }
 
@@ -47,7 +48,9 @@ public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
     public func popAll(weightLimit: Int = .max, timeoutMillis: Int? = nil) -> [Element] {
         monitor.lock()
         defer { monitor.unlock() }
-        if elements.isEmpty, !isClosed { wait(timeoutMillis: timeoutMillis) }
+        if elements.isEmpty, !isClosed {
+            wait(forDepth: 1, timeoutNanos: timeoutMillis.map { UInt64(max(0, $0)) * 1_000_000 })
+        }
         var count = 0
         var taken = 0
         while count < elements.count, count == 0 || taken + weights[count] <= weightLimit {
@@ -66,6 +69,14 @@ public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
         elements.removeFirst(count)
         weights.removeFirst(count)
         return head
+    }
+
+    /// Waits until so many elements are there, at most so long, and no longer than until the queue
+    /// is closed. The consumer's alone.
+    public func wait(forDepth depth: Int, timeoutNanos: UInt64) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        wait(forDepth: depth, timeoutNanos: .some(timeoutNanos))
     }
 
     /// Refuses what comes from now on and wakes the consumer; what is there can still be taken.
@@ -89,12 +100,12 @@ public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
         return isClosed && elements.isEmpty
     }
 
-    private func wait(timeoutMillis: Int?) {
-        isWaiting = true
-        defer { isWaiting = false }
-        guard let timeoutMillis else { return monitor.wait { elements.isEmpty && !isClosed } }
-        monitor.wait(timeoutNanos: UInt64(max(0, timeoutMillis)) * 1_000_000) {
-            elements.isEmpty && !isClosed
+    private func wait(forDepth depth: Int, timeoutNanos: UInt64?) {
+        awaitedDepth = depth
+        defer { awaitedDepth = 0 }
+        guard let timeoutNanos else {
+            return monitor.wait { elements.count < depth && !isClosed }
         }
+        monitor.wait(timeoutNanos: timeoutNanos) { elements.count < depth && !isClosed }
     }
 }

@@ -4,6 +4,8 @@ import CLinux
 public protocol Clock: AnyObject, Sendable {
     /// Nanoseconds since some fixed moment; never goes back.
     func monotonicNanos() -> UInt64
+    /// The same, and goes on while the machine sleeps.
+    func bootNanos() -> UInt64
     /// Unix milliseconds.
     func wallMillis() -> Int64
 }
@@ -13,6 +15,11 @@ public final class SystemClock: Clock {
 
     public func monotonicNanos() -> UInt64 {
         let now = Self.read(CLOCK_MONOTONIC)
+        return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+    }
+
+    public func bootNanos() -> UInt64 {
+        let now = Self.read(CLOCK_BOOTTIME)
         return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
     }
 
@@ -43,6 +50,7 @@ public final class ManualClock: Clock {
     }
 
     public func monotonicNanos() -> UInt64 { state.withLock { $0.nanos } }
+    public func bootNanos() -> UInt64 { state.withLock { $0.nanos } }
     public func wallMillis() -> Int64 { state.withLock { $0.millis } }
 
     /// Moves both clocks on.

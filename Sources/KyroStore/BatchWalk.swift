@@ -57,7 +57,7 @@ struct BatchWalk {
         chain = header.crc
         synced = max(synced, header.synced)
         lastIsSeal = header.isSeal
-        wallMillis = max(wallMillis, header.wallMillis)
+        wallMillis = header.version == 1 ? wallMillis : header.wallMillis
         return batch
     }
 

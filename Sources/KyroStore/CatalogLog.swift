@@ -1,6 +1,7 @@
 // The catalog's log: one growing file in the bytes of LogFormat.swift, synced with every change,
 // and written anew as the shortest list of records when it has grown well past that.
 import KyroBytes
+import KyroModel
 import KyroPlatform
 
 /// One thread at a time.
@@ -27,7 +28,8 @@ public final class CatalogLog: @unchecked Sendable {
     public private(set) var state = CatalogState()
     /// The cut tail of an append that was not acknowledged.
     public private(set) var tear: RecoveryReport.Tear?
-    private var records: [CatalogRecord] = []
+    /// Every change that the file holds, in order.
+    public private(set) var history: [CatalogChange] = []
 
     private init(
         path: String, directory: String, fileSystem: any FileSystem, identity: LogIdentity,
@@ -78,23 +80,32 @@ public final class CatalogLog: @unchecked Sendable {
     }
 
     /// Every record the file held when it was opened, in order.
-    public func load() -> [CatalogRecord] { records }
+    public func load() -> [CatalogRecord] { history.map(\.record) }
+
+    /// One more each time that the file is written anew.
+    public var ordinal: UInt64 { header.ordinal }
 
     public var diskBytes: UInt64 { UInt64(offset) }
 
     /// Logs the record and syncs it. It is part of `state` when this returns. A file of an older
     /// format is written anew first.
     ///
-    /// - Parameter wallMillis: Unix milliseconds; a time before the last batch's counts as that.
+    /// - Parameters:
+    ///   - seq: one of its own, which no write has; zero for none.
+    ///   - wallMillis: Unix milliseconds; a time before the last batch's counts as that.
     /// - Throws: `.malformed` when it does not follow from the state (nothing is written then);
     ///   `.outOfSpace`, after which it may be tried again; any other error stops the catalog.
-    public func append(_ record: CatalogRecord, wallMillis: Int64) throws(StoreError) {
+    public func append(
+        _ record: CatalogRecord, seq: Sequence = .zero, wallMillis: Int64
+    ) throws(StoreError) {
         if let failure { throw .stopped(path: path, cause: failure) }
         var next = state
+        if seq > .zero { try next.apply(.moment(seq)) }
         try next.apply(record)
         if !header.isCurrent { try compact() }
         let wallMillis = max(wallMillis, lastWallMillis)
         var batch = LogBatch()
+        if seq > .zero { batch.add { CatalogRecord.moment(seq).encode(into: &$0) } }
         batch.add { record.encode(into: &$0) }
         let (byteCount, crc) = batch.finish(
             lsn: lsn, synced: lsn, chain: chain, isSeal: false, wallMillis: wallMillis)
@@ -115,12 +126,16 @@ public final class CatalogLog: @unchecked Sendable {
         chain = crc
         lsn = lsn + byteCount
         lastWallMillis = wallMillis
+        history.append(CatalogChange(seq: state.seq, wallMillis: wallMillis, record: record))
         if diskBytes > Self.compactionBytesMin, diskBytes > compactedBytes * 2 {
             // The record is durable whatever becomes of this. A compaction that finds no room is
             // tried again at the next change; any other failure stops the catalog from here on.
             try? compact()
         }
     }
+
+    /// Lets the next record have any time, also one before the last.
+    public func forgetTime() { lastWallMillis = 0 }
 
     /// Writes the shortest list of records into a new file and puts it in the place of the old.
     public func compact() throws(StoreError) {
@@ -140,7 +155,7 @@ public final class CatalogLog: @unchecked Sendable {
         compactedBytes = diskBytes
     }
 
-    private static func write(
+    static func write(
         _ records: [CatalogRecord], ordinal: UInt64, wallMillis: Int64, path: String,
         directory: String, _ fileSystem: any FileSystem, _ identity: LogIdentity
     ) throws(StoreError) -> (any File, SegmentHeader) {
@@ -173,14 +188,10 @@ public final class CatalogLog: @unchecked Sendable {
         let bytes = try storing { () throws(FileError) in try file.readAll() }
         var walk = BatchWalk(bytes, header)
         var fresh = CatalogState()
-        var found: [CatalogRecord] = []
+        var found: [CatalogChange] = []
         while let batch = walk.next() {
             do throws(StoreError) {
-                for range in try walk.records(of: batch) {
-                    let record = try CatalogRecord.decode(bytes, range: range)
-                    try fresh.apply(record)
-                    found.append(record)
-                }
+                try CatalogChange.read(walk, batch, into: &found, &fresh)
             } catch {
                 throw damage(batch.offset, "the checksum holds, but \(error)")
             }
@@ -201,7 +212,7 @@ public final class CatalogLog: @unchecked Sendable {
             try file.sync()
         }
         (offset, chain, lsn) = (walk.offset, walk.chain, walk.lsn)
-        (state, records) = (fresh, found)
+        (state, history) = (fresh, found)
         lastWallMillis = walk.wallMillis
         compactedBytes = max(compactedBytes, Self.compactionBytesMin / 2)
     }

@@ -1,39 +1,48 @@
 // One change to the catalog, and the catalog that the changes add up to.
 //
-//   u8       version, 1
-//   u8       1 created, 2 schema, 3 dropped, 4 next id
-//   varint   collection id (for 4: the lowest id not yet given out)
-//   created: string tenant, string namespace, varint schema version, schema
+//   u8       version, 2
+//   u8       1 created, 2 schema, 3 dropped, 4 next id, 5 moment
+//   varint   collection id (for 4: the lowest id not yet given out; for 5: zero)
+//   created: string tenant, string namespace, varint schema version, schema, durability
 //   schema:  varint schema version, schema
+//   moment:  u64 sequence of the changes that follow, up to the next moment
 //
 // A schema is four maps in strictly rising order of names, each a varint count and entries:
 //   dense vectors: name, varint dimension, u8 metric
 //   sparse vectors: name
 //   texts: name, u8 analyser, string language, f64 k1, f64 b
 //   metadata: name, u8 type
+//
+// A durability is u8: 0 the server's own, 1 always, 2 interval, then varint milliseconds, 3 never.
+// Version 1 has none, which reads as the server's own.
 import KyroBytes
 import KyroModel
 
 public enum CatalogRecord: Equatable, Sendable {
-    case created(CollectionID, Scope, schemaVersion: UInt32, Schema)
+    /// - Parameter durability: nil for the server's own.
+    case created(
+        CollectionID, Scope, schemaVersion: UInt32, Schema, durability: Durability? = nil)
     /// The whole schema as of this version.
     case schemaChanged(CollectionID, schemaVersion: UInt32, Schema)
     case dropped(CollectionID)
     /// Ids below were given out, even if no collection has them any more.
     case nextID(CollectionID)
+    /// The changes that follow were made at this sequence.
+    case moment(Sequence)
 
-    static let version: UInt8 = 1
+    static let versions: ClosedRange<UInt8> = 1...2
 
     func encode(into writer: inout ByteWriter) {
-        writer.writeByte(Self.version)
+        writer.writeByte(Self.versions.upperBound)
         switch self {
-        case .created(let id, let scope, let schemaVersion, let schema):
+        case .created(let id, let scope, let schemaVersion, let schema, let durability):
             writer.writeByte(1)
             writer.writeVarint(UInt64(id.raw))
             writer.writeString(scope.tenant)
             writer.writeString(scope.namespace)
             writer.writeVarint(UInt64(schemaVersion))
             schema.encode(into: &writer)
+            Durability.encode(durability, into: &writer)
         case .schemaChanged(let id, let schemaVersion, let schema):
             writer.writeByte(2)
             writer.writeVarint(UInt64(id.raw))
@@ -45,14 +54,19 @@ public enum CatalogRecord: Equatable, Sendable {
         case .nextID(let id):
             writer.writeByte(4)
             writer.writeVarint(UInt64(id.raw))
+        case .moment(let seq):
+            writer.writeByte(5)
+            writer.writeVarint(0)
+            writer.writeFixed64(seq.raw)
         }
     }
 
     static func decode(_ bytes: [UInt8], range: Range<Int>) throws(StoreError) -> CatalogRecord {
         var reader = RecordReader(bytes, range: range, subject: "catalog record")
         let version = try reader.byte()
-        guard version == Self.version else {
-            throw reader.malformed("encoding version \(version), expected \(Self.version)")
+        guard Self.versions.contains(version) else {
+            throw reader.malformed(
+                "encoding version \(version), expected at most \(Self.versions.upperBound)")
         }
         let kind = try reader.byte()
         let id = CollectionID(try reader.varint32())
@@ -62,16 +76,47 @@ public enum CatalogRecord: Equatable, Sendable {
             let tenant = try reader.string()
             let scope = Scope(tenant: tenant, namespace: try reader.string())
             record = .created(
-                id, scope, schemaVersion: try reader.varint32(), try Schema.decode(from: &reader))
+                id, scope, schemaVersion: try reader.varint32(), try Schema.decode(from: &reader),
+                durability: version == 1 ? nil : try Durability.decode(from: &reader))
         case 2:
             record = .schemaChanged(
                 id, schemaVersion: try reader.varint32(), try Schema.decode(from: &reader))
         case 3: record = .dropped(id)
         case 4: record = .nextID(id)
+        case 5: record = .moment(Sequence(try reader.fixed64()))
         default: throw reader.malformed("kind \(kind)")
         }
         try reader.end()
         return record
+    }
+}
+
+extension Durability {
+    static func encode(_ durability: Durability?, into writer: inout ByteWriter) {
+        switch durability {
+        case nil: writer.writeByte(0)
+        case .always: writer.writeByte(1)
+        case .interval(let millis):
+            writer.writeByte(2)
+            writer.writeVarint(UInt64(millis))
+        case .never: writer.writeByte(3)
+        }
+    }
+
+    static func decode(from reader: inout RecordReader) throws(StoreError) -> Durability? {
+        let kind = try reader.byte()
+        switch kind {
+        case 0: return nil
+        case 1: return .always
+        case 2:
+            let millis = try reader.varint()
+            guard let millis = Int64(exactly: millis), intervalMillisRange.contains(millis) else {
+                throw reader.malformed("an interval of \(millis) ms")
+            }
+            return .interval(millis: millis)
+        case 3: return .never
+        default: throw reader.malformed("durability \(kind)")
+        }
     }
 }
 
@@ -136,18 +181,21 @@ public struct CatalogState: Equatable, Sendable {
     public private(set) var collections: [CollectionID: CollectionDescription] = [:]
     /// The lowest id not yet given out.
     public private(set) var nextID = CollectionID(1)
+    /// Of the latest change; zero where none tells.
+    public private(set) var seq = Sequence.zero
 
     public init() {}
 
     /// - Throws: `.malformed` when the record does not follow from those before it.
     public mutating func apply(_ record: CatalogRecord) throws(StoreError) {
         switch record {
-        case .created(let id, let scope, let schemaVersion, let schema):
+        case .created(let id, let scope, let schemaVersion, let schema, let durability):
             guard collections[id] == nil else {
                 throw .malformed("catalog: collection id \(id.raw) is given out twice")
             }
             collections[id] = CollectionDescription(
-                scope: scope, id: id, schemaVersion: schemaVersion, schema: schema)
+                scope: scope, id: id, schemaVersion: schemaVersion, schema: schema,
+                durability: durability)
             nextID = max(nextID, CollectionID(id.raw + 1))
         case .schemaChanged(let id, let schemaVersion, let schema):
             guard let known = collections[id], known.schemaVersion < schemaVersion else {
@@ -162,6 +210,8 @@ public struct CatalogState: Equatable, Sendable {
             }
         case .nextID(let id):
             nextID = max(nextID, id)
+        case .moment(let moment):
+            seq = max(seq, moment)
         }
     }
 
@@ -170,8 +220,9 @@ public struct CatalogState: Equatable, Sendable {
         let created = collections.values.sorted { $0.id < $1.id }.map { collection in
             CatalogRecord.created(
                 collection.id, collection.scope, schemaVersion: collection.schemaVersion,
-                collection.schema)
+                collection.schema, durability: collection.durability)
         }
-        return created + [.nextID(nextID)]
+        let moment: [CatalogRecord] = seq > .zero ? [.moment(seq)] : []
+        return moment + created + [.nextID(nextID)]
     }
 }

@@ -3,14 +3,15 @@
 import KyroPlatform
 
 extension DataDirectory {
-    /// Looks at the header of every segment and snapshot. What is damaged or cannot be read is left
-    /// to recovery, which says so shard by shard.
+    /// Looks at the header of the catalog and of every segment and snapshot. What is damaged or
+    /// cannot be read is left to recovery, which says so shard by shard.
     ///
     /// - Throws: `.newerFormat` alone.
     static func refuseNewerFormats(
-        _ shardPaths: [String], _ fileSystem: any FileSystem
+        catalog: String, shards: [String], _ fileSystem: any FileSystem
     ) throws(StoreError) {
-        for directory in shardPaths {
+        try refuseNewer(.segment, SegmentHeader.byteCount, catalog, fileSystem)
+        for directory in shards {
             for name in (try? fileSystem.list(directory)) ?? [] {
                 let path = "\(directory)/\(name)"
                 if name.hasPrefix("log-") {

@@ -56,13 +56,19 @@ public final class DataDirectory: Sendable {
             return DataDirectory(
                 path: path, fileSystem: fileSystem, isNew: true, lock: lock, manifest: manifest)
         }
+        // The names of manifest and catalog may be known to the cache alone, after a kill or a
+        // failed sync; what is acknowledged from here on stands on them.
+        try storing { () throws(FileError) in try fileSystem.syncDirectory(path) }
         let bytes = try storing { () throws(FileError) in try file.readAll() }
         let manifest = try Manifest.decode(bytes, path: manifestPath)
         if let shardCount, shardCount != manifest.shards.count {
             throw .shardCountMismatch(
                 path: path, found: manifest.shards.count, asked: shardCount)
         }
-        try refuseNewerFormats(manifest.shards.indices.map { shardPath(path, $0) }, fileSystem)
+        // Before anything is written.
+        try refuseNewerFormats(
+            catalog: "\(path)/catalog.log",
+            shards: manifest.shards.indices.map { shardPath(path, $0) }, fileSystem)
         return DataDirectory(
             path: path, fileSystem: fileSystem, isNew: false, lock: lock, manifest: manifest)
     }
@@ -93,12 +99,20 @@ public final class DataDirectory: Sendable {
             path: catalogPath, directory: path, fileSystem: fileSystem, id: manifest.directory)
     }
 
-    /// Names a finished snapshot as the latest one of its shard, and the latest so far as the one
-    /// before. Any thread; shards may do this at the same time.
-    public func adopt(_ snapshot: SnapshotReference, shard: Int) throws(StoreError) {
+    /// Names a finished snapshot as the latest one of its shard. Any thread; shards may do this at
+    /// the same time.
+    ///
+    /// - Parameter previous: the one to keep besides, known to be good; nil when there is none, and
+    ///   the whole log is kept.
+    public func adopt(
+        _ snapshot: SnapshotReference, over previous: SnapshotReference?, shard: Int
+    ) throws(StoreError) {
         try update { manifest in
-            manifest.shards[shard] = ShardManifest(
-                snapshot: snapshot, previousSnapshot: manifest.shards[shard].snapshot)
+            // A snapshot that is written anew at the same place replaces its own file.
+            let other =
+                previous?.fileName == snapshot.fileName
+                ? manifest.shards[shard].previousSnapshot : previous
+            manifest.shards[shard] = ShardManifest(snapshot: snapshot, previousSnapshot: other)
         }
     }
 
@@ -116,13 +130,16 @@ public final class DataDirectory: Sendable {
                 manifest = next
                 return .success(())
             } catch {
+                // The new one may have taken its place: what it names must not be given up. All that
+                // the old one names and this one does not is the older of two snapshots.
+                manifest = next
                 return .failure(error)
             }
         }
         try result.get()
     }
 
-    private static func shardPath(_ path: String, _ shard: Int) -> String {
+    static func shardPath(_ path: String, _ shard: Int) -> String {
         let digits = String(shard)
         return "\(path)/shard-\(String(repeating: "0", count: max(0, 4 - digits.count)))\(digits)"
     }

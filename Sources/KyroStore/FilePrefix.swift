@@ -24,15 +24,16 @@ struct FilePrefix {
         magic: "KYROMAN", versions: 1...1, subject: "a manifest",
         affected: "the whole data directory")
     static let snapshot = FilePrefix(
-        magic: "KYROSNP", versions: 1...1, subject: "a snapshot",
+        magic: "KYROSNP", versions: 1...2, subject: "a snapshot",
         affected: "the documents of this shard that only the snapshot holds")
 
     /// A writer that stands behind the prefix.
-    func begin(capacity: Int) -> ByteWriter {
+    /// - Parameter version: nil for the current one.
+    func begin(capacity: Int, version: UInt32? = nil) -> ByteWriter {
         var writer = ByteWriter(capacity: capacity)
         writer.writeUTF8(magic)
         writer.writeByte(0)
-        writer.writeFixed32(versions.upperBound)
+        writer.writeFixed32(version ?? versions.upperBound)
         writer.writeFixed32(0)
         return writer
     }

@@ -22,7 +22,8 @@
 //   24   8  LSN below which everything was synced when the batch was written
 //   32   4  CRC field of the batch before it: the chain
 //   36   4  flags; bit 0: seal
-//   40   8  wall time when it was written, Unix ms; never lower than the one of the batch before
+//   40   8  wall time when it was written, Unix ms; never lower than the one of the batch before,
+//           but for a batch without records, by which an operator sets it back
 //   48      payload: per record u32 length and the record; then zeros up to a multiple of 8
 //
 // Version 1, read and no longer written: a batch begins with "KYB1", has no wall time, and its
@@ -84,14 +85,6 @@ public struct LogIdentity: Hashable, Sendable {
     }
 
     static let catalogShard = UInt32.max
-}
-
-/// When a log is synced; the shard's writer acts on it.
-public enum FsyncPolicy: Equatable, Sendable {
-    /// Before every acknowledgement.
-    case always
-    case interval(millis: Int64)
-    case never
 }
 
 struct SegmentHeader: Equatable {

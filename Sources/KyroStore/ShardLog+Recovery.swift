@@ -69,12 +69,22 @@ extension ShardLog {
         return log
     }
 
+    /// Nothing of the log lies above, as far as its files tell before they are replayed.
+    public var endLSNBound: LSN {
+        guard let last = segments.last else { return .zero }
+        return last.header.base + max(0, Int(clamping: last.capacity) - SegmentHeader.byteCount)
+    }
+
     /// Gives every record from `lsn` on to `body`, in order, cuts a torn tail, and makes the log
     /// ready for appending. What was given is durable when this returns.
     ///
-    /// - Parameter lsn: where the snapshot ends; everything below it counts as synced.
+    /// - Parameters:
+    ///   - lsn: where the snapshot ends; everything below it counts as synced.
+    ///   - known: where a later snapshot ended, which was not used; counts as synced, too.
+    ///   - onBatch: told where each batch ended, after its records.
     public func replay(
-        from lsn: LSN, _ body: (LogRecord) throws(KyroError) -> Void
+        from lsn: LSN, syncedAtLeast known: LSN = .zero, onBatch: (LSN) -> Void = { _ in },
+        _ body: (LogRecord) throws(KyroError) -> Void
     ) throws(StoreError) -> RecoveryReport {
         guard case .opened = state else {
             preconditionFailure("\(files.directory) was replayed before")
@@ -94,8 +104,11 @@ extension ShardLog {
         var expectedChain: UInt32?
         for index in (first ?? segments.count - 1)..<segments.count {
             expectedChain = try replaySegment(
-                index, from: lsn, chain: expectedChain, into: &report, body)
+                index, from: lsn, known: max(lsn, known), chain: expectedChain, into: &report,
+                onBatch, body)
         }
+        // The names of segments may be known to the cache alone, after a kill or a failed sync.
+        try storing { () throws(FileError) in try files.syncDirectory() }
         state = .ready
         report.lastWallMillis = lastWallMillis
         return report
@@ -123,8 +136,8 @@ extension ShardLog {
     }
 
     private func replaySegment(
-        _ index: Int, from lsn: LSN, chain expectedChain: UInt32?,
-        into report: inout RecoveryReport,
+        _ index: Int, from lsn: LSN, known: LSN, chain expectedChain: UInt32?,
+        into report: inout RecoveryReport, _ onBatch: (LSN) -> Void,
         _ body: (LogRecord) throws(KyroError) -> Void
     ) throws(StoreError) -> UInt32 {
         let segment = segments[index]
@@ -140,6 +153,7 @@ extension ShardLog {
         while walk.lsn != end, let batch = walk.next() {
             guard batch.header.lsn >= lsn else { continue }
             try replayBatch(batch, of: walk, segment, into: &report, body)
+            onBatch(batch.endLSN)
         }
         if let end {
             guard walk.lsn == end else {
@@ -148,7 +162,7 @@ extension ShardLog {
                     "records of LSN \(walk.lsn) to \(end)")
             }
         } else {
-            report.tear = try walk.judgeEnd(path: segment.path, known: lsn)
+            report.tear = try walk.judgeEnd(path: segment.path, known: known)
             report.endLSN = walk.lsn
             report.wasSealed = walk.lastIsSeal
             try adoptEnd(walk, segment)

@@ -108,7 +108,8 @@ public final class ShardLog: @unchecked Sendable {
     ///   error stops the log.
     @discardableResult
     public func append(_ batch: inout LogBatch, wallMillis: Int64) throws(StoreError) -> LSN {
-        try append(&batch, wallMillis: wallMillis, isSeal: false)
+        precondition(!batch.isEmpty, "an empty batch")
+        return try appendAny(&batch, wallMillis: wallMillis, isSeal: false)
     }
 
     /// Makes everything appended durable.
@@ -124,13 +125,21 @@ public final class ShardLog: @unchecked Sendable {
         return target
     }
 
+    /// Sets the log's time to whatever the caller says, also back, and makes that durable.
+    public func setTime(wallMillis: Int64) throws(StoreError) {
+        self.wallMillis.store(wallMillis, ordering: .releasing)
+        var batch = LogBatch()
+        try appendAny(&batch, wallMillis: wallMillis, isSeal: false)
+        try sync()
+    }
+
     /// Ends the log at a clean stop: what it holds is durable, and the seal says so.
     ///
     /// - Parameter wallMillis: as for `append`.
     public func seal(wallMillis: Int64) throws(StoreError) {
         try sync()
         var batch = LogBatch()
-        try append(&batch, wallMillis: wallMillis, isSeal: true)
+        try appendAny(&batch, wallMillis: wallMillis, isSeal: true)
         try sync()
         state = .sealed
     }
@@ -181,11 +190,10 @@ public final class ShardLog: @unchecked Sendable {
     }
 
     @discardableResult
-    private func append(
+    private func appendAny(
         _ batch: inout LogBatch, wallMillis: Int64, isSeal: Bool
     ) throws(StoreError) -> LSN {
         try requireReady()
-        precondition(isSeal || !batch.isEmpty, "an empty batch")
         let needed = BatchHeader.paddedCount(batch.byteCount) + LogBatch.terminatorCount
         if UInt64(offset + needed) > lastSegment.capacity || !lastSegment.header.isCurrent {
             try rotate(needed: needed)

@@ -1,7 +1,8 @@
 // The bytes of a snapshot file: named sections, checked block by block.
 //
 // Header, 64 bytes:
-//    0  16  "KYROSNP", version 1, CRC-32C: see FilePrefix.swift
+//    0  16  "KYROSNP", version 2, CRC-32C: see FilePrefix.swift. The version says what the sections
+//           hold, which is the engine's affair; files of version 1 have the same frame
 //   16  16  id of the data directory
 //   32   4  shard
 //   36   4  zero
@@ -51,8 +52,10 @@ enum SnapshotFormat {
         }
     }
 
-    static func header(_ identity: LogIdentity, seq: Sequence, lsn: LSN) -> [UInt8] {
-        var writer = FilePrefix.snapshot.begin(capacity: headerCount)
+    static func header(
+        _ identity: LogIdentity, seq: Sequence, lsn: LSN, version: UInt32? = nil
+    ) -> [UInt8] {
+        var writer = FilePrefix.snapshot.begin(capacity: headerCount, version: version)
         writer.writeFixed64(identity.directory.high)
         writer.writeFixed64(identity.directory.low)
         writer.writeFixed32(identity.shard)

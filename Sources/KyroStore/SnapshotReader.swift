@@ -2,6 +2,7 @@
 import KyroBytes
 import KyroModel
 import KyroPlatform
+import Synchronization
 
 /// The table of contents of one snapshot. Any number of sections can be read at the same time, each
 /// by one thread.
@@ -10,14 +11,22 @@ public final class SnapshotReader: Sendable {
     public let seq: Sequence
     public let lsn: LSN
     public let byteCount: UInt64
-    private let file: any File
-    private let sections: [SnapshotFormat.Section]
+    /// Format version of what the sections hold.
+    public let version: UInt32
+    let file: any File
+    let sections: [SnapshotFormat.Section]
+    private let bytesReadCell = Atomic<UInt64>(0)
+    private let onRead: @Sendable (_ bytesRead: UInt64) -> Void
 
     /// Opens the file and checks everything but the blocks.
+    ///
+    /// - Parameter onRead: told after each block how many bytes of the file were read, by the thread
+    ///   that read it.
     public init(
         directory: String, fileSystem: any FileSystem, identity: LogIdentity,
-        reference: SnapshotReference
+        reference: SnapshotReference, onRead: @escaping @Sendable (UInt64) -> Void = { _ in }
     ) throws(StoreError) {
+        self.onRead = onRead
         let path = "\(directory)/\(reference.fileName)"
         self.path = path
         seq = reference.seq
@@ -33,7 +42,7 @@ public final class SnapshotReader: Sendable {
         let header = try storing { () throws(FileError) in
             try file.read(at: 0, count: SnapshotFormat.headerCount)
         }
-        try Self.check(header, identity, reference, path)
+        version = try Self.check(header, identity, reference, path)
         sections = try Self.readContents(file, size: size, header: header, path)
     }
 
@@ -50,25 +59,31 @@ public final class SnapshotReader: Sendable {
         else {
             throw Self.damage(path, 0, "the snapshot has no section \(name)")
         }
-        return SnapshotSection(file: file, section: sections[number], number: number)
+        return SnapshotSection(reader: self, section: sections[number], number: number)
+    }
+
+    fileprivate func noteRead(_ count: Int) {
+        onRead(bytesReadCell.add(UInt64(count), ordering: .relaxed).newValue)
     }
 
     /// Reads every block of every section.
     public func verify() throws(StoreError) {
         for section in sections {
             let source = try source(section: section.name)
-            while source.remaining > 0 { _ = try source.readBlock() }
+            while source.remaining > 0 { try source.skipBlock() }
         }
     }
 
     private static func check(
         _ header: [UInt8], _ identity: LogIdentity, _ reference: SnapshotReference, _ path: String
-    ) throws(StoreError) {
-        try FilePrefix.snapshot.check(header, path: path)
-        let expected = SnapshotFormat.header(identity, seq: reference.seq, lsn: reference.lsn)
+    ) throws(StoreError) -> UInt32 {
+        let version = try FilePrefix.snapshot.check(header, path: path)
+        let expected = SnapshotFormat.header(
+            identity, seq: reference.seq, lsn: reference.lsn, version: version)
         guard header == expected else {
             throw damage(path, 16, "the snapshot of another directory, shard or sequence")
         }
+        return version
     }
 
     private static func readContents(
@@ -131,20 +146,28 @@ public final class SnapshotReader: Sendable {
 
 /// One section, read in order. One thread.
 public final class SnapshotSection: SnapshotSource {
-    private let file: any File
+    /// Asked of the disk ahead of what is being read.
+    private static let aheadBytes: UInt64 = 8 << 20
+
+    private let reader: SnapshotReader
     private let section: SnapshotFormat.Section
     private let number: Int
     private var blockNumber = 0
     private var offset: UInt64
     private var unread: UInt64
+    /// Bytes below this offset were asked of the disk.
+    private var announced: UInt64
+    /// The block at hand with its header in front; memory that is used again.
     private var block: [UInt8] = []
+    /// The next byte of `block` to give out.
     private var position = 0
 
-    init(file: any File, section: SnapshotFormat.Section, number: Int) {
-        self.file = file
+    init(reader: SnapshotReader, section: SnapshotFormat.Section, number: Int) {
+        self.reader = reader
         self.section = section
         self.number = number
         offset = section.offset
+        announced = section.offset
         unread = section.byteCount
     }
 
@@ -152,55 +175,113 @@ public final class SnapshotSection: SnapshotSource {
     public var remaining: UInt64 { unread + UInt64(block.count - position) }
 
     public func read(count: Int) throws(KyroError) -> [UInt8] {
-        guard count >= 0, UInt64(count) <= remaining else {
-            throw SnapshotReader.damage(
-                file.path, offset,
-                "section \(section.name) ends \(remaining) bytes on, \(count) were expected"
-            ).kyroError
-        }
+        try check(count)
         var result: [UInt8] = []
         result.reserveCapacity(count)
         while result.count < count {
-            if position == block.count {
-                do throws(StoreError) {
-                    block = try readBlock()
-                } catch {
-                    throw error.kyroError
-                }
-                position = 0
-            }
-            let step = min(count - result.count, block.count - position)
-            result.append(contentsOf: block[position..<(position + step)])
-            position += step
+            let piece = try nextPiece(max: count - result.count)
+            result.append(contentsOf: block[piece])
         }
         return result
     }
 
-    /// The next block's data, checked.
-    func readBlock() throws(StoreError) -> [UInt8] {
+    public func read(into target: inout MutableRawSpan) throws(KyroError) {
+        let count = target.byteCount
+        try check(count)
+        var done = 0
+        while done < count {
+            let piece = try nextPiece(max: count - done)
+            target.copy(block, range: piece, to: done)
+            done += piece.count
+        }
+    }
+
+    /// After the last byte that the section should hold.
+    public func finish() throws(KyroError) {
+        guard remaining == 0 else {
+            throw damage("the section goes on for \(remaining) bytes").kyroError
+        }
+    }
+
+    private func check(_ count: Int) throws(KyroError) {
+        guard count >= 0, UInt64(count) <= remaining else {
+            throw damage("it ends \(remaining) bytes on, \(count) were expected").kyroError
+        }
+    }
+
+    /// Steps over the next bytes of the block at hand, or of the next one.
+    private func nextPiece(max count: Int) throws(KyroError) -> Range<Int> {
+        if position == block.count {
+            do throws(StoreError) {
+                try readBlock()
+            } catch {
+                throw error.kyroError
+            }
+        }
+        let piece = position..<min(position + count, block.count)
+        position = piece.upperBound
+        return piece
+    }
+
+    /// Checks the next block and gives nothing out.
+    func skipBlock() throws(StoreError) {
+        try readBlock()
+        position = block.count
+    }
+
+    /// Reads the next block and checks it.
+    private func readBlock() throws(StoreError) {
         let expected = Int(min(unread, UInt64(SnapshotFormat.blockBytesMax)))
-        var bytes = try storing { () throws(FileError) in
-            try file.read(at: offset, count: SnapshotFormat.blockHeaderCount + expected)
+        let storedCount = SnapshotFormat.blockHeaderCount + expected
+        announce()
+        position = 0
+        let file = reader.file
+        do {
+            try file.read(at: offset, count: storedCount, into: &block)
+        } catch {
+            block = []
+            throw .from(error)
         }
-        guard bytes.count == SnapshotFormat.blockHeaderCount + expected else {
-            throw damage("the file ends inside the block")
+        let finding = judge(expected: expected)
+        if let finding {
+            block = []
+            throw damage(finding)
         }
-        var reader = RecordReader(bytes, range: 0..<bytes.count, subject: "snapshot block")
-        let count = try reader.fixed32()
-        let crc = try reader.fixed32()
-        let data = SnapshotFormat.blockHeaderCount..<bytes.count
-        guard count == UInt32(expected),
-            crc == SnapshotFormat.blockCRC(section: number, block: blockNumber, bytes, data)
-        else { throw damage("the checksum of the block is wrong") }
-        offset += UInt64(bytes.count)
+        offset += UInt64(storedCount)
         unread -= UInt64(expected)
         blockNumber += 1
-        bytes.removeFirst(SnapshotFormat.blockHeaderCount)
-        return bytes
+        position = SnapshotFormat.blockHeaderCount
+        reader.noteRead(storedCount)
+    }
+
+    /// What is wrong with the block that was read.
+    private func judge(expected: Int) -> String? {
+        guard block.count == SnapshotFormat.blockHeaderCount + expected else {
+            return "the file ends inside the block"
+        }
+        var header = ByteReader(block)
+        guard let count = try? header.readFixed32(), let crc = try? header.readFixed32(),
+            count == UInt32(expected),
+            crc
+                == SnapshotFormat.blockCRC(
+                    section: number, block: blockNumber, block,
+                    SnapshotFormat.blockHeaderCount..<block.count)
+        else { return "the checksum of the block is wrong" }
+        return nil
+    }
+
+    /// Lets the disk work while a block is being digested.
+    private func announce() {
+        guard offset + Self.aheadBytes / 2 >= announced else { return }
+        let stored = section.storedCount ?? 0
+        let end = min(section.offset + stored, offset + Self.aheadBytes)
+        guard end > announced else { return }
+        reader.file.willRead(at: announced, count: Int(end - announced))
+        announced = end
     }
 
     private func damage(_ finding: String) -> StoreError {
         SnapshotReader.damage(
-            file.path, offset, "block \(blockNumber) of section \(section.name): \(finding)")
+            reader.path, offset, "block \(blockNumber) of section \(section.name): \(finding)")
     }
 }

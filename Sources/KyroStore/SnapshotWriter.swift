@@ -6,10 +6,6 @@ import KyroPlatform
 /// `begin`, any number of `write`, `finishSection`; at the end `finish`. A writer that is dropped
 /// before leaves an unfinished file, which the next one removes. One thread.
 public final class SnapshotWriter: SnapshotSink {
-    /// Dirty pages allowed before they are pushed to the disk: a snapshot that leaves gigabytes to
-    /// the last sync makes the log's syncs wait behind them.
-    static let syncBytes = 8 << 20
-
     public let fileName: String
     public let seq: Sequence
     public let lsn: LSN
@@ -23,15 +19,17 @@ public final class SnapshotWriter: SnapshotSink {
     /// The block being filled: room for its header, then data.
     private var block: [UInt8]
     private var offset: UInt64
-    private var unsyncedBytes = 0
+    private let pace: (_ byteCount: Int) -> Void
 
     /// - Parameters:
     ///   - directory: the shard's.
     ///   - lsn: from where replay goes on. Sync the log up to it before the manifest names it.
+    ///   - pace: called with the bytes of each block once they are on the disk; may wait.
     public init(
         directory: String, fileSystem: any FileSystem, identity: LogIdentity, seq: Sequence,
-        lsn: LSN
+        lsn: LSN, pace: @escaping (_ byteCount: Int) -> Void = { _ in }
     ) throws(StoreError) {
+        self.pace = pace
         self.directory = directory
         self.fileSystem = fileSystem
         self.seq = seq
@@ -112,13 +110,12 @@ public final class SnapshotWriter: SnapshotSink {
         }
         try storing { () throws(FileError) in
             try file.write(block, at: offset)
-            unsyncedBytes += block.count
-            if unsyncedBytes >= Self.syncBytes {
-                try file.sync()
-                unsyncedBytes = 0
-            }
+            // A snapshot that left gigabytes to its last sync would make the log's syncs wait behind
+            // them; one sync a block would make them wait for the file system's journal instead.
+            try file.writeBack(at: offset, count: block.count)
         }
         offset += UInt64(block.count)
+        pace(block.count)
         sections[sections.count - 1].byteCount += UInt64(data.count)
         blockNumber += 1
         block.removeLast(data.count)

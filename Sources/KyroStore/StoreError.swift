@@ -44,8 +44,10 @@ public enum StoreError: Error, Equatable, Sendable {
             self.advice = advice
         }
 
-        public static let restoreAdvice =
-            "nothing was changed; check the disk, then restore the data directory from a backup"
+        public static let restoreAdvice = """
+            nothing was changed; check the disk, see with kyrodb verify what else there is, then save \
+            what is whole with kyrodb repair or restore a backup
+            """
     }
 
     static func from(_ error: FileError) -> StoreError {

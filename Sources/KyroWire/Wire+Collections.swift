@@ -1,6 +1,47 @@
 // collections.proto, second part: Collection and the messages of the Collections service.
 import KyroModel
 
+// MARK: Durability
+
+struct DurabilityDraft: WireDraft {
+    private enum Policy: UInt8 {
+        case always = 0
+        case interval = 1
+        case never = 2
+    }
+
+    var policy: Int32 = 0
+    var intervalMillis: UInt32 = 0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): policy = try reader.int32("policy")
+        case (2, .varint): intervalMillis = try reader.uint32("interval_ms")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> Durability {
+        switch try enumValue(policy, "policy", Policy.init(rawValue:)) {
+        case .always: .always
+        case .interval: .interval(millis: Int64(intervalMillis))
+        case .never: .never
+        }
+    }
+}
+
+extension Durability: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        switch self {
+        case .always: return
+        case .interval(let millis):
+            sink.uint(1, 1 as UInt32)
+            sink.uint(2, UInt32(clamping: millis))
+        case .never: sink.uint(1, 2 as UInt32)
+        }
+    }
+}
+
 // MARK: Collection
 
 struct CollectionDraft: WireDraft {
@@ -9,6 +50,7 @@ struct CollectionDraft: WireDraft {
     var schemaVersion: UInt32 = 0
     var schema = SchemaDraft()
     var documentCount: UInt64 = 0
+    var durability: DurabilityDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -17,6 +59,7 @@ struct CollectionDraft: WireDraft {
         case (3, .varint): schemaVersion = try reader.uint32("schema_version")
         case (4, .bytes): try reader.message("schema", into: &schema)
         case (5, .varint): documentCount = try reader.varint("document_count")
+        case (6, .bytes): try reader.message("durability", into: &durability)
         default: try reader.skip(field)
         }
     }
@@ -24,7 +67,8 @@ struct CollectionDraft: WireDraft {
     func finish() throws(WireError) -> CollectionDescription {
         CollectionDescription(
             scope: scope.finish(), id: CollectionID(id), schemaVersion: schemaVersion,
-            schema: try schema.finish("schema"), documentCount: documentCount)
+            schema: try schema.finish("schema"), documentCount: documentCount,
+            durability: try durability?.finish("durability"))
     }
 }
 
@@ -35,6 +79,7 @@ extension CollectionDescription: WireEncodable {
         sink.uint(3, schemaVersion)
         sink.message(4, schema)
         sink.uint(5, documentCount)
+        sink.message(6, durability)
     }
 }
 
@@ -75,17 +120,21 @@ extension CollectionDescription {
 struct CreateCollectionRequestDraft: WireDraft {
     var scope = ScopeDraft()
     var schema = SchemaDraft()
+    var durability: DurabilityDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): try reader.message("scope", into: &scope)
         case (2, .bytes): try reader.message("schema", into: &schema)
+        case (3, .bytes): try reader.message("durability", into: &durability)
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> CreateCollectionRequest {
-        CreateCollectionRequest(scope: scope.finish(), schema: try schema.finish("schema"))
+        CreateCollectionRequest(
+            scope: scope.finish(), schema: try schema.finish("schema"),
+            durability: try durability?.finish("durability"))
     }
 }
 
@@ -99,6 +148,7 @@ extension CreateCollectionRequest: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.message(1, scope)
         sink.message(2, schema)
+        sink.message(3, durability)
     }
 }
 

@@ -1,4 +1,4 @@
-// operations.proto: Status, Snapshot and Flush.
+// operations.proto: Status, Snapshot and Flush; Wire+Backups.swift has the rest.
 import KyroModel
 
 // MARK: Requests
@@ -38,9 +38,36 @@ public struct FlushRequest: Equatable, Sendable {
 
 // MARK: StatusResponse
 
+struct FoundDamageDraft: WireDraft {
+    var damage = FoundDamage(path: "", offset: 0, finding: "", isHealed: false)
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): damage.path = try reader.string("file")
+        case (2, .varint): damage.offset = try reader.varint("offset")
+        case (3, .bytes): damage.finding = try reader.string("finding")
+        case (4, .varint): damage.isHealed = try reader.bool("healed")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> FoundDamage { damage }
+}
+
+extension FoundDamage: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, path)
+        sink.uint(2, offset)
+        sink.string(3, finding)
+        sink.bool(4, isHealed)
+    }
+}
+
 struct ShardStatusDraft: WireDraft {
     var status = ShardStatus(shard: 0)
+    var damages: [FoundDamageDraft] = []
     var state: Int32 = 0
+    var recoveryPhase: Int32 = 0
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -60,11 +87,22 @@ struct ShardStatusDraft: WireDraft {
         case (14, .varint): status.replayedRecords = try reader.varint("replayed_records")
         case (15, .varint): status.graphRowsInserted = try reader.varint("graph_rows_inserted")
         case (16, .varint): status.deadRows = try reader.varint("dead_rows")
+        case (20, .varint): recoveryPhase = try reader.int32("recovery_phase")
+        case (21, .varint): status.recoveryBytesDone = try reader.varint("recovery_bytes_done")
+        case (22, .varint): status.recoveryBytesTotal = try reader.varint("recovery_bytes_total")
+        case (23, .varint): status.snapshotLoadMillis = try reader.varint("snapshot_load_ms")
+        case (24, .varint): status.replayMillis = try reader.varint("replay_ms")
         case (25, .varint): status.rebuilds = try reader.varint("rebuilds")
         case (26, .varint): status.rebuildRowsLeft = try reader.varint("rebuild_rows_left")
         case (27, .varint): status.rebuildBytes = try reader.varint("rebuild_bytes")
         case (28, .varint): status.deadBytes = try reader.varint("dead_bytes")
         case (29, .varint): status.missingStructures = try reader.uint32("missing_structures")
+        case (30, .bytes): try reader.message("damages", appendingTo: &damages)
+        case (31, .varint):
+            status.scrubEndMillis = Int64(bitPattern: try reader.varint("scrub_end_ms"))
+        case (32, .varint): status.scrubRoundBytes = try reader.varint("scrub_round_bytes")
+        case (33, .varint): status.scrubRounds = try reader.varint("scrub_rounds")
+        case (34, .varint): status.scrubBytes = try reader.varint("scrub_bytes")
         default: try reader.skip(field)
         }
     }
@@ -72,6 +110,9 @@ struct ShardStatusDraft: WireDraft {
     func finish() throws(WireError) -> ShardStatus {
         var finished = status
         finished.state = try enumValue(state, "state", ShardState.init(rawValue:))
+        finished.recoveryPhase = try enumValue(
+            recoveryPhase, "recovery_phase", RecoveryPhase.init(rawValue:))
+        finished.damages = try finishList(damages, "damages")
         return finished
     }
 }
@@ -94,11 +135,21 @@ extension ShardStatus: WireEncodable {
         sink.uint(14, replayedRecords)
         sink.uint(15, graphRowsInserted)
         sink.uint(16, deadRows)
+        sink.uint(20, UInt32(recoveryPhase.rawValue))
+        sink.uint(21, recoveryBytesDone)
+        sink.uint(22, recoveryBytesTotal)
+        sink.uint(23, snapshotLoadMillis)
+        sink.uint(24, replayMillis)
         sink.uint(25, rebuilds)
         sink.uint(26, rebuildRowsLeft)
         sink.uint(27, rebuildBytes)
         sink.uint(28, deadBytes)
         sink.uint(29, missingStructures)
+        sink.messages(30, damages)
+        sink.int(31, scrubEndMillis)
+        sink.uint(32, scrubRoundBytes)
+        sink.uint(33, scrubRounds)
+        sink.uint(34, scrubBytes)
     }
 }
 
@@ -106,6 +157,7 @@ struct StatusResponseDraft: WireDraft {
     var response = StatusResponse()
     var state: Int32 = 0
     var shards: [ShardStatusDraft] = []
+    var backup: BackupStatusDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -118,6 +170,10 @@ struct StatusResponseDraft: WireDraft {
         case (7, .varint): response.residentBytes = try reader.varint("resident_bytes")
         case (8, .varint): response.connections = try reader.uint32("connections")
         case (9, .bytes): response.kernels = try reader.string("kernels")
+        case (25, .varint): response.clockMillis = try reader.int64("clock_ms")
+        case (26, .varint): response.clockOffsetMillis = try reader.int64("clock_offset_ms")
+        case (27, .varint): response.isClockHeld = try reader.bool("clock_held")
+        case (28, .bytes): try reader.message("backup", into: &backup)
         default: try reader.skip(field)
         }
     }
@@ -126,6 +182,7 @@ struct StatusResponseDraft: WireDraft {
         var finished = response
         finished.state = try enumValue(state, "state", ServerState.init(rawValue:))
         finished.shards = try finishList(shards, "shards")
+        finished.backup = try backup?.finish("backup")
         return finished
     }
 }
@@ -147,6 +204,10 @@ extension StatusResponse: WireEncodable {
         sink.uint(7, residentBytes)
         sink.uint(8, connections)
         sink.string(9, kernels)
+        sink.int(25, clockMillis)
+        sink.int(26, clockOffsetMillis)
+        sink.bool(27, isClockHeld)
+        sink.message(28, backup)
     }
 }
 

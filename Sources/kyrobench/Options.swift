@@ -6,6 +6,8 @@ struct Options {
     static let usage = """
         Usage: kyrobench --data FOLDER [options]
                kyrobench --accept --data FOLDER [options]
+               kyrobench restart | snapshot-load | snapshots [options]    (see restart --help)
+               kyrobench --writes [options]
 
         Loads a data set into a server over gRPC and measures what comes back: ingest, memory, recall,
         relevance, latencies with and without writes meanwhile.
@@ -15,6 +17,7 @@ struct Options {
                                --accept the folder of the data sets wordnet and scifact
           --accept             measure the figures that the README claims, and hold them against
                                their targets
+          --writes             measure small single writes at 1, 2, 4 and 16 connections, and no more
           --tiny               few requests, every code path: for tests
           --joined             title and text as one text field
           --quality            no latencies
@@ -31,6 +34,7 @@ struct Options {
     var folder = ""
     var isAccept = false
     var isTiny = false
+    var isWrites = false
     var layout = TextLayout.separate
     var measuresLatency = true
     var endpoint: Endpoint?
@@ -47,6 +51,7 @@ struct Options {
             switch name {
             case "--accept": isAccept = true
             case "--tiny": isTiny = true
+            case "--writes": isWrites = true
             case "--joined": layout = .joined
             case "--quality": measuresLatency = false
             case "--help", "-h": wantsHelp = true
@@ -57,7 +62,9 @@ struct Options {
                 try set(name, value)
             }
         }
-        guard wantsHelp || !folder.isEmpty else { throw BenchError("--data FOLDER is missing") }
+        guard wantsHelp || isWrites || !folder.isEmpty else {
+            throw BenchError("--data FOLDER is missing")
+        }
         while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
         if isTiny { requestCount = min(requestCount, 200) }
     }
@@ -83,7 +90,7 @@ struct Options {
     }
 
     /// Where this program lies.
-    private static func ownFolder() -> String {
+    static func ownFolder() -> String {
         var bytes = [CChar](repeating: 0, count: 4_096)
         let count = max(0, readlink("/proc/self/exe", &bytes, bytes.count))
         let path = String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)

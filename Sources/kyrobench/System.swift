@@ -45,20 +45,29 @@ enum Machine {
     }
 }
 
-/// A server with an empty data directory of its own, both gone at `stop`.
+/// A server with a data directory of its own. What is made for it is gone at `stop`, unless the
+/// folder came from the caller.
 final class ServerProcess {
     let endpoint: Endpoint
-    private let folder: String
+    /// Holds `data`.
+    let folder: String
+    private let ownsFolder: Bool
     private let process: pid_t
 
-    /// - Parameter binary: path of kyrodb.
-    init(binary: String) throws {
-        folder = try Self.makeFolder()
+    /// - Parameters:
+    ///   - binary: path of kyrodb.
+    ///   - folder: with the data of an earlier one; nil for a new one.
+    ///   - options: words of its command line besides the usual.
+    init(binary: String, folder given: String? = nil, options: [String] = []) throws {
+        folder = try given ?? Self.makeFolder()
+        ownsFolder = given == nil
         let portFile = folder + "/port"
-        let words = [
-            binary, "serve", "--data", folder + "/data", "--listen", "127.0.0.1:0",
-            "--port-file", portFile, "--quiet",
-        ]
+        unlink(portFile)
+        let words =
+            [
+                binary, "serve", "--data", folder + "/data", "--listen", "127.0.0.1:0",
+                "--port-file", portFile, "--quiet",
+            ] + options
         var arguments = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var process: pid_t = 0
@@ -72,17 +81,18 @@ final class ServerProcess {
                 throw BenchError("\(binary) ended at its start")
             }
             guard secondsSince(start) < 30 else {
-                kill(process, SIGKILL)
+                Glibc.kill(process, SIGKILL)
                 throw BenchError("\(binary) does not listen after 30 s")
             }
-            pause(seconds: 0.005)
+            pause(seconds: 0.002)
         }
         let address = String(decoding: try wholeFile(portFile), as: UTF8.self)
         endpoint = try Endpoint(parsing: address.filter { !$0.isWhitespace })
     }
 
-    private static func makeFolder() throws -> String {
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    /// - Parameter parent: of the new folder; nil for $TMPDIR or /tmp.
+    static func makeFolder(in parent: String? = nil) throws -> String {
+        let parent = parent ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array((parent + "/kyrobench-XXXXXX").utf8CString)
         guard let made = mkdtemp(&template) else { throw BenchError("\(parent): \(errnoText())") }
         return String(cString: made)
@@ -101,17 +111,28 @@ final class ServerProcess {
     }
 
     /// Asks the server to stop and waits for it; answers its exit status.
+    @discardableResult
     func stop() -> Int32 {
-        kill(process, SIGTERM)
+        Glibc.kill(process, SIGTERM)
+        return ended()
+    }
+
+    /// Ends the server without a word, as a crash does.
+    func kill() {
+        Glibc.kill(process, SIGKILL)
+        _ = ended()
+    }
+
+    private func ended() -> Int32 {
         var state: Int32 = 0
         while waitpid(process, &state, 0) < 0, errno == EINTR {}
-        removeTree(folder)
+        if ownsFolder { removeTree(folder) }
         return state & 0x7f == 0 ? (state >> 8) & 0xff : 128 + (state & 0x7f)
     }
 }
 
 /// Removes a folder and everything in it, following no link.
-private func removeTree(_ path: String) {
+func removeTree(_ path: String) {
     for name in (try? PosixFileSystem().list(path)) ?? [] where name != "." && name != ".." {
         let entry = path + "/" + name
         if unlink(entry) != 0 { removeTree(entry) }

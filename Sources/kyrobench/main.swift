@@ -36,10 +36,37 @@ func benchmark(_ options: Options) throws -> Int32 {
     return report.allCountsPass ? 0 : 1
 }
 
+func snapshotBenchmark(_ words: [String]) throws -> Int32 {
+    let options = try SnapshotOptions(words)
+    if options.wantsHelp {
+        print(SnapshotOptions.usage)
+        return 0
+    }
+    return try SnapshotBenchmark(options: options).run()
+}
+
+func writes(_ options: Options) throws -> Int32 {
+    let server = options.endpoint == nil ? try ServerProcess(binary: options.binary) : nil
+    defer { _ = server?.stop() }
+    guard let endpoint = options.endpoint ?? server?.endpoint else { return 2 }
+    let load = WriteLoad(endpoint: endpoint, requestCount: options.requestCount)
+    print(
+        "\(Machine.cpu), \(ProcessMemory.coreCount) cores, Linux \(Machine.kernel), "
+            + "load average \(Machine.loadAverage) at the start")
+    print(WriteLoad.table(try load.run()).text())
+    return 0
+}
+
 do {
-    let options = try Options(Array(CommandLine.arguments.dropFirst()))
+    let words = Array(CommandLine.arguments.dropFirst())
+    if let word = words.first, SnapshotOptions.words.contains(word) {
+        exit(try snapshotBenchmark(words))
+    }
+    let options = try Options(words)
     if options.wantsHelp {
         print(Options.usage)
+    } else if options.isWrites {
+        exit(try writes(options))
     } else {
         exit(try benchmark(options))
     }

@@ -23,6 +23,10 @@ extension Command {
                 "field", value: "NAME:TYPE", isRepeatable: true,
                 "a metadata field; types are string, int64, double, bool, timestamp, and lists of "
                     + "them such as string[]"),
+            Option(
+                "durability", value: "POLICY",
+                "when a write must be on disk: always, interval:MILLIS or never (default: as the "
+                    + "server was started)"),
         ],
         examples: [
             ("collections create commits", "a collection whose fields come with its documents"),
@@ -62,8 +66,10 @@ private func createCollection(_ session: Session) throws -> ExitCode {
     for text in arguments.strings("text") { try schema.addText(text) }
     for text in arguments.strings("field") { try schema.addMetadata(text) }
     for name in arguments.strings("sparse") { schema.sparseVectors[name] = SparseField() }
+    let durability = try arguments.string("durability").map(Durability.init(text:))
     let scope = try session.scopeOfCommand()
-    let collection = try CollectionsClient(session.connection()).create(scope, schema: schema)
+    let collection = try CollectionsClient(session.connection()).create(
+        scope, schema: schema, durability: durability)
     if session.isJSON {
         session.write(JSON(collection))
     } else {
@@ -112,7 +118,8 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
     session.write(
         "\(scope.namespace) of tenant \(scope.tenant): collection \(collection.id.raw), "
             + "\(countText(collection.documentCount)) documents, "
-            + "schema version \(collection.schemaVersion)\n\n")
+            + "schema version \(collection.schemaVersion), durability "
+            + "\(collection.durability?.text ?? "of the server")\n\n")
     var table = Table([.init("field"), .init("kind"), .init("type", widthMin: 12)])
     let schema = collection.schema
     for field in schema.vectors {

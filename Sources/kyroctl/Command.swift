@@ -17,6 +17,7 @@ struct Command: Sendable {
     static let all: [Command] = [
         .collectionsCreate, .collectionsList, .collectionsDescribe, .collectionsDrop,
         .ingest, .search, .get, .delete, .scan, .status, .snapshot, .flush, .ping,
+        .backupCreate, .backupList, .backupVerify, .backupPrune, .backupRestore,
     ]
 
     static let globalOptions: [Option] = [

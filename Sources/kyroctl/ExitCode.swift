@@ -63,6 +63,7 @@ private func advice(on error: KyroError) -> String? {
     case .collectionExists: return "see it by \"kyroctl collections describe\""
     case .fieldNotFound, .dimensionMismatch, .typeMismatch:
         return "see the fields by \"kyroctl collections describe\""
+    case .backupRefused: return nil
     case .deadlineExceeded: return "give more time by --timeout"
     case .shardReadOnly, .shardStopped: return "see the cause by \"kyroctl status\""
     case .notServing, .draining: return "wait until \"kyroctl ping\" says that it serves"

@@ -30,6 +30,7 @@ private func runStatus(_ session: Session) throws -> ExitCode {
 
 
         """)
+    if let backup = status.backup { session.write(text(backup)) }
     var table = Table([
         .init("shard", isRightAligned: true), .init("state"),
         .init("documents", isRightAligned: true), .init("seq", isRightAligned: true),
@@ -48,6 +49,17 @@ private func runStatus(_ session: Session) throws -> ExitCode {
         ])
     }
     session.write(table)
+    for shard in status.shards {
+        if let progress = recoveryText(of: shard) {
+            session.write("shard \(shard.shard): \(progress)\n")
+        }
+    }
+    if status.isClockHeld {
+        session.write(
+            "clock: the system's is \(TimeSpan.text(micros: offsetMicros(status))) "
+                + "\(status.clockOffsetMillis < 0 ? "behind" : "ahead") and is not followed; set "
+                + "it right, or restart with --accept-clock\n")
+    }
     for shard in status.shards where shard.rebuildRowsLeft > 0 || shard.missingStructures > 0 {
         let damaged =
             shard.missingStructures == 0
@@ -56,10 +68,55 @@ private func runStatus(_ session: Session) throws -> ExitCode {
             "shard \(shard.shard): rebuilding, \(countText(shard.rebuildRowsLeft)) rows left\(damaged)\n"
         )
     }
+    for shard in status.shards {
+        for damage in shard.damages {
+            session.write(
+                "shard \(shard.shard): \(damage.path), offset \(damage.offset): "
+                    + "\(singleLine(damage.finding))\(damage.isHealed ? " (healed)" : "")\n")
+        }
+    }
     for shard in status.shards where !shard.problem.isEmpty {
         session.write("shard \(shard.shard): \(singleLine(shard.problem))\n")
     }
     return .done
+}
+
+/// What a shard that does not serve yet is doing, how far it is, and for about how long.
+private func recoveryText(of shard: ShardStatus) -> String? {
+    guard shard.state == .recovering else { return nil }
+    let phase: String
+    let millis: UInt64
+    switch shard.recoveryPhase {
+    case .waiting, .done: return nil
+    case .loadingSnapshot:
+        phase = "loading its snapshot"
+        millis = shard.snapshotLoadMillis
+    case .replayingLog:
+        phase = "replaying its log, \(countText(shard.replayedRecords)) records so far"
+        millis = shard.replayMillis
+    }
+    let total = shard.recoveryBytesTotal
+    guard total > 0 else { return phase }
+    let done = min(shard.recoveryBytesDone, total)
+    var text = "\(phase), \(100 * done / total) % of \(byteText(total))"
+    if done > 0, millis >= 100 {
+        let left = Double(millis) * Double(total - done) / Double(done)
+        text += ", about \(TimeSpan.text(micros: Int64(left * 1_000))) left"
+    }
+    return text
+}
+
+private func text(_ phase: RecoveryPhase) -> String {
+    switch phase {
+    case .waiting: "waiting"
+    case .loadingSnapshot: "loading snapshot"
+    case .replayingLog: "replaying log"
+    case .done: "done"
+    }
+}
+
+private func offsetMicros(_ status: StatusResponse) -> Int64 {
+    Int64(clamping: status.clockOffsetMillis.magnitude.multipliedReportingOverflow(by: 1_000).0)
 }
 
 private func text(_ state: ServerState) -> String {
@@ -77,6 +134,47 @@ private func text(_ state: ShardState) -> String {
     case .readOnly: "read-only"
     case .stopped: "stopped"
     }
+}
+
+private func text(_ backup: BackupStatus) -> String {
+    var lines: [String] = []
+    if backup.lastID == 0 {
+        lines.append("backups in \(backup.repository): none yet")
+    } else {
+        lines.append(
+            "backups in \(backup.repository): the newest is \(backup.lastID), at seq "
+                + "\(backup.lastSeq.raw), \(Timestamp.text(millis: backup.lastTimeMillis))")
+    }
+    if backup.running == .full || backup.running == .incremental {
+        lines.append(
+            "backup under way, \(text(backup.running)): \(byteText(backup.bytesDone)) of "
+                + "\(byteText(backup.bytesTotal))")
+    }
+    if backup.isArchiving {
+        lines.append(
+            "archived up to seq \(backup.archivedSeq.raw), "
+                + "\(Timestamp.text(millis: backup.archivedTimeMillis)); "
+                + "\(byteText(backup.archiveLagBytes)) of the log to go")
+    }
+    if !backup.problem.isEmpty { lines.append("backup: \(singleLine(backup.problem))") }
+    return lines.joined(separator: "\n") + "\n\n"
+}
+
+private func json(of backup: BackupStatus) -> JSON {
+    .object([
+        JSON.Member("repository", .string(backup.repository)),
+        JSON.Member("running", .string(text(backup.running))),
+        JSON.Member("bytes_done", JSON(backup.bytesDone)),
+        JSON.Member("bytes_total", JSON(backup.bytesTotal)),
+        JSON.Member("last_id", JSON(backup.lastID)),
+        JSON.Member("last_seq", JSON(backup.lastSeq)),
+        JSON.Member("last_time_ms", .int(backup.lastTimeMillis)),
+        JSON.Member("archiving", .bool(backup.isArchiving)),
+        JSON.Member("archived_seq", JSON(backup.archivedSeq)),
+        JSON.Member("archived_time_ms", .int(backup.archivedTimeMillis)),
+        JSON.Member("archive_lag_bytes", JSON(backup.archiveLagBytes)),
+        JSON.Member("problem", .string(backup.problem)),
+    ])
 }
 
 private func json(of status: StatusResponse) -> JSON {
@@ -98,6 +196,26 @@ private func json(of status: StatusResponse) -> JSON {
             JSON.Member("replayed_records", JSON(shard.replayedRecords)),
             JSON.Member("graph_rows_inserted", JSON(shard.graphRowsInserted)),
             JSON.Member("dead_rows", JSON(shard.deadRows)),
+            JSON.Member(
+                "damages",
+                .array(
+                    shard.damages.map { damage in
+                        .object([
+                            JSON.Member("file", .string(damage.path)),
+                            JSON.Member("offset", JSON(damage.offset)),
+                            JSON.Member("finding", .string(damage.finding)),
+                            JSON.Member("healed", .bool(damage.isHealed)),
+                        ])
+                    })),
+            JSON.Member("scrub_end_ms", .int(shard.scrubEndMillis)),
+            JSON.Member("scrub_round_bytes", JSON(shard.scrubRoundBytes)),
+            JSON.Member("scrub_rounds", JSON(shard.scrubRounds)),
+            JSON.Member("scrub_bytes", JSON(shard.scrubBytes)),
+            JSON.Member("recovery_phase", .string(text(shard.recoveryPhase))),
+            JSON.Member("recovery_bytes_done", JSON(shard.recoveryBytesDone)),
+            JSON.Member("recovery_bytes_total", JSON(shard.recoveryBytesTotal)),
+            JSON.Member("snapshot_load_ms", JSON(shard.snapshotLoadMillis)),
+            JSON.Member("replay_ms", JSON(shard.replayMillis)),
             JSON.Member("rebuilds", JSON(shard.rebuilds)),
             JSON.Member("rebuild_rows_left", JSON(shard.rebuildRowsLeft)),
             JSON.Member("rebuild_bytes", JSON(shard.rebuildBytes)),
@@ -114,6 +232,10 @@ private func json(of status: StatusResponse) -> JSON {
         JSON.Member("connections", .int(Int64(status.connections))),
         JSON.Member("resident_bytes", JSON(status.residentBytes)),
         JSON.Member("kernels", .string(status.kernels)),
+        JSON.Member("backup", status.backup.map(json(of:)) ?? .null),
+        JSON.Member("clock_ms", .int(status.clockMillis)),
+        JSON.Member("clock_offset_ms", .int(status.clockOffsetMillis)),
+        JSON.Member("clock_held", .bool(status.isClockHeld)),
         JSON.Member("shards", .array(shards)),
     ])
 }

@@ -1,7 +1,9 @@
-// kyroctl: the command line of KyroDB. Every command talks gRPC to a server and nothing else.
+// kyroctl: the command line of KyroDB. Every command talks gRPC to a server and nothing else, but
+// those that read a backup repository.
 import KyroClient
 import KyroCommands
 import KyroModel
+import KyroStore
 
 #if canImport(Glibc)
     import Glibc
@@ -49,6 +51,15 @@ func report(_ error: any Error) -> ExitCode {
         return .usage
     case let error as InputError:
         Terminal.writeError("kyroctl: \(error)\n")
+        return .unreadable
+    case let error as BackupError:
+        let known = error.kyroError
+        let isJSON = CommandLine.arguments.contains("--json")
+        Terminal.writeError(
+            isJSON
+                ? JSON.object([JSON.Member("error", json(of: known))]).text + "\n"
+                : "kyroctl: \(error)\n")
+        if case .refused = error { return .refused }
         return .unreadable
     case let error as KyroError:
         let isJSON = CommandLine.arguments.contains("--json")

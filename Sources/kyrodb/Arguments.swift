@@ -11,6 +11,7 @@ struct UsageError: Error {
 
 enum Command {
     case serve(ServerOptions, portFile: String?)
+    case offline(OfflineCommand)
     case help
     case version
 }
@@ -18,6 +19,8 @@ enum Command {
 enum Arguments {
     static let usage = """
         Usage: kyrodb serve --data DIR [options]
+               kyrodb verify DATA           check a directory that nobody serves
+               kyrodb repair DATA --to NEW  save what is whole in a damaged one
 
         Serves hybrid search over the documents in DIR, which is made when it does not exist.
 
@@ -31,10 +34,21 @@ enum Arguments {
           --shards N               shards of a new directory (default: number of cores)
           --loops N                event loops (default: number of cores)
           --fsync POLICY           always | interval:MILLIS | never (default always): when a write
-                                   must be on disk
+                                   must be on disk, in collections created without a durability
+          --commit-linger-micros N longest wait of a group commit for writers of the last one, and
+                                   never longer than half a sync (default 200; 0 never waits)
+          --accept-clock           go by the system's clock at this start, however far it is from
+                                   the last time in the log
           --log-segment-bytes N    size of a log file (default 16 MiB)
           --snapshot-log-bytes N   take a snapshot when a shard's log has grown by so much
                                    (default 256 MiB)
+          --backups DIR            repository for backups (kyroctl backup create); not inside --data
+          --archive                ship the log to the repository as it grows, so that any moment
+                                   can be restored (with --backups)
+          --archive-millis N       time between two rounds of the archive (default 1000)
+          --archive-lag-bytes N    log kept for an archive that cannot follow (default 4 GiB)
+          --scrub-mib-per-second N read the files' checksums again and again at this rate, to find
+                                   damage while it can be healed (default 8; 0 turns it off)
           --drain-millis N         time that calls under way get at a stop (default 10000)
           --quiet                  log errors alone
           --help, --version
@@ -55,12 +69,19 @@ enum Arguments {
         switch verb {
         case "--help", "-h", "help": return .help
         case "--version", "version": return .version
+        case "verify", "repair":
+            do {
+                return .offline(try OfflineCommand.parse(verb, Array(rest)))
+            } catch {
+                throw UsageError(message: "\(error); see kyrodb \(verb) --help")
+            }
         case "serve": break
         default:
             throw UsageError(message: "unknown command \"\(verb)\"; try: kyrodb serve --data DIR")
         }
         var options = ServerOptions(engine: EngineConfiguration(path: ""), version: version)
         options.engine.shardCountIfNew = min(ProcessMemory.coreCount, DataDirectory.shardsMax)
+        options.engine.scrubBytesPerSecond = 8 << 20
         options.transport.loopCount = ProcessMemory.coreCount
         var portFile: String?
         var isInsecure = false
@@ -68,7 +89,9 @@ enum Arguments {
             switch name {
             case "--help", "-h": return .help
             case "--insecure": isInsecure = true
+            case "--accept-clock": options.engine.acceptsClock = true
             case "--quiet": Log.level = .error
+            case "--archive": options.engine.isArchiving = true
             default:
                 guard let value = rest.popFirst() else {
                     throw UsageError(message: "\(name) needs a value, or is unknown; see --help")
@@ -81,6 +104,9 @@ enum Arguments {
         }
         guard (options.certificateFile == nil) == (options.privateKeyFile == nil) else {
             throw UsageError(message: "--tls-cert and --tls-key belong together; one is missing")
+        }
+        guard !options.engine.isArchiving || options.engine.backupsPath != nil else {
+            throw UsageError(message: "--archive needs --backups DIR, where to")
         }
         guard isInsecure || isLoopback(options.transport.host) else {
             let lack =
@@ -109,7 +135,16 @@ enum Arguments {
             options.engine.logSegmentBytes = try number(name, value, 4_096...(1 << 30))
         case "--snapshot-log-bytes":
             options.engine.snapshotLogBytes = try number(name, value, 4_096...(1 << 40))
+        case "--backups": options.engine.backupsPath = value
+        case "--archive-millis":
+            options.engine.archiveMillis = try number(name, value, 10...3_600_000)
+        case "--archive-lag-bytes":
+            options.engine.archiveLagBytesMax = UInt64(try number(name, value, 4_096...(1 << 50)))
+        case "--scrub-mib-per-second":
+            options.engine.scrubBytesPerSecond = try number(name, value, 0...65_536) << 20
         case "--drain-millis": options.drainMillis = try number(name, value, 0...3_600_000)
+        case "--commit-linger-micros":
+            options.engine.commitLingerMicros = try number(name, value, 0...100_000)
         case "--fsync": options.engine.fsync = try policy(value)
         case "--listen":
             guard let colon = value.lastIndex(of: ":"),
@@ -140,14 +175,14 @@ enum Arguments {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
-    private static func policy(_ value: String) throws(UsageError) -> FsyncPolicy {
+    private static func policy(_ value: String) throws(UsageError) -> Durability {
         switch value {
         case "always": return .always
         case "never": return .never
         default:
             let prefix = "interval:"
             guard value.hasPrefix(prefix), let millis = Int64(value.dropFirst(prefix.count)),
-                (1...60_000).contains(millis)
+                Durability.intervalMillisRange.contains(millis)
             else {
                 throw UsageError(
                     message: "--fsync is \"\(value)\"; it must be always, interval:MILLIS "

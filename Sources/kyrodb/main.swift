@@ -1,5 +1,5 @@
 // The server's process: arguments, start, signal, stop. Exit status 0 after a clean stop, 1 when it
-// could not start, 2 for a wrong command line.
+// could not start, 2 for a wrong command line; verify and repair have their own.
 import Glibc
 import KyroModel
 import KyroPlatform
@@ -53,6 +53,10 @@ do {
     switch try Arguments.parse(Array(CommandLine.arguments.dropFirst()), version: version) {
     case .help: print(Arguments.usage)
     case .version: print("kyrodb \(version)")
+    case .offline(.help(let usage)): print(usage)
+    case .offline(.verify(let path, let isJSON)): exit(VerifyCommand.run(path, isJSON: isJSON))
+    case .offline(.repair(let path, let target, let isJSON)):
+        exit(RepairCommand.run(path, to: target, isJSON: isJSON))
     case .serve(let options, let portFile): exit(serve(options, portFile: portFile))
     }
 } catch {

@@ -88,6 +88,21 @@ def check_ingest(ctl):
     check("commits" in listed.out, f"list: {listed.out}")
 
 
+def check_durability(ctl):
+    for text in ("always", "interval:250", "never"):
+        ctl("collections", "create", "promised", "--durability", text)
+        described = ctl("collections", "describe", "promised", "--json").json()
+        check.equal(described.get("durability"), text, "durability of a collection")
+        check(f"durability {text}" in ctl("collections", "describe", "promised").out, text)
+        ctl("collections", "drop", "promised", "--yes")
+    described = ctl("collections", "describe", "commits", "--json").json()
+    check.equal(described.get("durability"), None, "durability of a collection without one")
+    for text in ("interval", "interval:0", "interval:60001", "soon"):
+        ctl("collections", "create", "promised", "--durability", text, code=USAGE)
+    status = ctl("status", "--json").json()
+    check.equal(status.get("clock_held"), False, "a clock that is right")
+
+
 def check_bad_lines(ctl):
     lines = [
         '{"id": 1, "title": "one", "n": 1}',
@@ -288,6 +303,7 @@ def main():
     with Server("--shards", "2") as server:
         ctl = Ctl(server.target)
         check_ingest(ctl)
+        check_durability(ctl)
         check_bad_lines(ctl)
         check_search(ctl, server.folder)
         check_documents(ctl)

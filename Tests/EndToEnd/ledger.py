@@ -11,6 +11,8 @@ import grpc
 from harness import Checks, Stubs, ingest
 
 ABSENT = None
+UNAVAILABLE = grpc.StatusCode.UNAVAILABLE.value[0]
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 # What a busy machine may add to the interval of a sync: the sync itself, and being scheduled.
 SLACK_SECONDS = 0.5
@@ -46,11 +48,14 @@ class Ledger:
         waiting = self.pending[number]
         return waiting[-1].state if waiting else self.settled[number][1]
 
-    def plan(self, chance, numbers, size, key):
-        """A batch over some of `numbers`. Returns the mutations and [(number, whether it applies)]."""
+    def plan(self, chance, numbers, size, key, is_careful=False):
+        """A batch over some of `numbers`. Returns the mutations and [(number, whether it applies)].
+        A careful one only replaces what may or may not have happened."""
         mutations, expected = [], []
         for number in chance.sample(numbers, size):
             before, roll = self.latest(number), chance.random()
+            if is_careful and self.is_open(number):
+                roll = 1
             self.versions[number] += 1
             version = self.versions[number]
             if roll < 0.15:
@@ -143,10 +148,6 @@ def common_point(ranges_of_each):
     return wanted == 0
 
 
-def is_refusal(code):
-    return code == grpc.StatusCode.UNAVAILABLE.value[0]
-
-
 class UnaryWriter(threading.Thread):
     """Ingest.Write, one batch after another, until the server is gone or refuses."""
 
@@ -154,39 +155,43 @@ class UnaryWriter(threading.Thread):
         super().__init__(daemon=True)
         self.target, self.scope, self.ledger, self.numbers = target, scope, ledger, numbers
         self.chance, self.batch = random.Random(seed), batch
+        self.count, self.refusals = 0, (UNAVAILABLE,)
         self.stopping = threading.Event()
 
     def run(self):
         with Stubs(self.target) as stubs:
-            count = 0
             while not self.stopping.is_set():
-                count += 1
-                key = (id(self), count)
-                mutations, expected = self.ledger.plan(
-                    self.chance, self.numbers, self.batch, key)
                 try:
-                    response = stubs.ingest.Write(ingest.WriteRequest(
-                        scope=self.scope, mutations=mutations), timeout=20)
+                    if self.step(stubs):
+                        return
                 except grpc.RpcError as error:
                     check(error.code() in GONE, f"write ended with {error}")
                     return
-                if not self.book(response.outcomes, expected, key):
-                    return
+
+    def step(self, stubs, is_careful=False):
+        """Writes one batch. Returns the errors of items by number: those may or may not have
+        happened. Raises what the call as a whole is refused with."""
+        self.count += 1
+        key = (id(self), self.count)
+        mutations, expected = self.ledger.plan(
+            self.chance, self.numbers, self.batch, key, is_careful)
+        response = stubs.ingest.Write(ingest.WriteRequest(
+            scope=self.scope, mutations=mutations), timeout=20)
+        return self.book(response.outcomes, expected, key)
 
     def book(self, outcomes, expected, key):
-        """False when the server refused some: those may or may not have happened."""
-        refused, acknowledged = 0, []
+        refused, acknowledged = {}, []
         for outcome, (number, applied) in zip(outcomes, expected):
             if outcome.result == ingest.WRITE_RESULT_FAILED:
-                refused += 1
-                check(is_refusal(outcome.error.code), f"document {number}: {outcome.error}")
+                refused[number] = outcome.error
+                check(outcome.error.code in self.refusals, f"document {number}: {outcome.error}")
                 continue
             acknowledged.append((number, outcome.seq or self.order_of(number)))
             wanted = ingest.WRITE_RESULT_APPLIED if applied else ingest.WRITE_RESULT_NOT_FOUND
             if outcome.result != wanted:
                 check(False, f"document {number}: {outcome}, wanted {wanted}")
         self.ledger.acknowledge(acknowledged, key)
-        return refused == 0
+        return refused
 
     def order_of(self, number):
         """What changed nothing has no sequence: it stands where the operation before it does."""
@@ -231,7 +236,7 @@ class StreamWriter(threading.Thread):
         ack = next(self.call).ack
         if ack.errors:
             for error in ack.errors:
-                check(is_refusal(error.error.code), f"an item of a stream: {error}")
+                check(error.error.code == UNAVAILABLE, f"an item of a stream: {error}")
             return False
         self.book(ack.client_seq, ack.durable_seq)
         return True

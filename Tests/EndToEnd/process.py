@@ -40,6 +40,8 @@ class Server:
         self.port_file = os.path.join(self.folder, "port")
         self.listen = "127.0.0.1:0"
         self.credentials: grpc.ChannelCredentials | None = None  # for a server that talks TLS
+        self.environment: dict[str, str] = {}  # beside this process's own
+        self.prefix: list[str] = []  # a command that runs the server
         self.process: subprocess.Popen | None = None
         self.target = ""
         self._log = open(os.path.join(self.folder, "stderr"), "w+b")
@@ -49,8 +51,9 @@ class Server:
         if os.path.exists(self.port_file):
             os.remove(self.port_file)
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--data", self.data, "--listen", self.listen,
-             "--port-file", self.port_file, *self.flags], stderr=self._log)
+            [*self.prefix, BINARY, "serve", "--data", self.data, "--listen", self.listen,
+             "--port-file", self.port_file, *self.flags], stderr=self._log,
+            env={**os.environ, **self.environment})
         return self
 
     def listening(self) -> bool:

@@ -34,7 +34,8 @@ def main():
     install(folder.name)
     import kyrodb_v2
     check(kyrodb_v2.__file__.startswith(folder.name), f"imported {kyrodb_v2.__file__}")
-    with Server("--shards", "2") as server, kyrodb_v2.Client(server.target) as client:
+    with (Server("--shards", "2", "--backups", folder.name + "/backups") as server,
+          kyrodb_v2.Client(server.target) as client):
         tour(kyrodb_v2, client)
     survive_kills(kyrodb_v2)
     folder.cleanup()
@@ -97,6 +98,12 @@ def tour(kyro, client):
     except kyro.KyroError as error:
         check(error.code.name == "ALREADY_EXISTS" and error.reason == "COLLECTION_EXISTS",
               f"create twice: {error}")
+
+    for text in (None, "always", "interval:50", "never"):
+        made = client.create_collection("promised", durability=text)
+        check.equal(made.durability, text, "durability")
+        check.equal(client.describe_collection("promised").durability, text, "durability, told")
+        client.drop_collection("promised")
 
     told = []
     report = client.ingest("notes", documents(kyro, matrix), producer="tour", batch_documents=100,
@@ -170,6 +177,11 @@ def tour(kyro, client):
     status = client.status()
     check(status.state == "SERVING" and status.shards and status.version, f"{status}")
     check(client.snapshot().seq > 0 and client.flush() > 0, "snapshot and flush")
+    full = client.create_backup()
+    again = client.create_backup(incremental=True, progress=lambda done, total: None)
+    check((full.kind, again.kind, again.parent) == ("FULL", "INCREMENTAL", full.id),
+          f"backups {full} and {again}")
+    check(full.seq > 0 and full.bytes > 0 and full.time > START, f"backup {full}")
     check.equal(client.drop_collection("notes"), COUNT - 1, "drop")
     try:
         client.search("notes", text="flow")

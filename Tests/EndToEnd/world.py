@@ -27,14 +27,14 @@ class World:
         self.writers = []
         self.shard_of = {}
 
-    def create(self, stubs, create_request=None):
-        """`create_request` is called with the request, to add what an issue of its own is about."""
+    def create(self, stubs):
         request = collections.CreateCollectionRequest(scope=self.scope, schema=collections.Schema(
             vectors=[collections.VectorField(name="v", dimension=derived.DIMENSION)],
             sparse_vectors=[collections.SparseField(name="s")],
             texts=[collections.TextField(name="body")]))
-        if create_request is not None:
-            create_request(request)
+        if self.ledger.interval is not None:
+            request.durability.policy = collections.DURABILITY_INTERVAL
+            request.durability.interval_ms = round(self.ledger.interval * 1000)
         stubs.collections.Create(request)
         last = BASE_FIRST + self.base
         for first in range(BASE_FIRST, last, 1_000):
@@ -106,10 +106,11 @@ class World:
                       f"allowed {allowed}")
         lost = self.check_suffix(states, cut_at)
         touched = [n for n in range(self.hot) if self.ledger.is_open(n)]
-        for numbers in self.unary_numbers:
-            for number in numbers:
-                self.ledger.resolve(number, states[number])
-        lost += self.stream.resend(stubs, cut_at) * self.batch
+        streamed = set(self.stream_numbers if self.stream.client_seq > 0 else ())
+        for number in set(range(self.hot)) - streamed:
+            self.ledger.resolve(number, states[number])
+        if self.stream.client_seq > 0:
+            lost += self.stream.resend(stubs, cut_at) * self.batch
         stubs.operations.Flush(operations.FlushRequest())
         after = self.lookup_all(stubs)
         for number, state in enumerate(after):

@@ -37,6 +37,9 @@ import Testing
         #expect(catalog.state.nextID == CollectionID(1))
         let records: [CatalogRecord] = [
             created(1), created(2),
+            .created(
+                CollectionID(3), Scope(namespace: "c3"), schemaVersion: 1, schema(0),
+                durability: .interval(millis: 60_000)),
             .schemaChanged(CollectionID(1), schemaVersion: 2, schema(20)),
             .dropped(CollectionID(2)),
         ]
@@ -44,7 +47,9 @@ import Testing
         let again = try open(disk)
         #expect(again.load() == [.nextID(CollectionID(1))] + records)
         #expect(again.state == catalog.state)
-        #expect(again.state.nextID == CollectionID(3))
+        #expect(again.state.nextID == CollectionID(4))
+        #expect(
+            again.state.collections[CollectionID(3)]?.durability == .interval(millis: 60_000))
         #expect(again.state.collections[CollectionID(1)]?.schema == schema(20))
         #expect(again.state.collections[CollectionID(2)] == nil)
         #expect(again.tear == nil)

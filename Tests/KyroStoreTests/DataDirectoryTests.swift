@@ -23,8 +23,8 @@ import Testing
         var directory: DataDirectory? = try open(disk)
         #expect(directory?.isNew == true)
         let made = directory?.manifest
-        try directory?.adopt(reference(5), shard: 1)
-        try directory?.adopt(reference(9), shard: 1)
+        try directory?.adopt(reference(5), over: nil, shard: 1)
+        try directory?.adopt(reference(9), over: reference(5), shard: 1)
         directory = nil
         let again = try open(disk, shardCount: 2)
         #expect(!again.isNew)
@@ -60,7 +60,7 @@ import Testing
     @Test("a newer format is refused, a flipped bit anywhere in the manifest is damage")
     func manifestBytes() throws {
         let disk = MemoryFileSystem()
-        try open(disk).adopt(reference(5), shard: 0)
+        try open(disk).adopt(reference(5), over: nil, shard: 0)
         let path = "/data/MANIFEST"
         for byte in try disk.bytes(path).indices {
             let harmed = disk.copy()
@@ -122,10 +122,10 @@ import Testing
                 event.isMutation && mutations >= limit.withLock { $0 } ? .stop : nil
             }
             let directory = try open(faulty)
-            try directory.adopt(reference(5), shard: 0)
+            try directory.adopt(reference(5), over: nil, shard: 0)
             let before = directory.manifest
             limit.withLock { $0 = faulty.mutationCount + index }
-            let isDone = (try? directory.adopt(reference(9), shard: 0)) != nil
+            let isDone = (try? directory.adopt(reference(9), over: reference(5), shard: 0)) != nil
             #expect(isDone == (index == 5))
             var after = before
             after.generation += 1

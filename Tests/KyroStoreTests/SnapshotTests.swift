@@ -101,7 +101,7 @@ import Testing
         let path = "/log/\(reference.fileName)"
         try disk.setVersion(path, 3, headerBytes: 64)
         let error = #expect(throws: StoreError.self) { try readAll(disk, reference) }
-        #expect(error == .newerFormat(path: path, found: 3, supported: 1))
+        #expect(error == .newerFormat(path: path, found: 3, supported: 2))
     }
 
     @Test("blocks that change places are noticed")

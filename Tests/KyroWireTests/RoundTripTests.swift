@@ -38,7 +38,10 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
     static let collections: [RoundTrip] = [
         RoundTrip(
             "CreateCollectionRequest",
-            { CreateCollectionRequest(scope: $0.scope(), schema: $0.schema()) },
+            {
+                CreateCollectionRequest(
+                    scope: $0.scope(), schema: $0.schema(), durability: $0.durability())
+            },
             CreateCollectionRequest.decode, { $0.encodeWire() }),
         RoundTrip("Collection", collection, CollectionDescription.decode, { $0.encodeWire() }),
         RoundTrip(
@@ -68,7 +71,7 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         CollectionDescription(
             scope: random.scope(), id: CollectionID(UInt32(random.below(100))),
             schemaVersion: UInt32(random.below(100)), schema: random.schema(),
-            documentCount: random.number())
+            documentCount: random.number(), durability: random.durability())
     }
 
     static let ingest: [RoundTrip] = [
@@ -176,6 +179,16 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             "FlushResponse", { FlushResponse(durable: Sequence($0.number())) },
             FlushResponse.decode, { $0.encodeWire() }),
         RoundTrip(
+            "CreateBackupRequest", { CreateBackupRequest(isIncremental: $0.chance()) },
+            CreateBackupRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "CreateBackupResponse",
+            { random in
+                CreateBackupResponse(
+                    bytesDone: random.number(), bytesTotal: random.number(),
+                    backup: random.maybe { backup(&$0) })
+            }, CreateBackupResponse.decode, { $0.encodeWire() }),
+        RoundTrip(
             "HealthCheckRequest", { HealthCheckRequest(service: $0.text()) },
             HealthCheckRequest.decode, { $0.encodeWire() }),
         RoundTrip(
@@ -192,6 +205,34 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
                 return error
             }, decodeStatusDetails, encodeStatusDetails(for:)),
     ]
+
+    private static func backup(_ random: inout Random) -> BackupDescription {
+        var backup = BackupDescription(
+            id: random.number(), kind: random.chance() ? .full : .incremental,
+            seq: Sequence(random.number()))
+        backup.parent = random.number()
+        backup.timeMillis = Int64(bitPattern: random.number())
+        backup.bytes = random.number()
+        backup.micros = random.number()
+        return backup
+    }
+
+    private static func backupStatus(_ random: inout Random) -> BackupStatus {
+        var status = BackupStatus()
+        status.repository = random.text()
+        status.running = random.chance() ? .archive : .none
+        status.bytesDone = random.number()
+        status.bytesTotal = random.number()
+        status.lastID = random.number()
+        status.lastSeq = Sequence(random.number())
+        status.lastTimeMillis = Int64(bitPattern: random.number())
+        status.isArchiving = random.chance()
+        status.archivedSeq = Sequence(random.number())
+        status.archivedTimeMillis = Int64(bitPattern: random.number())
+        status.archiveLagBytes = random.number()
+        status.problem = random.text()
+        return status
+    }
 
     @Sendable static func status(_ random: inout Random) -> StatusResponse {
         var response = StatusResponse()
@@ -216,6 +257,20 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             shard.tailRows = random.number()
             shard.replayedRecords = random.number()
             shard.graphRowsInserted = random.number()
+            shard.recoveryPhase = RecoveryPhase(rawValue: UInt8(random.number() % 4)) ?? .done
+            shard.recoveryBytesDone = random.number()
+            shard.damages = random.list(3) { random in
+                FoundDamage(
+                    path: random.text(), offset: random.number(), finding: random.text(),
+                    isHealed: random.below(2) == 0)
+            }
+            shard.scrubEndMillis = Int64(bitPattern: random.number())
+            shard.scrubRoundBytes = random.number()
+            shard.scrubRounds = random.number()
+            shard.scrubBytes = random.number()
+            shard.recoveryBytesTotal = random.number()
+            shard.snapshotLoadMillis = random.number()
+            shard.replayMillis = random.number()
             shard.deadRows = random.number()
             shard.rebuilds = random.number()
             shard.rebuildRowsLeft = random.number()
@@ -227,6 +282,10 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         response.residentBytes = random.number()
         response.connections = UInt32(random.below(100))
         response.kernels = random.text()
+        response.backup = random.maybe { backupStatus(&$0) }
+        response.clockMillis = random.signed()
+        response.clockOffsetMillis = random.signed()
+        response.isClockHeld = random.chance()
         return response
     }
 }

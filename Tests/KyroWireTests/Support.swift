@@ -53,6 +53,10 @@ struct Random: RandomNumberGenerator {
 
     mutating func id() -> DocumentID { chance() ? .number(number()) : .text(text()) }
 
+    mutating func durability() -> Durability? {
+        [nil, .always, .interval(millis: Int64(below(70_000))), .never][below(4)]
+    }
+
     mutating func scope() -> Scope { Scope(tenant: text(), namespace: text()) }
 
     mutating func sparse() -> SparseVector {

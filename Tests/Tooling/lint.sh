@@ -34,6 +34,15 @@ foundation_rooms() {
     return 0
 }
 
+# Nothing may be ordered by the wall clock; what expires asks the clock that distrusts it.
+wall_clock_rooms() {
+    grep -rnE '\bwallMillis\(\)|CLOCK_REALTIME|\btime\((nil|NULL|0)\)|gettimeofday' Sources \
+        --include='*.swift' --include='*.c' --include='*.h' \
+        | grep -vE '^Sources/(KyroPlatform/(Clock|Log)|KyroEngine/ExpiryClock)\.swift:' \
+        | grep -vE '^Sources/(KyroCommands|kyroctl|kyrobench)/'
+    return 0
+}
+
 sizes() {
     git ls-files -z -- ':!Tests/Fixtures' | while IFS= read -r -d '' file; do
         [[ -f $file ]] || continue
@@ -70,6 +79,7 @@ shell_syntax() {
 check "swift format" format
 check "unsafe code only in its rooms" unsafe_rooms
 check "Foundation only in kyroctl and kyrobench" foundation_rooms
+check "the wall clock only where it is distrusted" wall_clock_rooms
 check "no file above 1 MiB" sizes
 check "kernels compile for NEON" neon
 check "Python scripts parse" python_syntax

@@ -16,3 +16,4 @@ kinds = {(r["request"], r["clients"], r["during_ingest"]) for r in runs}
 assert len(kinds) == 16, kinds
 assert all(r["requests"] > 0 for r in runs), runs
 PYTHON
+"$bin/kyrobench" snapshots --binary "$bin/kyrodb" --documents 10000 --tail 1000 --seconds 1 --folder "$out"

@@ -90,6 +90,8 @@ func decodeOperation(_ name: String, _ bytes: [UInt8]) throws(KyroError) -> Unde
     case "StatusResponse": (try StatusResponse.decode(wire: bytes).encodeWire(), "")
     case "SnapshotResponse": (try SnapshotResponse.decode(wire: bytes).encodeWire(), "")
     case "FlushResponse": (try FlushResponse.decode(wire: bytes).encodeWire(), "")
+    case "CreateBackupRequest": (try CreateBackupRequest.decode(wire: bytes).encodeWire(), "")
+    case "CreateBackupResponse": (try CreateBackupResponse.decode(wire: bytes).encodeWire(), "")
     case "HealthCheckRequest": (try HealthCheckRequest.decode(wire: bytes).encodeWire(), "")
     case "HealthCheckResponse": (try HealthCheckResponse.decode(wire: bytes).encodeWire(), "")
     case "Status": (encodeStatusDetails(for: try decodeStatusDetails(bytes)), "")

@@ -29,6 +29,7 @@
 
 extern int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 extern int fallocate(int fd, int mode, off_t offset, off_t length);
+extern int sync_file_range(int fd, off_t offset, off_t length, unsigned int flags);
 extern int pthread_setname_np(pthread_t thread, const char *name);
 
 static inline int kyro_accept4(int fd, int flags) { return accept4(fd, NULL, NULL, flags); }
@@ -39,6 +40,12 @@ static inline int kyro_open(const char *path, int flags, mode_t mode) {
 
 static inline int kyro_fallocate(int fd, int mode, off_t offset, off_t length) {
     return fallocate(fd, mode, offset, length);
+}
+
+// Writes a range of dirty pages to the disk and waits; changes no metadata and promises nothing.
+// The flags are SYNC_FILE_RANGE_WAIT_BEFORE, _WRITE and _WAIT_AFTER (sync_file_range(2)).
+static inline int kyro_write_back(int fd, off_t offset, off_t length) {
+    return sync_file_range(fd, offset, length, 1 | 2 | 4);
 }
 
 static inline int kyro_set_thread_name(const char *name) {

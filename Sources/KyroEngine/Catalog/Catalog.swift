@@ -8,13 +8,19 @@ final class Catalog: Sendable {
     private let collections: Locked<[Scope: Collection]>
     private let log: Locked<CatalogLog>
     private let shardCount: Int
-    private let time: any Clock
+    private let expiry: ExpiryClock
     private let hashSeed: UInt64
+    /// The cut tail of a change that was not acknowledged, if the last start found one.
+    let tear: RecoveryReport.Tear?
+
+    private let clock: SequenceClock
 
     init(
-        directory: DataDirectory, time: any Clock, hashSeed: UInt64
+        directory: DataDirectory, expiry: ExpiryClock, acceptsClock: Bool, clock: SequenceClock,
+        hashSeed: UInt64
     ) throws(KyroError) {
-        self.time = time
+        self.expiry = expiry
+        self.clock = clock
         shardCount = directory.shardCount
         self.hashSeed = hashSeed
         let log: CatalogLog
@@ -23,16 +29,24 @@ final class Catalog: Sendable {
         } catch {
             throw error.kyroError
         }
+        tear = log.tear
+        if acceptsClock { log.forgetTime() }
         var byScope: [Scope: Collection] = [:]
         for description in log.state.collections.values {
             let collection = Collection(
                 id: description.id, scope: description.scope, schema: description.schema,
-                version: description.schemaVersion)
+                version: description.schemaVersion, durability: description.durability)
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
             byScope[description.scope] = collection
         }
+        clock.restore(atLeast: log.state.seq)
         self.log = Locked(log)
         collections = Locked(byScope)
+    }
+
+    /// The file's changes so far: all that were made at a sequence given out before the call.
+    var history: (ordinal: UInt64, changes: [CatalogChange]) {
+        log.withLock { ($0.ordinal, $0.history) }
     }
 
     /// Each shard's part of a new collection, empty.
@@ -47,6 +61,9 @@ final class Catalog: Sendable {
 
     func find(_ scope: Scope) -> Collection? { collections.withLock { $0[scope] } }
 
+    /// The lowest id not given out yet.
+    var nextID: CollectionID { log.withLock { $0.state.nextID } }
+
     var all: [Collection] { collections.withLock { Array($0.values) } }
 
     /// Ordered by namespace.
@@ -58,7 +75,9 @@ final class Catalog: Sendable {
 
     // MARK: Changing, on the control thread
 
-    func create(_ scope: Scope, schema: Schema) throws(KyroError) -> Collection {
+    func create(
+        _ scope: Scope, schema: Schema, durability: Durability? = nil
+    ) throws(KyroError) -> Collection {
         guard find(scope) == nil else {
             throw KyroError(
                 .collectionExists,
@@ -66,9 +85,10 @@ final class Catalog: Sendable {
                 field: "scope.namespace")
         }
         let id = log.withLock { $0.state.nextID }
-        let collection = Collection(id: id, scope: scope, schema: schema, version: 1)
+        let collection = Collection(
+            id: id, scope: scope, schema: schema, version: 1, durability: durability)
         Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
-        try append(.created(id, scope, schemaVersion: 1, schema))
+        try append(.created(id, scope, schemaVersion: 1, schema, durability: durability))
         collections.withLock { $0[scope] = collection }
         return collection
     }
@@ -100,7 +120,8 @@ final class Catalog: Sendable {
     private func append(_ record: CatalogRecord) throws(KyroError) {
         let failure: StoreError? = log.withLock { log in
             do throws(StoreError) {
-                try log.append(record, wallMillis: time.wallMillis())
+                // Under the lock, so that `history` lacks no change at a sequence given out.
+                try log.append(record, seq: clock.next(), wallMillis: expiry.nowMillis())
                 return nil
             } catch {
                 return error

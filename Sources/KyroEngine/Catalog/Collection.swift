@@ -7,6 +7,8 @@ import KyroPlatform
 final class CollectionFields: Sendable {
     let id: CollectionID
     let scope: Scope
+    /// Nil for the server's own.
+    let durability: Durability?
     private let state: Locked<State>
 
     private struct State {
@@ -15,9 +17,13 @@ final class CollectionFields: Sendable {
         var isDropped = false
     }
 
-    init(id: CollectionID, scope: Scope, schema: Schema, version: UInt32) {
+    init(
+        id: CollectionID, scope: Scope, schema: Schema, version: UInt32,
+        durability: Durability? = nil
+    ) {
         self.id = id
         self.scope = scope
+        self.durability = durability
         state = Locked(State(schema: schema, version: version))
     }
 
@@ -43,13 +49,18 @@ final class Collection: Sendable {
     let leases = SequenceLeases()
     private let parts: Locked<[CollectionShard]>
 
-    init(id: CollectionID, scope: Scope, schema: Schema, version: UInt32) {
-        fields = CollectionFields(id: id, scope: scope, schema: schema, version: version)
+    init(
+        id: CollectionID, scope: Scope, schema: Schema, version: UInt32,
+        durability: Durability? = nil
+    ) {
+        fields = CollectionFields(
+            id: id, scope: scope, schema: schema, version: version, durability: durability)
         parts = Locked([])
     }
 
     var id: CollectionID { fields.id }
     var scope: Scope { fields.scope }
+    var durability: Durability? { fields.durability }
     var schema: Schema { fields.schema }
     var schemaVersion: UInt32 { fields.schemaVersion }
     var isDropped: Bool { fields.isDropped }
@@ -76,6 +87,6 @@ final class Collection: Sendable {
         let (schema, version) = fields.schemaAndVersion
         return CollectionDescription(
             scope: scope, id: id, schemaVersion: version, schema: schema,
-            documentCount: documentCount)
+            documentCount: documentCount, durability: durability)
     }
 }

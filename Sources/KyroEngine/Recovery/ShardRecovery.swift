@@ -23,17 +23,21 @@ struct ShardRecovery {
         let log = try storing { () throws(StoreError) in
             try engine.directory.openLog(shard: shard.index, options: options)
         }
-        var producers: [ProducerKey: UInt64] = [:]
-        var seq = Sequence.zero
-        if let reference = manifest.snapshot {
-            producers = try load(reference)
-            seq = reference.seq
-        }
+        let loaded = try loadSnapshot(manifest)
+        for part in loaded?.parts ?? [] { part.collection.install(part.rows, at: shard.index) }
+        var producers = loaded?.contents.producers ?? [:]
+        let seq = loaded?.reference.seq ?? .zero
+        let lsn = loaded?.reference.lsn ?? .zero
         engine.clock.restore(atLeast: seq)
         shard.publish(seq)
+        beginPhase(
+            .replayingLog, bytesTotal: log.endLSNBound.raw - min(lsn.raw, log.endLSNBound.raw))
         let report = try storing { () throws(StoreError) in
-            try replay(log, from: manifest.replayLSN, seq: seq, &producers)
+            try replay(
+                log, from: lsn, seq: seq, syncedAtLeast: manifest.snapshot?.lsn ?? .zero, &producers
+            )
         }
+        beginPhase(.done)
         let last = max(seq, report.lastSeq)
         engine.clock.restore(atLeast: last)
         shard.publish(last)
@@ -43,121 +47,164 @@ struct ShardRecovery {
             $0.syncedLSN = log.syncedLSN.raw
             $0.diskBytes = log.diskBytes
             $0.snapshotSeq = seq
-            $0.snapshotLSN = manifest.replayLSN.raw
+            $0.snapshotLSN = lsn.raw
+            $0.snapshotBytes = loaded?.byteCount ?? 0
         }
+        tellWhatItTook()
         return makeWriter(log, producers)
+    }
+
+    /// Short starts go without saying.
+    private func tellWhatItTook() {
+        let recovery = shard.recovery.withLock { $0 }
+        let millis = (recovery.loadNanos + recovery.replayNanos) / 1_000_000
+        guard millis >= 1_000 else { return }
+        engine.notice(
+            "shard \(shard.index): recovered in \(millis) ms: snapshot "
+                + "\(recovery.loadNanos / 1_000_000) ms, "
+                + "\(shard.replayedRecords.load(ordering: .relaxed)) records of the log "
+                + "\(recovery.replayNanos / 1_000_000) ms")
+    }
+
+    private func beginPhase(_ phase: RecoveryPhase, bytesTotal: UInt64 = 0) {
+        let now = engine.time.monotonicNanos()
+        shard.recovery.withLock { $0.begin(phase, bytesTotal: bytesTotal, nowNanos: now) }
+    }
+
+    /// Nanoseconds between two lines in the log about one shard's progress.
+    private static let tellNanos: UInt64 = 5_000_000_000
+
+    private func progress(_ bytesDone: UInt64) {
+        let now = engine.time.monotonicNanos()
+        let told: String? = shard.recovery.withLock { recovery in
+            recovery.bytesDone = bytesDone
+            guard now >= recovery.toldNanos + Self.tellNanos else { return nil }
+            recovery.toldNanos = now
+            let what =
+                recovery.phase == .loadingSnapshot ? "loading its snapshot" : "replaying its log"
+            let percent = min(100, 100 * bytesDone / max(1, recovery.bytesTotal))
+            return "\(what): \(percent) % of \(recovery.bytesTotal) bytes"
+        }
+        if let told { engine.notice("shard \(shard.index) is \(told)") }
     }
 
     private func makeWriter(_ log: ShardLog, _ producers: [ProducerKey: UInt64]) -> ShardWriter {
         let engine = engine
         return ShardWriter(
-            shard: shard, log: log, clock: engine.clock, policy: engine.configuration.fsync,
-            groupBytesMax: engine.configuration.groupBytesMax, time: engine.time,
-            collections: engine.catalog.all, producers: producers,
+            shard: shard, log: log, engine: engine, producers: producers,
             onGroup: { writer in engine.groupDone(writer) })
     }
 
     // MARK: Snapshot
 
-    private func load(_ reference: SnapshotReference) throws(KyroError) -> [ProducerKey: UInt64] {
-        let reader = try storing { () throws(StoreError) in
-            try SnapshotReader(
-                directory: engine.directory.shardPath(shard.index), fileSystem: engine.files,
-                identity: engine.directory.identity(ofShard: shard.index), reference: reference)
+    private enum Attempt {
+        case loaded(LoadedSnapshot)
+        case damaged(KyroError)
+    }
+
+    /// The latest snapshot. Where its document data is damaged: the one before, and where there was
+    /// none before, nothing, since the log then reaches back to the beginning.
+    private func loadSnapshot(_ manifest: ShardManifest) throws(KyroError) -> LoadedSnapshot? {
+        guard let latest = manifest.snapshot else { return nil }
+        let problem: KyroError
+        switch try attempt(latest) {
+        case .loaded(let loaded): return note(loaded)
+        case .damaged(let error): problem = error
         }
-        do throws(KyroError) {
-            let size = reader.byteCount(ofSection: SnapshotContents.section) ?? 0
-            let bytes = try open(reader, SnapshotContents.section).read(count: Int(size))
-            let contents = try SnapshotContents(decoding: bytes)
-            var known: [CollectionID: Collection] = [:]
-            for collection in engine.catalog.all { known[collection.id] = collection }
-            for part in contents.collections {
-                guard let collection = known[part.id] else { continue }
-                let rows = try restore(part, of: collection, reader)
-                try restoreHorizon(of: rows, reader)
-                collection.install(rows, at: shard.index)
-            }
-            shard.updateLog { $0.snapshotBytes = reader.byteCount }
-            return contents.producers.filter { known[$0.key.collection] != nil }
-        } catch {
+        let prefix = "shard \(shard.index): its latest snapshot cannot be used: \(problem.message)"
+        shard.updateLog { $0.needsSnapshot = true }
+        guard let older = manifest.previousSnapshot else {
+            engine.notice(
+                "\(prefix); there is none before it, so everything is replayed from the log; a new "
+                    + "snapshot follows")
+            return nil
+        }
+        switch try attempt(older) {
+        case .loaded(let loaded):
+            engine.notice(
+                "\(prefix); the one before it, \(older.fileName) at sequence \(older.seq.raw), is "
+                    + "used, with the log from LSN \(older.lsn) on; a new snapshot follows")
+            return note(loaded)
+        case .damaged(let error):
             throw KyroError(
-                .shardStopped, "the snapshot \(reader.path) cannot be used: \(error.message)")
+                .shardStopped,
+                "neither snapshot can be used. The latest: \(problem.message). The one before it: "
+                    + "\(error.message)")
         }
     }
 
-    private func restoreHorizon(
-        of rows: CollectionShard, _ reader: SnapshotReader
-    ) throws(KyroError) {
-        let name = SnapshotContents.horizon(rows.fields.id)
-        guard reader.byteCount(ofSection: name) != nil else { return }
-        var bytes = ByteReader(try open(reader, name).read(count: 8))
-        guard let seq = try? bytes.readFixed64() else { return }
-        rows.setHorizon(Sequence(seq))
+    private func attempt(_ reference: SnapshotReference) throws(KyroError) -> Attempt {
+        beginPhase(.loadingSnapshot)
+        let load: SnapshotLoad
+        do throws(StoreError) {
+            load = try SnapshotLoad(
+                engine: engine, shard: shard.index, reference: reference,
+                onRead: { bytes in progress(bytes) })
+        } catch {
+            // Whoever wrote that knew more than this server; what is older is not what was meant.
+            if case .newerFormat = error { throw error.kyroError }
+            return .damaged(error.kyroError)
+        }
+        shard.recovery.withLock { $0.bytesTotal = load.byteCount }
+        do throws(KyroError) {
+            return .loaded(try load.run())
+        } catch {
+            try engine.maintenance.check()
+            return .damaged(error)
+        }
     }
 
-    private func restore(
-        _ part: SnapshotContents.CollectionPart, of collection: Collection, _ reader: SnapshotReader
-    ) throws(KyroError) -> CollectionShard {
-        let id = part.id
-        let schema = collection.schema
-        let metadata = try MetadataIndex(
-            from: try open(reader, SnapshotContents.metadata(id)), slotCount: part.slotCount)
-        let rows = CollectionShard(
-            fields: collection.fields, shard: shard.index, hashSeed: engine.hashSeed,
-            metadata: metadata)
-        try rows.readRows(
-            from: try open(reader, SnapshotContents.rows(id)), slotCount: part.slotCount)
-        let visibility = Visibility(
-            born: rows.rows.born, died: rows.rows.died, expiresAt: rows.rows.expiresAt,
-            seq: reader.seq.raw, slotCount: part.slotCount, nowMillis: .min)
-        var vectors: FieldMap<VectorIndex> = [:]
-        for name in part.vectors {
-            guard let field = schema.vectors[name] else { continue }
-            vectors[name] = try VectorIndex(
-                from: try open(reader, SnapshotContents.vector(id, name)), field: field)
+    private func note(_ loaded: LoadedSnapshot) -> LoadedSnapshot {
+        shard.updateLog { $0.base = loaded.reference }
+        for repair in loaded.repairs {
+            engine.notice(
+                "shard \(shard.index): \(repair); it is derived anew from the documents, none of "
+                    + "which is affected; a new snapshot follows")
+            shard.updateLog { $0.needsSnapshot = true }
         }
-        var sparse: FieldMap<SparseIndex> = [:]
-        for name in part.sparse {
-            sparse[name] = try SparseIndex(
-                from: try open(reader, SnapshotContents.sparse(id, name)),
-                slotCount: part.slotCount)
-        }
-        var texts: FieldMap<TextIndex> = [:]
-        for name in part.texts {
-            texts[name] = try TextIndex(
-                from: try open(reader, SnapshotContents.text(id, name)),
-                field: schema.texts[name] ?? TextField(), visibility: visibility)
-        }
-        rows.adopt(slotCount: part.slotCount, vectors: vectors, sparse: sparse, texts: texts)
-        return rows
-    }
-
-    private func open(
-        _ reader: SnapshotReader, _ section: String
-    ) throws(KyroError) -> SnapshotSection {
-        try storing { () throws(StoreError) in try reader.source(section: section) }
+        return loaded
     }
 
     // MARK: Log
 
-    /// Records at or below `seq` are in the snapshot already.
+    /// Records at or below `seq` are in the snapshot already. What was replayed is published batch
+    /// by batch.
     private func replay(
-        _ log: ShardLog, from lsn: LSN, seq: Sequence, _ producers: inout [ProducerKey: UInt64]
+        _ log: ShardLog, from lsn: LSN, seq: Sequence, syncedAtLeast: LSN,
+        _ producers: inout [ProducerKey: UInt64]
     ) throws(StoreError) -> RecoveryReport {
         var collections: [CollectionID: Collection] = [:]
         for collection in engine.catalog.all { collections[collection.id] = collection }
         var marks = producers
-        let report = try log.replay(from: lsn) { record throws(KyroError) in
-            guard record.seq > seq, let collection = collections[record.collection] else { return }
+        var touched: [CollectionID: CollectionShard] = [:]
+        var last = seq
+        var recordCount = 0
+        let publishBatch = { (end: LSN) in
+            for rows in touched.values { rows.publish() }
+            touched.removeAll(keepingCapacity: true)
+            shard.publish(last)
+            shard.replayedRecords.store(recordCount, ordering: .relaxed)
+            progress(end.raw - min(lsn.raw, end.raw))
+        }
+        let report = try log.replay(from: lsn, syncedAtLeast: syncedAtLeast, onBatch: publishBatch)
+        {
+            record throws(KyroError) in
+            last = max(last, record.seq)
+            guard record.seq > seq else { return }
+            guard let collection = collections[record.collection] else {
+                return try checkDropped(record.collection)
+            }
             if let producer = record.producer {
                 let key = ProducerKey(collection: record.collection, producer: producer.id)
                 marks[key] = max(marks[key] ?? 0, producer.clientSequence)
             }
-            try collection.shard(shard.index).apply(record)
-            shard.replayedRecords.add(1, ordering: .relaxed)
+            let rows = collection.shard(shard.index)
+            try rows.apply(record)
+            touched[record.collection] = rows
+            recordCount += 1
         }
+        publishBatch(report.endLSN)
         producers = marks
-        for collection in collections.values { collection.shard(shard.index).publish() }
         if let tear = report.tear {
             let text =
                 "shard \(shard.index): the log's last write was torn; cut at LSN \(tear.lsn), "
@@ -165,5 +212,17 @@ struct ShardRecovery {
             engine.notice(text)
         }
         return report
+    }
+
+    /// A collection that the catalog does not know has been dropped, or the catalog has lost it: ids
+    /// are durable there before anything is written to the collection.
+    private func checkDropped(_ id: CollectionID) throws(KyroError) {
+        guard id >= engine.catalog.nextID else { return }
+        throw StoreError.damaged(
+            StoreError.Damage(
+                path: engine.directory.catalogPath, offset: 0,
+                finding: "collection \(id.raw) is missing, to which the log has records",
+                affected: "collections from number \(engine.catalog.nextID.raw) on")
+        ).kyroError
     }
 }

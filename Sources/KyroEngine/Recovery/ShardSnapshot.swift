@@ -1,18 +1,21 @@
-// A shard's snapshot: which sections there are and what the rows look like in them.
+// A shard's snapshot, version 2: which sections there are. Document data is kept apart from what
+// can be derived from it, so that damage to the latter costs time and nothing else.
 //
-//   shard               u32 version · varint collections · varint producers
+//   shard               u32 version · i64 wall time, Unix ms · varint collections · varint producers
 //                         per collection: varint id, varint rows, and three lists of names
 //                           (vectors, sparse vectors, texts): varint count, then varint length + UTF-8
 //                         per producer: varint collection id, varint length + UTF-8, varint sequence
-//   rows-ID             blocks of u32 byte count, u32 rows, and per row:
-//                         u64 born · u64 died, 0 for the living · i64 expires at · u32 previous slot + 1
-//                         varint length + document id · varint length + stored document
-//   horizon-ID          u64 sequence: versions that died at or below it were dropped by a rebuild;
-//                         the section is left out where none was
-//   metadata-ID         MetadataIndex
-//   vector-ID-NAME      VectorIndex
-//   sparse-ID-NAME      SparseIndex
-//   text-ID-NAME        TextIndex
+//   rows-ID             document data: RowSections.swift
+//   horizon-ID          document data: u64 sequence: versions that died at or below it were dropped
+//                         by a rebuild; the section is left out where none was
+//   vectors-ID-NAME     document data: rows of a VectorIndex
+//   graph-ID-NAME       derived: graph of a VectorIndex
+//   metadata-ID         derived: MetadataIndex
+//   sparse-ID-NAME      derived: SparseIndex
+//   text-ID-NAME        derived: TextIndex
+//
+// Version 1 has no wall time, rows of another shape (RowSections1.swift), and instead of `vectors`
+// and `graph` one section vector-ID-NAME (VectorIndex+Snapshot1.swift).
 import KyroBytes
 import KyroIndex
 import KyroModel
@@ -28,8 +31,11 @@ struct SnapshotContents {
         var texts: [String]
     }
 
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let section = "shard"
+
+    /// When the snapshot was taken; zero in version 1.
+    var wallMillis: Int64 = 0
 
     var collections: [CollectionPart] = []
     var producers: [ProducerKey: UInt64] = [:]
@@ -37,6 +43,11 @@ struct SnapshotContents {
     static func rows(_ id: CollectionID) -> String { "rows-\(id.raw)" }
     static func horizon(_ id: CollectionID) -> String { "horizon-\(id.raw)" }
     static func metadata(_ id: CollectionID) -> String { "metadata-\(id.raw)" }
+    static func vectors(_ id: CollectionID, _ name: String) -> String {
+        "vectors-\(id.raw)-\(name)"
+    }
+    static func graph(_ id: CollectionID, _ name: String) -> String { "graph-\(id.raw)-\(name)" }
+    /// Version 1 alone.
     static func vector(_ id: CollectionID, _ name: String) -> String { "vector-\(id.raw)-\(name)" }
     static func sparse(_ id: CollectionID, _ name: String) -> String { "sparse-\(id.raw)-\(name)" }
     static func text(_ id: CollectionID, _ name: String) -> String { "text-\(id.raw)-\(name)" }
@@ -44,6 +55,7 @@ struct SnapshotContents {
     func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 1_024)
         writer.writeFixed32(Self.version)
+        writer.writeFixed64(UInt64(bitPattern: wallMillis))
         writer.writeVarint(UInt64(collections.count))
         writer.writeVarint(UInt64(producers.count))
         for part in collections {
@@ -62,7 +74,10 @@ struct SnapshotContents {
         return writer.bytes
     }
 
-    init(collections: [CollectionPart], producers: [ProducerKey: UInt64]) {
+    init(
+        wallMillis: Int64, collections: [CollectionPart], producers: [ProducerKey: UInt64]
+    ) {
+        self.wallMillis = wallMillis
         self.collections = collections
         self.producers = producers
     }
@@ -70,9 +85,9 @@ struct SnapshotContents {
     init(decoding bytes: [UInt8]) throws(KyroError) {
         do throws(ByteError) {
             var reader = ByteReader(bytes)
-            guard try reader.readFixed32() == Self.version else {
-                throw ByteError.truncated
-            }
+            let version = try reader.readFixed32()
+            guard version == 1 || version == Self.version else { throw ByteError.truncated }
+            if version > 1 { wallMillis = Int64(bitPattern: try reader.readFixed64()) }
             let collectionCount = try reader.readVarint()
             let producerCount = try reader.readVarint()
             for _ in 0..<collectionCount {
@@ -91,12 +106,12 @@ struct SnapshotContents {
                 producers[ProducerKey(collection: id, producer: name)] = try reader.readVarint()
             }
         } catch {
-            throw Self.damaged("section \(Self.section)", error)
+            throw Self.damaged("section \(Self.section) does not decode: \(error)")
         }
     }
 
-    static func damaged(_ what: String, _ error: ByteError) -> KyroError {
-        KyroError(.internal, "the snapshot's \(what) does not make sense: \(error)")
+    static func damaged(_ what: String) -> KyroError {
+        KyroError(.internal, "the checksums hold, but \(what)")
     }
 }
 

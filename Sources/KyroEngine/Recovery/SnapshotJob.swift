@@ -41,11 +41,10 @@ struct SnapshotJob {
         _ mark: SnapshotMark
     ) throws(KyroError) -> (seq: Sequence, bytes: UInt64) {
         try engine.maintenance.check()
-        if let latest = engine.directory.manifest.shards[shard.index].snapshot,
-            latest.seq == mark.seq, latest.lsn == mark.lsn
-        {
+        let state = shard.log
+        if !state.needsSnapshot, let base = state.base, base.seq == mark.seq, base.lsn == mark.lsn {
             // The same once more would push the older generation out for nothing.
-            return (mark.seq, shard.log.snapshotBytes)
+            return (mark.seq, state.snapshotBytes)
         }
         // What an attempt before this one left behind may be what fills the disk.
         try deleteUnnamed()
@@ -58,13 +57,15 @@ struct SnapshotJob {
             throw error
         }
         try storing { () throws(StoreError) in
-            try engine.directory.adopt(reference, shard: shard.index)
+            try engine.directory.adopt(reference, over: state.base, shard: shard.index)
         }
         try deleteUnnamed()
         shard.updateLog {
             $0.snapshotSeq = mark.seq
             $0.snapshotLSN = mark.lsn.raw
             $0.snapshotBytes = bytes
+            $0.base = reference
+            $0.needsSnapshot = false
         }
         // Two generations are kept, so the log reaches back to the older one.
         let manifest = engine.directory.manifest.shards[shard.index]
@@ -88,9 +89,10 @@ struct SnapshotJob {
             try SnapshotWriter(
                 directory: engine.directory.shardPath(shard.index), fileSystem: engine.files,
                 identity: engine.directory.identity(ofShard: shard.index), seq: mark.seq,
-                lsn: mark.lsn)
+                lsn: mark.lsn, pace: SnapshotPace(engine: engine).pause)
         }
         let contents = SnapshotContents(
+            wallMillis: engine.expiry.nowMillis(),
             collections: mark.collections.map { part in
                 SnapshotContents.CollectionPart(
                     id: part.rows.fields.id, slotCount: part.slotCount,
@@ -120,13 +122,17 @@ struct SnapshotJob {
                 try sink.write(bytes.bytes)
             }
         }
+        for entry in part.root.vectors {
+            try section(SnapshotContents.vectors(id, entry.name), writer) {
+                sink throws(KyroError) in
+                try entry.value.writeRows(to: sink, slotCount: slotCount)
+            }
+            try section(SnapshotContents.graph(id, entry.name), writer) { sink throws(KyroError) in
+                try entry.value.writeGraph(to: sink, slotCount: slotCount)
+            }
+        }
         try section(SnapshotContents.metadata(id), writer) { sink throws(KyroError) in
             try part.rows.metadata.write(to: sink, slotCount: slotCount)
-        }
-        for entry in part.root.vectors {
-            try section(SnapshotContents.vector(id, entry.name), writer) { sink throws(KyroError) in
-                try entry.value.write(to: sink, slotCount: slotCount)
-            }
         }
         for entry in part.root.sparse {
             try section(SnapshotContents.sparse(id, entry.name), writer) { sink throws(KyroError) in

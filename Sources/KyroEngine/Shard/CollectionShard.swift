@@ -297,7 +297,7 @@ final class CollectionShard: Sendable {
         var idCount = 0
         var liveCount = 0
         for slot in 0..<slotCount {
-            if ids.set(key(rows.ids[slot]), slot: slot, in: rows.ids) { idCount += 1 }
+            if ids.set(slot: slot, in: rows.ids, seed: hashSeed) { idCount += 1 }
             if rows.died.load(slot) == 0 { liveCount += 1 }
             if rows.expiresAt[slot] != .max { expiring.add(1, ordering: .relaxed) }
         }

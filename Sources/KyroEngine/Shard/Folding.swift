@@ -22,6 +22,7 @@ extension Engine {
         let hasFolded = fold(shard) > 0
         let hasRebuilt = rebuildStep(shard, process)
         process.hasMore = hasFolded || hasRebuilt
+        if !process.hasMore { takeSnapshotIfNeeded(of: shard) }
         return process.hasMore ? .again : .idle
     }
 

@@ -23,6 +23,60 @@ final class IDColumn: Sendable {
         }
     }
 
+    // MARK: Snapshots: the number or 0, the length of a text plus one or 0, and the texts
+
+    /// Appends what stands for the rows to three parts of a block.
+    func append(
+        rows: Range<Int>, words: inout [UInt64], lengths: inout [UInt32],
+        texts target: inout ByteWriter
+    ) {
+        for slot in rows {
+            let length = self.lengths[slot]
+            lengths.append(length)
+            words.append(length == 0 ? self.words[slot] : 0)
+            if length > 1 {
+                texts.append(at: Int(self.words[slot]), count: Int(length) - 1, to: &target)
+            }
+        }
+    }
+
+    /// Makes rows of what `append` wrote. Writer only.
+    ///
+    /// - Parameters:
+    ///   - bytes: holds the words at `wordsOffset`, the lengths at `lengthsOffset`.
+    ///   - textBytes: where the texts lie in `bytes`.
+    /// - Returns: false when the lengths do not add up to `textBytes`.
+    func fill(
+        rows: Range<Int>, from bytes: [UInt8], wordsOffset: Int, lengthsOffset: Int,
+        textBytes: Range<Int>
+    ) -> Bool {
+        words.fill(rows: rows, from: bytes, at: wordsOffset)
+        lengths.fill(rows: rows, from: bytes, at: lengthsOffset)
+        var position = textBytes.lowerBound
+        for slot in rows {
+            let length = Int(lengths[slot])
+            if length == 0 { continue }
+            guard length - 1 <= textBytes.upperBound - position else { return false }
+            words[slot] = UInt64(texts.append(bytes, range: position..<(position + length - 1)))
+            position += length - 1
+        }
+        return position == textBytes.upperBound
+    }
+
+    /// What `IDKey` computes of the same id.
+    func hash(_ slot: Int, seed: UInt64) -> UInt64 {
+        let length = lengths[slot]
+        if length == 0 { return DocumentID.number(words[slot]).hash(seed: seed) }
+        return texts.xxh3(at: Int(words[slot]), count: Int(length) - 1, seed: seed)
+    }
+
+    func areEqual(_ a: Int, _ b: Int) -> Bool {
+        let length = lengths[a]
+        guard length == lengths[b] else { return false }
+        if length == 0 { return words[a] == words[b] }
+        return texts.areEqual(Int(words[a]), Int(words[b]), count: Int(length) - 1)
+    }
+
     subscript(slot: Int) -> DocumentID {
         let length = lengths[slot]
         if length == 0 { return .number(words[slot]) }
@@ -120,13 +174,26 @@ final class IDTable: Sendable {
         }
     }
 
+    /// The same for a row whose id is written, without making a key of it.
+    func set(slot: Int, in ids: IDColumn, seed: UInt64) -> Bool {
+        var position = Int(truncatingIfNeeded: ids.hash(slot, seed: seed)) & (capacity - 1)
+        while true {
+            let cell = cells.load(position)
+            if cell == 0 || ids.areEqual(Int(cell) - 1, slot) {
+                cells.store(UInt32(slot) + 1, position)
+                return cell == 0
+            }
+            position = (position + 1) & (capacity - 1)
+        }
+    }
+
     /// A table of twice the size with the same content.
     func grown(ids: IDColumn, seed: UInt64) -> IDTable {
         let larger = IDTable(capacity: capacity * 2)
         for position in 0..<capacity {
             let cell = cells.load(position)
             guard cell != 0 else { continue }
-            _ = larger.set(IDKey(ids[Int(cell) - 1], seed: seed), slot: Int(cell) - 1, in: ids)
+            _ = larger.set(slot: Int(cell) - 1, in: ids, seed: seed)
         }
         return larger
     }

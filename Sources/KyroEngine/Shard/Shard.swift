@@ -16,6 +16,7 @@ final class Shard: Sendable {
     private let health = Locked(Health())
     let replayedRecords = Atomic<Int>(0)
     let graphRowsInserted = Atomic<Int>(0)
+    let recovery = Locked(RecoveryProgress())
     /// Rebuilds that took their part's place, since the start.
     let rebuilds = Atomic<Int>(0)
     let rebuildRowsLeft = Atomic<Int>(0)
@@ -25,6 +26,8 @@ final class Shard: Sendable {
     let retiredBytes = Atomic<Int>(0)
     let deadBytes = Atomic<Int>(0)
     let retired = Locked<[CollectionShard]>([])
+    /// Written by the scrub.
+    let scrub = Locked(ScrubState())
     private let logState = Locked(LogState())
     /// Once the shard has recovered.
     private let openLog = Locked<ShardLog?>(nil)
@@ -32,6 +35,29 @@ final class Shard: Sendable {
     private struct Health {
         var state = ShardState.recovering
         var problem = ""
+    }
+
+    /// How far a start has got.
+    struct RecoveryProgress: Sendable {
+        var phase = RecoveryPhase.waiting
+        var bytesDone: UInt64 = 0
+        var bytesTotal: UInt64 = 0
+        var phaseStartNanos: UInt64 = 0
+        var loadNanos: UInt64 = 0
+        var replayNanos: UInt64 = 0
+        /// When the log was last told.
+        var toldNanos: UInt64 = 0
+
+        mutating func begin(_ next: RecoveryPhase, bytesTotal: UInt64 = 0, nowNanos: UInt64) {
+            let taken = nowNanos - phaseStartNanos
+            if phase == .loadingSnapshot { loadNanos += taken }
+            if phase == .replayingLog { replayNanos += taken }
+            phase = next
+            phaseStartNanos = nowNanos
+            toldNanos = nowNanos
+            bytesDone = 0
+            self.bytesTotal = bytesTotal
+        }
     }
 
     struct LogState: Sendable {
@@ -42,6 +68,12 @@ final class Shard: Sendable {
         var snapshotLSN: UInt64 = 0
         var snapshotBytes: UInt64 = 0
         var snapshotPostponedLSN: UInt64 = 0
+        /// The latest snapshot that is known to be readable.
+        var base: SnapshotReference?
+        /// The start met damage: a new snapshot is wanted as soon as nothing is left to fold.
+        var needsSnapshot = false
+        /// Not before, since the last attempt failed.
+        var snapshotRetryNanos: UInt64 = 0
     }
 
     init(index: Int, queueBytesMax: Int) {
@@ -66,10 +98,16 @@ final class Shard: Sendable {
     var log: LogState { logState.withLock { $0 } }
     func updateLog(_ change: (inout LogState) -> Void) { logState.withLock { change(&$0) } }
 
+    /// Once the shard has recovered.
+    var currentLog: ShardLog? { openLog.withLock { $0 } }
+
     func serve(log: ShardLog) {
         openLog.withLock { $0 = log }
         setState(.serving)
     }
+
+    /// Nil until the shard has recovered.
+    var openedLog: ShardLog? { openLog.withLock { $0 } }
 
     /// Writes the file that the log will need next, so that its writer does not wait for one.
     /// Maintenance thread only.

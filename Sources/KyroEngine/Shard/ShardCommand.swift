@@ -55,8 +55,12 @@ enum ShardCommand: Sendable {
     case mark(@Sendable (Result<SnapshotMark, KyroError>) -> Void)
     /// A rebuilt part is nearly as current as the one it replaces: do the rest.
     case finish(Rebuild)
+    /// Logs a record that says nothing, so that the next mark differs from the last.
+    case advance(@Sendable (Result<Void, KyroError>) -> Void)
     /// The log below is no longer needed.
     case releaseLog(before: LSN)
+    /// Makes the log's time the clock's, which an operator may have set back.
+    case setTime
     /// The highest client sequence that this shard has applied for a producer.
     case producerSequence(ProducerKey, @Sendable (UInt64) -> Void)
 }

@@ -13,9 +13,12 @@ final class ShardWriter {
     let shard: Shard
     let log: ShardLog
     private let clock: SequenceClock
-    private let policy: FsyncPolicy
+    /// Of collections that have none of their own.
+    private let durability: Durability
     private let groupBytesMax: Int
     private let time: any Clock
+    private let expiry: ExpiryClock
+    private let notice: @Sendable (String) -> Void
     /// Called after each group with what the log has grown to.
     private let onGroup: (ShardWriter) -> Void
 
@@ -23,38 +26,58 @@ final class ShardWriter {
     private var producers: [ProducerKey: UInt64]
     /// Batches that this shard could not log.
     private var gaps: [ProducerKey: UInt64] = [:]
-    private var lastSyncNanos: UInt64
-    /// Written and not yet durable.
+    private var linger: CommitLinger
+    /// What the sync of the group in hand took.
+    private var groupSyncNanos: UInt64?
+    /// Whether something is written and not yet durable.
     private var isDirty = false
+    /// When the first promise of what is not yet durable falls due.
+    private var syncDueNanos: UInt64?
 
     init(
-        shard: Shard, log: ShardLog, clock: SequenceClock, policy: FsyncPolicy,
-        groupBytesMax: Int, time: any Clock, collections: [Collection],
-        producers: [ProducerKey: UInt64], onGroup: @escaping (ShardWriter) -> Void
+        shard: Shard, log: ShardLog, engine: Engine, producers: [ProducerKey: UInt64],
+        onGroup: @escaping (ShardWriter) -> Void
     ) {
         self.shard = shard
         self.log = log
-        self.clock = clock
-        self.policy = policy
-        self.groupBytesMax = groupBytesMax
-        self.time = time
+        clock = engine.clock
+        durability = engine.configuration.fsync
+        groupBytesMax = engine.configuration.groupBytesMax
+        linger = CommitLinger(nanosMax: UInt64(engine.configuration.commitLingerMicros) * 1_000)
+        time = engine.time
+        expiry = engine.expiry
+        notice = engine.notice
         self.producers = producers
         self.onGroup = onGroup
-        lastSyncNanos = time.monotonicNanos()
-        for collection in collections { self.collections[collection.id] = collection }
+        for collection in engine.catalog.all { collections[collection.id] = collection }
     }
 
     /// One group of what waits; finished when the queue is closed and empty, with the log sealed.
     func turn(mayWait: Bool) -> Turn {
-        let commands = shard.queue.popAll(
+        var commands = shard.queue.popAll(
             weightLimit: groupBytesMax, timeoutMillis: mayWait ? syncTimeoutMillis : 0)
         if commands.isEmpty, shard.queue.isDrained {
             seal()
             return .finished
         }
+        if mayWait { waitForMore(&commands) }
         process(commands)
         syncIfDue()
         return commands.isEmpty ? .idle : .again
+    }
+
+    /// Lets the callers of the last group come along, where a sync lies ahead that they can share.
+    private func waitForMore(_ commands: inout [ShardCommand]) {
+        let missing = linger.missing(after: commands.count)
+        guard missing > 0 else { return }
+        var isSyncAhead = false
+        for command in commands {
+            guard case .write(let write) = command else { return }
+            if durability(of: write.collection) == .always { isSyncAhead = true }
+        }
+        guard isSyncAhead else { return }
+        shard.queue.wait(forDepth: missing, timeoutNanos: linger.waitNanos)
+        commands += shard.queue.popAll(weightLimit: groupBytesMax, timeoutMillis: 0)
     }
 
     private func process(_ commands: [ShardCommand]) {
@@ -97,14 +120,31 @@ final class ShardWriter {
                 body(.failure(error))
             }
         case .finish(let rebuild): finish(rebuild)
+        case .advance(let completion):
+            do throws(KyroError) {
+                try advance()
+                completion(.success(()))
+            } catch {
+                completion(.failure(error))
+            }
         case .releaseLog(let lsn):
             do {
                 try log.truncate(before: lsn)
             } catch {
                 // The log only stays longer than it must; the next snapshot tries again.
-                shard.updateLog { $0.diskBytes = log.diskBytes }
+                notice("shard \(shard.index): old log files were not removed: \(error)")
             }
             reportLog()
+        case .setTime:
+            do {
+                try log.setTime(wallMillis: expiry.nowMillis())
+            } catch {
+                if case .outOfSpace = error {
+                    notice("shard \(shard.index): the accepted time was not logged: \(error)")
+                } else {
+                    _ = becomeReadOnly(error)
+                }
+            }
         case .producerSequence(let key, let completion):
             // The producer learns here what it has to send again; a gap it leaves is its own choice.
             gaps[key] = nil
@@ -118,7 +158,9 @@ final class ShardWriter {
         let collection = rebuild.collection
         if collection.isDropped { return rebuild.abandon() }
         do throws(KyroError) {
-            if try rebuild.finishStep(Rebuild.Moment(shard, collection, time: time)) {
+            let moment = Rebuild.Moment(
+                shard, collection, nanos: time.monotonicNanos(), nowMillis: expiry.nowMillis())
+            if try rebuild.finishStep(moment) {
                 rebuild.old.endRebuild()
                 collection.install(rebuild.new, at: shard.index)
                 shard.retire(rebuild.old)
@@ -133,6 +175,20 @@ final class ShardWriter {
             shard.foldGate.open()
         }
         rebuild.abandon()
+    }
+
+    private func advance() throws(KyroError) {
+        if let refusal = shard.refusal { throw refusal }
+        clock.beginGroup(shard: shard.index)
+        defer { clock.endGroup(shard: shard.index) }
+        let record = LogRecord(
+            collection: CollectionID(0), schemaVersion: 0, seq: clock.next(), operation: .mark)
+        var group = Group()
+        group.records = [record]
+        group.needsSync = true
+        try append(group)
+        shard.publish(record.seq)
+        if !isDirty { shard.setDurable(record.seq) }
     }
 
     private func mark() -> SnapshotMark {
@@ -170,7 +226,7 @@ final class ShardWriter {
         }
         let commands = waiting.prefix(group.outcomes.count)
         do throws(KyroError) {
-            if !group.records.isEmpty { try append(group.records) }
+            if !group.records.isEmpty { try append(group) }
         } catch {
             clock.endGroup(shard: shard.index)
             for command in commands {
@@ -185,6 +241,10 @@ final class ShardWriter {
             producers[key] = sequence
             if gaps[key] == sequence { gaps[key] = nil }
         }
+        linger.groupEnds(
+            commandCount: commands.count,
+            waiting: waiting.count - commands.count + shard.queue.depth,
+            syncNanos: groupSyncNanos)
         for (command, outcomes) in zip(commands, group.outcomes) {
             command.ticket.complete(outcomes)
         }
@@ -203,6 +263,10 @@ final class ShardWriter {
 
     private struct Group {
         var records: [LogRecord] = []
+        /// Whether one of them must be durable before it is acknowledged.
+        var needsSync = false
+        /// The shortest promise among the others.
+        var intervalMillis: Int64?
         /// Of the documents in the records, near enough.
         var byteCount = 0
         /// By command.
@@ -287,7 +351,7 @@ final class ShardWriter {
         case .remove(let id):
             // What has expired cannot be removed, as it cannot be updated: whether a rebuild has
             // dropped it yet must not show.
-            let nowMillis = time.wallMillis()
+            let nowMillis = expiry.nowMillis()
             let exists =
                 if let pending = group.documents[key] {
                     pending.map { ($0.expiresAtMillis ?? .max) > nowMillis } ?? false
@@ -299,7 +363,7 @@ final class ShardWriter {
             return record(.remove(id), command, &group)
         case .update(let update):
             do throws(KyroError) {
-                let nowMillis = time.wallMillis()
+                let nowMillis = expiry.nowMillis()
                 let current: Document?
                 if let pending = group.documents[key] {
                     // As `newestDocument`: the outcome must not depend on who shares a group.
@@ -335,6 +399,12 @@ final class ShardWriter {
         if case .upsert(let document) = operation {
             group.byteCount += document.approximateByteCount
         }
+        switch durability(of: command.collection) {
+        case .always: group.needsSync = true
+        case .interval(let millis):
+            group.intervalMillis = min(group.intervalMillis ?? .max, millis)
+        case .never: break
+        }
         group.records.append(
             LogRecord(
                 collection: command.collection.id,
@@ -343,13 +413,20 @@ final class ShardWriter {
         return .applied(seq)
     }
 
-    private func append(_ records: [LogRecord]) throws(KyroError) {
+    private func append(_ group: Group) throws(KyroError) {
         do throws(StoreError) {
-            _ = try log.append(records, wallMillis: time.wallMillis())
+            _ = try log.append(group.records, wallMillis: expiry.nowMillis())
             isDirty = true
-            if case .always = policy {
+            groupSyncNanos = nil
+            if group.needsSync {
+                let started = time.monotonicNanos()
                 _ = try log.sync()
+                groupSyncNanos = time.monotonicNanos() - started
                 isDirty = false
+                syncDueNanos = nil
+            } else if let millis = group.intervalMillis {
+                let due = time.monotonicNanos() + UInt64(millis) * 1_000_000
+                syncDueNanos = min(syncDueNanos ?? .max, due)
             }
         } catch {
             // Nothing of this group was written: the log stays whole, and room may come back.
@@ -383,17 +460,21 @@ final class ShardWriter {
 
     // MARK: Durability
 
+    private func durability(of collection: Collection) -> Durability {
+        collection.durability ?? durability
+    }
+
     /// How long the queue may be waited for before unsynced writes are due.
     private var syncTimeoutMillis: Int? {
-        guard case .interval(let millis) = policy, isDirty else { return nil }
-        return Int(millis)
+        guard let syncDueNanos else { return nil }
+        let now = time.monotonicNanos()
+        guard syncDueNanos > now else { return 0 }
+        return Int((syncDueNanos - now + 999_999) / 1_000_000)
     }
 
     private func syncIfDue() {
-        guard case .interval(let millis) = policy, isDirty else { return }
-        let now = time.monotonicNanos()
-        guard now >= lastSyncNanos + UInt64(millis) * 1_000_000 else { return }
-        lastSyncNanos = now
+        guard let due = syncDueNanos, time.monotonicNanos() >= due else { return }
+        syncDueNanos = nil
         // A failure has made the shard read-only; the next write tells its caller.
         try? sync()
     }
@@ -406,23 +487,29 @@ final class ShardWriter {
             throw becomeReadOnly(error)
         }
         isDirty = false
+        syncDueNanos = nil
         shard.setDurable(shard.published)
         reportLog()
     }
 
     /// A log that failed is never written again: what it holds is unknown until it is read anew.
     private func becomeReadOnly(_ error: StoreError) -> KyroError {
-        shard.setState(.readOnly, problem: "\(error)")
+        // The first failure is the cause; the log only repeats it.
+        if shard.state == .serving {
+            shard.setState(.readOnly, problem: "\(error)")
+            notice("shard \(shard.index) takes no writes until the server is restarted: \(error)")
+        }
         return shard.refusal ?? KyroError(.shardReadOnly, "\(error)")
     }
 
     private func seal() {
         guard shard.state == .serving else { return }
         do throws(StoreError) {
-            try log.seal(wallMillis: time.wallMillis())
+            try log.seal(wallMillis: expiry.nowMillis())
+            isDirty = false
             shard.setDurable(shard.published)
         } catch {
-            shard.setState(.readOnly, problem: "\(error)")
+            _ = becomeReadOnly(error)
         }
     }
 

@@ -1,4 +1,4 @@
-// Columns as bytes of a snapshot and back. Hosts are little-endian, as the format is.
+// Columns of a vector index as bytes of a snapshot and back. Hosts are little-endian, as the format is.
 import KyroBytes
 import KyroModel
 import Synchronization
@@ -6,41 +6,21 @@ import Synchronization
 extension Column {
     /// Row after row, without the padding between them.
     func write(rowCount: Int, to sink: any SnapshotSink) throws(KyroError) {
-        let byteCount = width * MemoryLayout<Element>.stride
-        let rowsPerBlock = max(1, VectorSnapshot.blockBytes / byteCount)
+        let rowsPerBlock = max(1, VectorSnapshot.blockBytes / plainRowBytes)
         var row = 0
         while row < rowCount {
             let end = min(rowCount, row + rowsPerBlock)
-            var block: [UInt8] = []
-            block.reserveCapacity((end - row) * byteCount)
-            for next in row..<end {
-                unsafe block.append(
-                    contentsOf: UnsafeRawBufferPointer(start: pointer(next), count: byteCount))
-            }
-            try sink.write(block)
+            var block = ByteWriter(capacity: (end - row) * plainRowBytes)
+            append(rows: row..<end, to: &block)
+            try sink.write(block.bytes)
             row = end
         }
     }
 
-    /// - Precondition: the rows are reserved.
-    func read(rowCount: Int, from source: any SnapshotSource) throws(KyroError) {
-        let byteCount = width * MemoryLayout<Element>.stride
-        let rowsPerBlock = max(1, VectorSnapshot.blockBytes / byteCount)
-        var row = 0
-        while row < rowCount {
-            let end = min(rowCount, row + rowsPerBlock)
-            let block = try source.read(count: (end - row) * byteCount)
-            guard block.count == (end - row) * byteCount else {
-                throw VectorSnapshot.damaged("it ends early")
-            }
-            unsafe block.withUnsafeBytes { bytes in
-                guard let base = bytes.baseAddress else { return }
-                for next in row..<end {
-                    unsafe UnsafeMutableRawPointer(pointer(next)).copyMemory(
-                        from: base + (next - row) * byteCount, byteCount: byteCount)
-                }
-            }
-            row = end
+    /// Writer only.
+    func read(rows: Range<Int>, from source: any SnapshotSource) throws(KyroError) {
+        try fill(rows: rows) { (piece: inout MutableRawSpan) throws(KyroError) in
+            try source.read(into: &piece)
         }
     }
 }
@@ -53,73 +33,37 @@ extension AtomicColumn32 {
         var list = lists.lowerBound
         while list < lists.upperBound {
             let end = min(lists.upperBound, list + listsPerBlock)
-            var block = ByteWriter(capacity: (end - list) * width * 4)
+            var block = [UInt32](repeating: 0, count: (end - list) * width)
             for next in list..<end {
-                var written = 0
+                var position = (next - list) * width
+                let cells = unsafe cells(next)
                 for i in 0..<width {
-                    let cell = load(next, i)
+                    let cell = unsafe cells[i].load(ordering: .acquiring)
                     guard cell != 0, Int(cell) <= bound else { continue }
-                    block.writeFixed32(cell)
-                    written += 1
+                    block[position] = cell
+                    position += 1
                 }
-                block.writeZeros(count: (width - written) * 4)
             }
-            try sink.write(block.bytes)
+            var writer = ByteWriter(capacity: block.count * 4)
+            writer.writeFixed32s(block)
+            try sink.write(writer.bytes)
             list = end
         }
     }
 
-    /// - Precondition: the lists are reserved.
+    /// - Precondition: no reader has learnt of the lists.
     func read(listCount: Int, bound: Int, from source: any SnapshotSource) throws(KyroError) {
-        let listsPerBlock = max(1, VectorSnapshot.blockBytes / (width * 4))
-        var list = 0
-        while list < listCount {
-            let end = min(listCount, list + listsPerBlock)
-            let block = try source.read(count: (end - list) * width * 4)
-            var reader = ByteReader(block)
-            do throws(ByteError) {
-                for next in list..<end {
-                    for i in 0..<width {
-                        let cell = try reader.readFixed32()
-                        guard Int(cell) <= bound else { throw .truncated }
-                        store(cell, next, i)
-                    }
-                }
-            } catch {
-                throw VectorSnapshot.damaged("a neighbour list leads outside or ends early")
-            }
-            list = end
+        try fill(rows: 0..<listCount) { (piece: inout MutableRawSpan) throws(KyroError) in
+            try source.read(into: &piece)
+        }
+        guard Int(maximum(rows: 0..<listCount)) <= bound else {
+            throw VectorSnapshot.damaged("a neighbour list leads outside")
         }
     }
 }
 
 extension VectorRows {
     static var rowsMax: Int { unsafe CandidatePool.rowsMax }
-
-    /// Fills an empty set of rows.
-    func read(count: Int, from source: any SnapshotSource) throws(KyroError) {
-        var restored: [UInt32] = []
-        let slotsPerBlock = VectorSnapshot.blockBytes / 4
-        while restored.count < count {
-            let wanted = min(slotsPerBlock, count - restored.count)
-            var reader = ByteReader(try source.read(count: wanted * 4))
-            for _ in 0..<wanted {
-                guard let slot = try? reader.readFixed32(),
-                    restored.last.map({ $0 < slot }) ?? true
-                else { throw VectorSnapshot.damaged("its slots do not ascend") }
-                restored.append(slot)
-            }
-        }
-        for (row, slot) in restored.enumerated() {
-            reserve(row: row, slot: Int(slot))
-            slots[row] = slot
-        }
-        try terms.read(rowCount: count, from: source)
-        if metric == .cosine { try inverseNorms.read(rowCount: count, from: source) }
-        try codes.read(rowCount: count, from: source)
-        try values.read(rowCount: count, from: source)
-        for (row, slot) in restored.enumerated() { publish(row: row, slot: Int(slot)) }
-    }
 }
 
 extension VectorGraph {

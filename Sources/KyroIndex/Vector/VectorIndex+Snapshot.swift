@@ -1,18 +1,21 @@
-// A vector index as bytes, and back without encoding or linking anything anew.
+// A vector index in a snapshot: its rows, which are document data, and its graph, which follows from
+// them. Codes are not kept: encoding a row anew takes no longer than reading its code.
 //
-// Little-endian, one after the other:
+// Rows, little-endian, one after the other:
 //
-//   bytes                         content
-//   4                             "KVIX"
-//   4                             version, 1
+//   4                             "KVRW"
+//   4                             version, 2
 //   4, 4                          dimension, metric
-//   4, 4                          neighboursMax, baseCells
-//   8, 8                          rows R, rows in the graph G (G ≤ R)
+//   8                             rows R
 //   R × 4                         slot of each row, ascending
-//   R × 8                         factor and bias of each code
-//   R × 8                         1 / norm, under cosine only
-//   R × dimension                 codes
-//   R × dimension × 4             rows
+//   R × dimension × 4             rows, f32
+//
+// Graph:
+//
+//   4                             "KVGR"
+//   4                             version, 2
+//   4, 4                          neighboursMax, baseCells
+//   8                             rows in the graph G (G ≤ R)
 //   G × baseCells × 4             cells of layer 0: row + 1 below G + 1, or 0
 //   H × neighboursMax × 4         cells of the H lists above, of each row in order and, for each,
 //                                 of its layers in order; how many follows from the row numbers
@@ -20,106 +23,171 @@ import KyroBytes
 import KyroModel
 
 enum VectorSnapshot {
-    static let magic: UInt32 = 0x5849_564B
-    static let version: UInt32 = 1
-    static let headerBytes = 40
+    static let rowsMagic: UInt32 = 0x5752_564B
+    static let graphMagic: UInt32 = 0x5247_564B
+    static let version: UInt32 = 2
+    static let headerBytes = 24
     /// Bytes handed over at once.
     static let blockBytes = 1 << 20
 
     static func damaged(_ problem: String) -> KyroError {
         KyroError(.internal, "the snapshot of a vector index is damaged: \(problem)")
     }
+
+    /// Magic, version, two numbers and a count.
+    static func header(_ magic: UInt32, _ a: UInt32, _ b: UInt32, count: Int) -> [UInt8] {
+        var header = ByteWriter(capacity: headerBytes)
+        header.writeFixed32s([magic, version, a, b])
+        header.writeFixed64(UInt64(count))
+        return header.bytes
+    }
+
+    static func readHeader(
+        _ magic: UInt32, from source: any SnapshotSource
+    ) throws(KyroError) -> (a: UInt32, b: UInt32, count: Int) {
+        var reader = ByteReader(try source.read(count: headerBytes))
+        do throws(ByteError) {
+            guard try reader.readFixed32() == magic, try reader.readFixed32() == version else {
+                throw .truncated
+            }
+            let (a, b) = (try reader.readFixed32(), try reader.readFixed32())
+            let count = try reader.readFixed64()
+            guard count < UInt64(VectorRows.rowsMax) else { throw .truncated }
+            return (a, b, Int(count))
+        } catch {
+            throw damaged("its header does not hold")
+        }
+    }
 }
 
 extension VectorIndex {
-    /// Writes the rows of slots below `slotCount` and the graph over them. One thread at a time;
-    /// the writer and maintenance go on meanwhile: cells that lead to rows which came later are
-    /// left out.
-    public func write(to sink: any SnapshotSink, slotCount: Int) throws(KyroError) {
-        let folded = graph.count
+    /// Writes the rows of slots below `slotCount`. One thread at a time; the writer and maintenance
+    /// go on meanwhile.
+    public func writeRows(to sink: any SnapshotSink, slotCount: Int) throws(KyroError) {
         let rowCount = rows.rows(belowSlot: slotCount, rowCount: rows.count)
-        let graphCount = min(folded, rowCount)
-        var header = ByteWriter(capacity: VectorSnapshot.headerBytes)
-        header.writeFixed32(VectorSnapshot.magic)
-        header.writeFixed32(VectorSnapshot.version)
-        header.writeFixed32(UInt32(field.dimension))
-        header.writeFixed32(UInt32(field.metric.rawValue))
-        header.writeFixed32(UInt32(parameters.neighboursMax))
-        header.writeFixed32(UInt32(parameters.baseCells))
-        header.writeFixed64(UInt64(rowCount))
-        header.writeFixed64(UInt64(graphCount))
-        try sink.write(header.bytes)
-
+        try sink.write(
+            VectorSnapshot.header(
+                VectorSnapshot.rowsMagic, UInt32(field.dimension), UInt32(field.metric.rawValue),
+                count: rowCount))
         try rows.slots.write(rowCount: rowCount, to: sink)
-        try rows.terms.write(rowCount: rowCount, to: sink)
-        if field.metric == .cosine { try rows.inverseNorms.write(rowCount: rowCount, to: sink) }
-        try rows.codes.write(rowCount: rowCount, to: sink)
         try rows.values.write(rowCount: rowCount, to: sink)
+    }
+
+    /// Writes the graph over the rows of slots below `slotCount`, as far as it has got; cells that
+    /// lead to rows which came later are left out.
+    public func writeGraph(to sink: any SnapshotSink, slotCount: Int) throws(KyroError) {
+        let folded = graph.count
+        let graphCount = min(folded, rows.rows(belowSlot: slotCount, rowCount: rows.count))
+        try sink.write(
+            VectorSnapshot.header(
+                VectorSnapshot.graphMagic, UInt32(parameters.neighboursMax),
+                UInt32(parameters.baseCells), count: graphCount))
         try graph.base.write(lists: 0..<graphCount, bound: graphCount, to: sink)
         var upperCount = 0
         for row in 0..<graphCount { upperCount += graph.height(UInt32(row)) }
         try graph.upper.write(lists: 0..<upperCount, bound: graphCount, to: sink)
     }
 
-    /// Restores what `write` wrote. The lists keep the widths they were written with, whatever
-    /// `parameters` say.
-    ///
-    /// - Throws: `internal` when the bytes are not such a snapshot, and what `source` throws.
+    /// An index of these rows, none of them in a graph: searches scan, and folding builds one.
     public convenience init(
-        from source: any SnapshotSource, field: VectorField,
+        _ restored: RestoredVectors, parameters: GraphParameters = .default
+    ) {
+        self.init(
+            field: restored.field, parameters: parameters, rows: restored.rows,
+            graph: VectorGraph(rows: restored.rows, parameters: parameters))
+    }
+
+    /// An index of these rows with the graph that `writeGraph` wrote. The lists keep the widths
+    /// they were written with, whatever `parameters` say.
+    ///
+    /// - Throws: `internal` when the bytes are not such a graph, and what `source` throws; the rows
+    ///   can still be used.
+    public convenience init(
+        _ restored: RestoredVectors, graphFrom source: any SnapshotSource,
         parameters: GraphParameters = .default
     ) throws(KyroError) {
-        let header = try VectorSnapshotHeader(from: source)
-        guard header.dimension == field.dimension, header.metric == field.metric else {
-            throw VectorSnapshot.damaged(
-                "\(header.dimension) dimensions, not the \(field.dimension) of the field")
-        }
-        var restored = parameters
-        restored.neighboursMax = header.neighboursMax
-        restored.baseCells = header.baseCells
-        let rows = VectorRows(field: field)
-        try rows.read(count: header.rowCount, from: source)
-        let graph = VectorGraph(rows: rows, parameters: restored)
-        for row in 0..<header.graphCount { graph.reserve(row: UInt32(row)) }
-        let bound = header.graphCount
-        try graph.base.read(listCount: bound, bound: bound, from: source)
-        try graph.upper.read(listCount: graph.upperCount, bound: bound, from: source)
-        try graph.checkHeights(rowCount: bound)
-        for row in 0..<bound { graph.publish(row: UInt32(row)) }
-        self.init(field: field, parameters: restored, rows: rows, graph: graph)
+        let header = try VectorSnapshot.readHeader(VectorSnapshot.graphMagic, from: source)
+        let (neighboursMax, baseCells) = (Int(header.a), Int(header.b))
+        guard neighboursMax >= 2, neighboursMax & (neighboursMax - 1) == 0,
+            baseCells >= neighboursMax, baseCells <= GraphParameters.listCellsMax,
+            header.count <= restored.rows.count
+        else { throw VectorSnapshot.damaged("its graph is none of these rows") }
+        var kept = parameters
+        kept.neighboursMax = neighboursMax
+        kept.baseCells = baseCells
+        let graph = VectorGraph(rows: restored.rows, parameters: kept)
+        for row in 0..<header.count { graph.reserve(row: UInt32(row)) }
+        try graph.base.read(listCount: header.count, bound: header.count, from: source)
+        try graph.upper.read(listCount: graph.upperCount, bound: header.count, from: source)
+        try graph.checkHeights(rowCount: header.count)
+        for row in 0..<header.count { graph.publish(row: UInt32(row)) }
+        self.init(field: restored.field, parameters: kept, rows: restored.rows, graph: graph)
     }
 }
 
-struct VectorSnapshotHeader {
-    let dimension: Int
-    let metric: Metric
-    let neighboursMax: Int
-    let baseCells: Int
-    let rowCount: Int
-    let graphCount: Int
+/// The rows of a vector index, read back.
+public struct RestoredVectors: Sendable {
+    let field: VectorField
+    let rows: VectorRows
 
-    init(from source: any SnapshotSource) throws(KyroError) {
-        var reader = ByteReader(try source.read(count: VectorSnapshot.headerBytes))
-        do throws(ByteError) {
-            let magic = try reader.readFixed32()
-            let version = try reader.readFixed32()
-            dimension = Int(try reader.readFixed32())
-            let metricRaw = try reader.readFixed32()
-            neighboursMax = Int(try reader.readFixed32())
-            baseCells = Int(try reader.readFixed32())
-            let rowCount = try reader.readFixed64()
-            let graphCount = try reader.readFixed64()
-            guard magic == VectorSnapshot.magic, version == VectorSnapshot.version,
-                let metric = Metric(rawValue: UInt8(truncatingIfNeeded: metricRaw)),
-                neighboursMax >= 2, neighboursMax & (neighboursMax - 1) == 0,
-                baseCells >= neighboursMax, baseCells <= GraphParameters.listCellsMax,
-                rowCount < UInt64(VectorRows.rowsMax), graphCount <= rowCount
-            else { throw .truncated }
-            self.metric = metric
-            self.rowCount = Int(rowCount)
-            self.graphCount = Int(graphCount)
-        } catch {
-            throw VectorSnapshot.damaged("its header does not hold")
+    public var rowCount: Int { rows.count }
+
+    /// Restores what `writeRows` wrote and encodes it.
+    ///
+    /// - Parameter slotCount: rows of the shard's collection; no slot may lie above.
+    /// - Throws: `internal` when the bytes are not such rows, and what `source` throws.
+    public init(
+        from source: any SnapshotSource, field: VectorField, slotCount: Int
+    ) throws(KyroError) {
+        let header = try VectorSnapshot.readHeader(VectorSnapshot.rowsMagic, from: source)
+        guard Int(header.a) == field.dimension, header.b == UInt32(field.metric.rawValue),
+            header.count <= slotCount
+        else {
+            throw VectorSnapshot.damaged(
+                "\(header.count) rows of \(header.a) dimensions, not the \(field.dimension) of the "
+                    + "field")
         }
+        self.field = field
+        rows = VectorRows(field: field)
+        let slots = try Self.readSlots(header.count, below: slotCount, from: source)
+        let rowsPerBlock = max(1, VectorSnapshot.blockBytes / rows.values.plainRowBytes)
+        var row = 0
+        while row < slots.count {
+            let end = min(slots.count, row + rowsPerBlock)
+            for next in row..<end {
+                rows.reserve(row: next, slot: Int(slots[next]))
+                rows.slots[next] = slots[next]
+            }
+            try rows.values.read(rows: row..<end, from: source)
+            for next in row..<end {
+                rows.encode(row: next)
+                rows.publish(row: next, slot: Int(slots[next]))
+            }
+            row = end
+        }
+    }
+
+    init(field: VectorField, rows: VectorRows) {
+        self.field = field
+        self.rows = rows
+    }
+
+    static func readSlots(
+        _ count: Int, below slotCount: Int, from source: any SnapshotSource
+    ) throws(KyroError) -> [UInt32] {
+        var slots: [UInt32] = []
+        var previous = -1
+        while slots.count < count {
+            let step = min(VectorSnapshot.blockBytes / 4, count - slots.count)
+            var reader = ByteReader(try source.read(count: step * 4))
+            for _ in 0..<step {
+                guard let slot = try? reader.readFixed32(), Int(slot) > previous,
+                    Int(slot) < slotCount
+                else { throw VectorSnapshot.damaged("its slots do not ascend") }
+                slots.append(slot)
+                previous = Int(slot)
+            }
+        }
+        return slots
     }
 }

@@ -48,25 +48,31 @@ import Synchronization
         reserve(row: row, slot: slot)
         unsafe vector.withUnsafeBufferPointer { source in
             guard let from = source.baseAddress else { return }
-            let to = unsafe values.pointer(row)
-            unsafe kyro_copy_row(to, from, dimension * MemoryLayout<Float>.stride)
-            let scale = unsafe kyro_encode_i8(from, dimension, codes.pointer(row))
-            let square = unsafe kyro_dot_f32(from, from, dimension)
-            let norm = square.squareRoot()
-            let inverse = norm > 0 ? 1 / norm : 0
-            let term = unsafe terms.pointer(row)
-            switch metric {
-            case .cosine:
-                unsafe term[0] = Float(Double(scale) * inverse)
-                inverseNorms[row] = inverse
-            case .innerProduct:
-                unsafe term[0] = scale
-            case .l2:
-                unsafe term[0] = scale
-                unsafe term[1] = -Float(min(square, Double(Float.greatestFiniteMagnitude)))
-            }
+            unsafe kyro_copy_row(
+                values.pointer(row), from, dimension * MemoryLayout<Float>.stride)
         }
+        encode(row: row)
         publish(row: row, slot: slot)
+    }
+
+    /// Derives a row's code and terms from its values.
+    func encode(row: Int) {
+        let from = unsafe values.pointer(row)
+        let scale = unsafe kyro_encode_i8(from, dimension, codes.pointer(row))
+        let square = unsafe kyro_dot_f32(from, from, dimension)
+        let norm = square.squareRoot()
+        let inverse = norm > 0 ? 1 / norm : 0
+        let term = unsafe terms.pointer(row)
+        switch metric {
+        case .cosine:
+            unsafe term[0] = Float(Double(scale) * inverse)
+            inverseNorms[row] = inverse
+        case .innerProduct:
+            unsafe term[0] = scale
+        case .l2:
+            unsafe term[0] = scale
+            unsafe term[1] = -Float(min(square, Double(Float.greatestFiniteMagnitude)))
+        }
     }
 
     /// Appends a row of other rows of the same field.

@@ -44,11 +44,20 @@ public protocol File: AnyObject, Sendable {
     var path: String { get }
     /// Up to `count` bytes; fewer only at the end of the file.
     func read(at offset: UInt64, count: Int) throws(FileError) -> [UInt8]
+    /// The same into memory that is used again: `bytes` becomes what was read.
+    func read(at offset: UInt64, count: Int, into bytes: inout [UInt8]) throws(FileError)
+    /// A hint that these bytes will be read soon. Returns at once.
+    func willRead(at offset: UInt64, count: Int)
+    /// A hint that the cache need not keep these bytes: the next read asks the disk.
+    func forgetCached(at offset: UInt64, count: Int)
     /// All of `bytes[range]`, or an error after which any part of it may have been written.
     func write(_ bytes: [UInt8], range: Range<Int>, at offset: UInt64) throws(FileError)
     /// fdatasync(2). After an error nothing is known about what was written since the last
     /// success, and asking again proves nothing (Rebello et al., USENIX ATC 2020).
     func sync() throws(FileError)
+    /// Lets the disk have these bytes now, and waits, so that a later `sync` has little left to do.
+    /// Promises nothing by itself. An error is one of writing: what was written is unknown.
+    func writeBack(at offset: UInt64, count: Int) throws(FileError)
     func truncate(to byteCount: UInt64) throws(FileError)
     /// Reserves the first `byteCount` bytes, which read as zero where they were not written.
     func allocate(_ byteCount: UInt64) throws(FileError)
@@ -58,6 +67,16 @@ public protocol File: AnyObject, Sendable {
 }
 
 extension File {
+    public func read(
+        at offset: UInt64, count: Int, into bytes: inout [UInt8]
+    ) throws(FileError) {
+        bytes = try read(at: offset, count: count)
+    }
+
+    public func willRead(at offset: UInt64, count: Int) {}
+    public func forgetCached(at offset: UInt64, count: Int) {}
+    public func writeBack(at offset: UInt64, count: Int) throws(FileError) {}
+
     public func write(_ bytes: [UInt8], at offset: UInt64) throws(FileError) {
         try write(bytes, range: 0..<bytes.count, at: offset)
     }

@@ -154,6 +154,55 @@ public final class MemoryFileSystem: FileSystem {
         return MemoryFileSystem(same)
     }
 
+    /// The machine comes up again with this very disk: as the end of the process left it, or as a
+    /// power cut does. Files that are open from before must not be used any more.
+    public func restart(powerCut random: (any RandomSource)?) {
+        disk.withLock { disk in
+            if let random {
+                for index in disk.inodes.indices { disk.inodes[index].cutPower(random) }
+                for path in disk.directories.keys.sorted() {
+                    disk.directories[path]?.cutPower(random)
+                }
+            }
+            var isNamed = Array(repeating: false, count: disk.inodes.count)
+            for directory in disk.directories.values {
+                for inode in directory.live.values { isNamed[inode] = true }
+                for inode in directory.durable.values { isNamed[inode] = true }
+            }
+            for index in disk.inodes.indices {
+                disk.inodes[index].lockHolder = nil
+                if !isNamed[index] { disk.inodes[index] = Inode() }
+            }
+        }
+    }
+
+    /// A sync that fails, as Linux has it: what was written stays readable and counts as clean, any
+    /// part of it may have reached the disk, and no later sync will bring the rest there.
+    public func failSync(_ path: String, _ random: any RandomSource) {
+        let (parent, name) = Self.split(path)
+        disk.withLock { disk in
+            guard let inode = disk.directories[parent]?.live[name] else { return }
+            let live = disk.inodes[inode].live
+            let holder = disk.inodes[inode].lockHolder
+            disk.inodes[inode].cutPower(random)
+            disk.inodes[inode].live = live
+            disk.inodes[inode].lockHolder = holder
+        }
+    }
+
+    /// Turns one bit over, as if the medium had; a second time puts it right.
+    public func flipBit(_ bit: Int, of path: String, at offset: Int) {
+        let (parent, name) = Self.split(path)
+        disk.withLock { disk in
+            guard let inode = disk.directories[parent]?.live[name] else { return }
+            let mask = UInt8(1) << UInt8(bit & 7)
+            if offset < disk.inodes[inode].live.count { disk.inodes[inode].live[offset] ^= mask }
+            if offset < disk.inodes[inode].durable.count {
+                disk.inodes[inode].durable[offset] ^= mask
+            }
+        }
+    }
+
     private static func trimmed(_ path: String) -> String {
         path.hasSuffix("/") ? String(path.dropLast()) : path
     }

@@ -77,7 +77,16 @@ final class PosixFile: File {
     deinit { close(descriptor) }
 
     func read(at offset: UInt64, count: Int) throws(FileError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
+        var bytes: [UInt8] = []
+        try read(at: offset, count: count, into: &bytes)
+        return bytes
+    }
+
+    func read(at offset: UInt64, count: Int, into bytes: inout [UInt8]) throws(FileError) {
+        if bytes.count > count { bytes.removeLast(bytes.count - count) }
+        if bytes.count < count {
+            bytes.append(contentsOf: repeatElement(0, count: count - bytes.count))
+        }
         var done = 0
         while done < count {
             let position = offset + UInt64(done)
@@ -93,7 +102,14 @@ final class PosixFile: File {
             }
         }
         if done < count { bytes.removeLast(count - done) }
-        return bytes
+    }
+
+    func willRead(at offset: UInt64, count: Int) {
+        _ = posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+    }
+
+    func forgetCached(at offset: UInt64, count: Int) {
+        _ = posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
     }
 
     func write(_ bytes: [UInt8], range: Range<Int>, at offset: UInt64) throws(FileError) {
@@ -121,6 +137,15 @@ final class PosixFile: File {
 
     func sync() throws(FileError) {
         try call(.sync, path) { fdatasync(descriptor) }
+    }
+
+    func writeBack(at offset: UInt64, count: Int) throws(FileError) {
+        do {
+            try call(.sync, path) { kyro_write_back(descriptor, off_t(offset), off_t(count)) }
+        } catch {
+            // A file system that cannot write a range alone leaves it all to `sync`.
+            if error.errno != .notSupported { throw error }
+        }
     }
 
     func truncate(to byteCount: UInt64) throws(FileError) {

@@ -176,14 +176,15 @@ final class IngestStreamHandler: CallHandler {
             completion: { [reply] result in
                 reply.onLoop {
                     handler.value.acknowledge(
-                        result, clientSequence: clientSequence, byteCount: next.byteCount, call: $0)
+                        result, scope: open.scope, clientSequence: clientSequence,
+                        byteCount: next.byteCount, call: $0)
                 }
             })
     }
 
     private func acknowledge(
-        _ result: Result<WriteResponse, KyroError>, clientSequence: UInt64, byteCount: Int,
-        call: ServerCall
+        _ result: Result<WriteResponse, KyroError>, scope: Scope, clientSequence: UInt64,
+        byteCount: Int, call: ServerCall
     ) {
         if case .ended = phase { return }
         unacknowledged -= 1
@@ -206,7 +207,7 @@ final class IngestStreamHandler: CallHandler {
             }
             let ack = StreamAck(
                 clientSequence: clientSequence,
-                durable: engine.isSyncedBeforeAcknowledgement ? response.seq : engine.durable,
+                durable: engine.durable(of: scope, acknowledged: response.seq),
                 searchable: response.seq, errors: errors, creditBytes: UInt64(byteCount),
                 isDuplicate: !response.outcomes.isEmpty
                     && response.outcomes.allSatisfy { $0 == .duplicate })

@@ -31,6 +31,7 @@ final class MethodTable: CallDispatcher {
             "/kyrodb.v2.Operations/Status": { _ in UnaryHandler(operations.status) },
             "/kyrodb.v2.Operations/Snapshot": { _ in UnaryHandler(operations.snapshot) },
             "/kyrodb.v2.Operations/Flush": { _ in UnaryHandler(operations.flush) },
+            "/kyrodb.v2.Operations/CreateBackup": { _ in BackupHandler(context) },
             "/grpc.health.v1.Health/Check": { _ in UnaryHandler(health.check) },
             "/grpc.health.v1.Health/Watch": { HealthWatchHandler(health, call: $0) },
         ]

@@ -34,7 +34,7 @@ import Testing
 
     /// 200 writes from four callers at once, so that groups form; then one by one over 3 shards.
     private func run(
-        _ files: any FileSystem, _ recording: RecordingFileSystem, fsync: FsyncPolicy
+        _ files: any FileSystem, _ recording: RecordingFileSystem, fsync: Durability
     ) throws -> [String] {
         let count = 200
         let one = try TestEngine(files, EngineSettings(fsync: fsync, logSegmentBytes: 4_096))

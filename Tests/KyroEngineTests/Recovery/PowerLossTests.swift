@@ -76,8 +76,8 @@ import Testing
     }
 
     /// Without a sync a kill loses nothing, and power loss loses the end and not the middle.
-    @Test(arguments: [FsyncPolicy.never, .interval(millis: 1_000)])
-    func weakerPoliciesLoseTheEndAlone(policy: FsyncPolicy) throws {
+    @Test(arguments: [Durability.never, .interval(millis: 1_000)])
+    func weakerPoliciesLoseTheEndAlone(policy: Durability) throws {
         let disk = MemoryFileSystem()
         let settings = EngineSettings(fsync: policy, logSegmentBytes: 4_096)
         let test = try TestEngine(disk, settings)

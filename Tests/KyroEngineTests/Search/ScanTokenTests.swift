@@ -38,7 +38,7 @@ import Testing
     @Test func bytesAreThoseOfTheDrawing() throws {
         let test = try engine(MemoryFileSystem())
         defer { test.close() }
-        let seq: [UInt8] = [6, 0, 0, 0, 0, 0, 0, 0]
+        let seq: [UInt8] = [7, 0, 0, 0, 0, 0, 0, 0]
         #expect(
             try firstToken(test, limit: 2)
                 == withChecksum([1] + seq + [0, 8, 0, 0, 0, 0, 0, 0, 0]))
@@ -75,7 +75,7 @@ import Testing
             damaged[byte] ^= 0x10
             wrong.append(damaged)
         }
-        let seq: [UInt8] = [6, 0, 0, 0, 0, 0, 0, 0]
+        let seq: [UInt8] = [7, 0, 0, 0, 0, 0, 0, 0]
         // Sound checksums over what makes no sense: version, kind, short number, bad UTF-8.
         wrong += [
             [2] + seq + [0] + seq, [1] + seq + [2] + seq, [1] + seq + [0, 1, 2],
@@ -91,8 +91,8 @@ import Testing
     @Test func aTokenOfTheFutureIsRefused() throws {
         let test = try engine(MemoryFileSystem())
         defer { test.close() }
-        let token = withChecksum([1, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+        let token = withChecksum([1, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
         let error = #expect(throws: KyroError.self) { try resumed(test, token) }
-        #expect(error?.message.contains("sequence 7") == true)
+        #expect(error?.message.contains("sequence 8") == true)
     }
 }

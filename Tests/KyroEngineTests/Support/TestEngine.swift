@@ -22,12 +22,17 @@ func awaited<Value: Sendable>(
 }
 
 struct EngineSettings {
+    var path = TestEngine.path
+    var backupsPath: String?
+    var isArchiving = false
+    var archiveLagBytesMax: UInt64 = 1 << 30
     var shardCount = 1
-    var fsync = FsyncPolicy.always
+    var fsync = Durability.always
     var logSegmentBytes: Int? = 1 << 16
     var snapshotLogBytes = 256 << 20
     var queueBytesMax = 64 << 20
     var rebuildDeadRowsMin = 4_096
+    var scrubBytesPerSecond = 0
     var scheduler: any Scheduler = ThreadScheduler()
     var clock: any Clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
 }
@@ -38,14 +43,22 @@ final class TestEngine: Sendable {
     let engine: Engine
     let notices = Locked<[String]>([])
 
-    init(_ files: any FileSystem, _ settings: EngineSettings = EngineSettings()) throws {
-        var configuration = EngineConfiguration(path: Self.path)
+    init(
+        _ files: any FileSystem, _ settings: EngineSettings = EngineSettings(),
+        path: String? = nil
+    ) throws {
+        var configuration = EngineConfiguration(path: path ?? settings.path)
+        configuration.backupsPath = settings.backupsPath
+        configuration.isArchiving = settings.isArchiving
+        configuration.archiveMillis = 1
+        configuration.archiveLagBytesMax = settings.archiveLagBytesMax
         configuration.shardCount = settings.shardCount
         configuration.fsync = settings.fsync
         configuration.logSegmentBytes = settings.logSegmentBytes
         configuration.snapshotLogBytes = settings.snapshotLogBytes
         configuration.queueBytesMax = settings.queueBytesMax
         configuration.rebuildDeadRowsMin = settings.rebuildDeadRowsMin
+        configuration.scrubBytesPerSecond = settings.scrubBytesPerSecond
         let gate = Gate()
         let notices = notices
         engine = try Engine(
@@ -87,6 +100,15 @@ final class TestEngine: Sendable {
     @discardableResult
     func snapshot() throws -> SnapshotResponse {
         try awaited { done in engine.snapshot(completion: done) }.get()
+    }
+
+    @discardableResult
+    func backup(isIncremental: Bool = false) throws -> BackupDescription {
+        try awaited { done in
+            engine.createBackup(
+                CreateBackupRequest(isIncremental: isIncremental), cancellation: Cancellation(),
+                progress: { _ in }, completion: done)
+        }.get()
     }
 
     func openStream(_ scope: Scope, producer: String) throws -> UInt64 {

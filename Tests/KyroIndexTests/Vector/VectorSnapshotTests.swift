@@ -18,17 +18,27 @@ import Testing
         return fixture
     }
 
+    /// Rows and graph one behind the other.
+    static func write(
+        _ fixture: VectorFixture, to stream: MemorySnapshot, slotCount: Int
+    ) throws {
+        try fixture.index.writeRows(to: stream, slotCount: slotCount)
+        try fixture.index.writeGraph(to: stream, slotCount: slotCount)
+    }
+
     static func restore(
-        _ stream: MemorySnapshot, like original: VectorFixture
+        _ stream: MemorySnapshot, like original: VectorFixture, field: VectorField? = nil
     ) throws -> VectorIndex {
-        try VectorIndex(from: stream, field: original.index.field, parameters: parameters)
+        let rows = try RestoredVectors(
+            from: stream, field: field ?? original.index.field, slotCount: original.slotCount)
+        return try VectorIndex(rows, graphFrom: stream, parameters: parameters)
     }
 
     @Test(arguments: VectorIndexTests.metrics)
     func aRestoredIndexAnswersTheSame(metric: Metric) throws {
         var original = Self.filled(metric, count: 3_000, tail: 100)
         let stream = MemorySnapshot()
-        try original.index.write(to: stream, slotCount: original.slotCount)
+        try Self.write(original, to: stream, slotCount: original.slotCount)
         var restored = original
         restored.index = try Self.restore(stream, like: original)
         #expect(restored.index.graphCount == original.index.graphCount)
@@ -54,8 +64,8 @@ import Testing
         restored.slotCount = original.slotCount
         restored.fold()
         let again = [MemorySnapshot(), MemorySnapshot()]
-        try original.index.write(to: again[0], slotCount: original.slotCount)
-        try restored.index.write(to: again[1], slotCount: original.slotCount)
+        try Self.write(original, to: again[0], slotCount: original.slotCount)
+        try Self.write(restored, to: again[1], slotCount: original.slotCount)
         let isEqual = again[0].bytes == again[1].bytes
         #expect(isEqual)
     }
@@ -64,7 +74,7 @@ import Testing
         let original = Self.filled(.l2, count: 2_000, tail: 0)
         for slotCount in [0, 1, 4, 5, 777, 1_999, 2_000] {
             let stream = MemorySnapshot()
-            try original.index.write(to: stream, slotCount: slotCount)
+            try Self.write(original, to: stream, slotCount: slotCount)
             var restored = original
             restored.index = try Self.restore(stream, like: original)
             restored.slotCount = slotCount
@@ -84,7 +94,7 @@ import Testing
     @Test func truncatedAndDamagedSnapshotsAreErrorsOrValid() throws {
         let original = Self.filled(.cosine, count: 500, tail: 20)
         let stream = MemorySnapshot()
-        try original.index.write(to: stream, slotCount: original.slotCount)
+        try Self.write(original, to: stream, slotCount: original.slotCount)
         let whole = stream.bytes
         for length in stride(from: 0, to: whole.count, by: 997) {
             let cut = MemorySnapshot()
@@ -102,7 +112,7 @@ import Testing
             // The header and the lists at the end are where a wrong number could lead astray.
             let position =
                 numbers.below(2) == 0
-                ? numbers.below(40 + 400 * 4) : whole.count - 1 - numbers.below(whole.count / 2)
+                ? numbers.below(24 + 400 * 4) : whole.count - 1 - numbers.below(whole.count / 2)
             damaged.bytes[position] ^= UInt8(1 << numbers.below(8))
             guard let index = try? Self.restore(damaged, like: original) else {
                 continue
@@ -114,14 +124,35 @@ import Testing
         }
     }
 
+    @Test func withoutItsGraphAnIndexGrowsOneAnew() throws {
+        let original = Self.filled(.cosine, count: 1_500, tail: 1)
+        original.fold()
+        let stream = MemorySnapshot()
+        try original.index.writeRows(to: stream, slotCount: original.slotCount)
+        let rows = try RestoredVectors(
+            from: stream, field: original.index.field, slotCount: original.slotCount)
+        var restored = original
+        restored.index = VectorIndex(rows, parameters: Self.parameters)
+        #expect(restored.index.graphCount == 0)
+        restored.fold()
+        #expect(restored.index.graphCount == original.index.graphCount)
+        let again = [MemorySnapshot(), MemorySnapshot()]
+        try Self.write(original, to: again[0], slotCount: original.slotCount)
+        try Self.write(restored, to: again[1], slotCount: original.slotCount)
+        let isEqual = again[0].bytes == again[1].bytes
+        #expect(isEqual)
+    }
+
     @Test func anotherFieldsSnapshotIsRefused() throws {
         let original = Self.filled(.cosine, count: 10, tail: 0)
         for field in [
             VectorField(dimension: 21, metric: .cosine), VectorField(dimension: 20, metric: .l2),
         ] {
             let stream = MemorySnapshot()
-            try original.index.write(to: stream, slotCount: 10)
-            #expect(throws: KyroError.self) { try VectorIndex(from: stream, field: field) }
+            try Self.write(original, to: stream, slotCount: 10)
+            #expect(throws: KyroError.self) {
+                try Self.restore(stream, like: original, field: field)
+            }
         }
     }
 }

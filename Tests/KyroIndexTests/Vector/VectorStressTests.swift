@@ -165,8 +165,11 @@ private func vector(of slot: Int) -> [Float] {
             let visibility = shared.visibility
             let stream = MemorySnapshot()
             do {
-                try shared.index.write(to: stream, slotCount: visibility.slotCount)
-                let restored = try VectorIndex(from: stream, field: shared.index.field)
+                try shared.index.writeRows(to: stream, slotCount: visibility.slotCount)
+                try shared.index.writeGraph(to: stream, slotCount: visibility.slotCount)
+                let rows = try RestoredVectors(
+                    from: stream, field: shared.index.field, slotCount: visibility.slotCount)
+                let restored = try VectorIndex(rows, graphFrom: stream)
                 let expected = visibility.slotCount - visibility.slotCount / 11
                 if restored.rowCount != expected {
                     shared.fail("\(restored.rowCount) rows restored, not \(expected)")

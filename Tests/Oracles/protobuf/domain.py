@@ -27,6 +27,7 @@ Normalised, because the domain type holds one form only:
     TextField               empty language → "english"; absent bm25 → k1 1.2, b 0.75
     Schema                  fields sorted by the UTF-8 of their names; absent → present where the
                             message is nothing without it
+    Durability              interval_ms only under INTERVAL
     ItemError               code outside google.rpc.Code → UNKNOWN
     WriteOutcome            seq only when APPLIED, error only and always when FAILED
     IndexedError.error, CreateCollectionResponse.collection, DescribeCollectionResponse.collection
@@ -216,6 +217,10 @@ def collection(m, path, out):
     scope(m)
     m.schema.SetInParent()
     schema(m.schema, join(path, "schema"), out)
+    if m.HasField("durability"):
+        enum(m.durability, "policy", join(path, "durability"), out, 3)
+        if m.durability.policy != 1:
+            m.durability.ClearField("interval_ms")
 
 
 def create_collection_request(m, path, out):
@@ -400,6 +405,13 @@ def status_response(m, path, out):
     enum(m, "state", path, out, 3)
     for index, item in enumerate(m.shards):
         enum(item, "state", f"shards[{index}]", out, 4)
+    if m.HasField("backup"):
+        enum(m.backup, "running", "backup", out, 4)
+
+
+def create_backup_response(m, path, out):
+    if m.HasField("backup"):
+        enum(m.backup, "kind", "backup", out, 4)
 
 
 def health_check_response(m, path, out):
@@ -455,7 +467,8 @@ SETTLE = {
     "LookupResponse": lookup_response, "ScanRequest": scan_request,
     "ScanResponse": scan_response, "StatusResponse": status_response, "SnapshotResponse": plain,
     "FlushResponse": plain, "StatusRequest": plain, "SnapshotRequest": plain,
-    "FlushRequest": plain, "HealthCheckRequest": plain,
+    "FlushRequest": plain, "CreateBackupRequest": plain,
+    "CreateBackupResponse": create_backup_response, "HealthCheckRequest": plain,
     "HealthCheckResponse": health_check_response, "Status": status,
 }
 SETTLE_BATCH = {"WriteRequest": write_request, "StreamRequest": stream_request}

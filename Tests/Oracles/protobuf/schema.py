@@ -40,6 +40,7 @@ FAMILIES = {
         (operations_pb2.StatusResponse, 5), (operations_pb2.SnapshotResponse, 2),
         (operations_pb2.FlushResponse, 1), (operations_pb2.StatusRequest, 1),
         (operations_pb2.SnapshotRequest, 1), (operations_pb2.FlushRequest, 1),
+        (operations_pb2.CreateBackupRequest, 1), (operations_pb2.CreateBackupResponse, 2),
     ],
     "health and status": [
         (health_pb2.HealthCheckRequest, 1), (health_pb2.HealthCheckResponse, 1),

@@ -4,6 +4,7 @@ from .client import Client
 from .errors import KyroError
 from .ingest import IngestReport
 from .types import (
+    Backup,
     Collection,
     Document,
     Explain,
@@ -25,7 +26,7 @@ from .types import (
 )
 
 __all__ = [
-    "Client", "Collection", "Document", "Explain", "Hit", "IngestReport", "ItemFailure",
+    "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport", "ItemFailure",
     "KyroError", "LegScore", "LookupResult", "Query", "Schema", "SearchResult", "SnapshotResult",
     "SparseVector", "Status", "TextField", "Update", "VectorField", "WriteOutcome", "WriteResult",
     "filters",

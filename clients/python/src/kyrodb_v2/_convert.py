@@ -14,6 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLI = timedelta(milliseconds=1)
 _METRICS = ("cosine", "inner_product", "l2")
 _ANALYZERS = ("standard", "code", "raw")
+_DURABILITIES = ("always", "interval", "never")
 _VALUE_TYPES = ("", "string", "int64", "double", "bool", "timestamp", "string_list", "int64_list",
                 "double_list", "bool_list", "timestamp_list")
 _FUSIONS = ("weighted", "rrf")
@@ -188,12 +189,30 @@ def schema(raw: types.Schema) -> collections_pb2.Schema:
     return message
 
 
+def durability(text: str | None) -> collections_pb2.Durability | None:
+    if text is None:
+        return None
+    kind, colon, millis = text.partition(":")
+    if kind not in _DURABILITIES or (kind == "interval") != bool(colon):
+        raise ValueError(
+            f"durability is {text!r}; it must be always, interval:MILLIS, never or None")
+    return collections_pb2.Durability(
+        policy=_DURABILITIES.index(kind), interval_ms=int(millis) if colon else 0)
+
+
+def durability_back(message: collections_pb2.Durability) -> str:
+    kind = _DURABILITIES[message.policy]
+    return f"{kind}:{message.interval_ms}" if kind == "interval" else kind
+
+
 def collection_back(message: collections_pb2.Collection) -> types.Collection:
     fields = message.schema
     return types.Collection(
         tenant=message.scope.tenant_id, namespace=message.scope.namespace,
         collection_id=message.collection_id, schema_version=message.schema_version,
         document_count=message.document_count,
+        durability=(durability_back(message.durability)
+                    if message.HasField("durability") else None),
         schema=types.Schema(
             vectors=[types.VectorField(v.name, v.dimension, _METRICS[v.metric])
                      for v in fields.vectors],

@@ -5,7 +5,7 @@ import dataclasses
 import queue
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import grpc
@@ -69,10 +69,13 @@ class Client:
     # Collections
 
     def create_collection(
-        self, namespace: str, schema: types.Schema | None = None
+        self, namespace: str, schema: types.Schema | None = None,
+        durability: str | None = None
     ) -> types.Collection:
+        """`durability`: "always", "interval:MILLIS" or "never"; None for the server's own."""
         request = collections_pb2.CreateCollectionRequest(
-            scope=self._scope(namespace), schema=_convert.schema(schema or types.Schema()))
+            scope=self._scope(namespace), schema=_convert.schema(schema or types.Schema()),
+            durability=_convert.durability(durability))
         return _convert.collection_back(self._call(self._collections.Create, request).collection)
 
     def describe_collection(self, namespace: str) -> types.Collection:
@@ -259,6 +262,30 @@ class Client:
         response = self._call(self._operations.Snapshot, operations_pb2.SnapshotRequest(), timeout)
         return types.SnapshotResult(
             response.seq, response.bytes, timedelta(microseconds=response.micros))
+
+    def create_backup(
+        self, incremental: bool = False, timeout: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> types.Backup:
+        """Makes a backup in the server's repository; returns when it is on disk.
+
+        `progress` is called with the bytes copied so far and the bytes known to be copied.
+        """
+        request = operations_pb2.CreateBackupRequest(incremental=incremental)
+        backup = None
+        try:
+            for answer in self._operations.CreateBackup(request, timeout=timeout):
+                if answer.HasField("backup"):
+                    backup = answer.backup
+                elif progress is not None:
+                    progress(answer.bytes_done, answer.bytes_total)
+        except grpc.RpcError as error:
+            raise KyroError.from_call(error) from None
+        kind = operations_pb2.BackupKind.Name(backup.kind).removeprefix("BACKUP_KIND_")
+        return types.Backup(
+            id=backup.id, kind=kind, parent=backup.parent or None, seq=backup.seq,
+            time=datetime.fromtimestamp(backup.time_ms / 1000, timezone.utc), bytes=backup.bytes,
+            duration=timedelta(microseconds=backup.micros))
 
     def flush(self) -> int:
         """Makes everything acknowledged durable; returns the sequence up to which it is."""

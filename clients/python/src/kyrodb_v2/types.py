@@ -84,6 +84,7 @@ class Collection:
     schema_version: int
     schema: Schema
     document_count: int
+    durability: str | None = None  # "always", "interval:MILLIS", "never"; None: the server's own
 
 
 class WriteResult(Enum):
@@ -194,6 +195,20 @@ class Status:
     connections: int
     kernels: str
     shards: Sequence[Mapping[str, int | str]]
+
+
+@dataclass(frozen=True)
+class Backup:
+    id: int
+    kind: str
+    """FULL or INCREMENTAL."""
+    parent: int | None
+    seq: int
+    """Every shard's state at this sequence can be restored."""
+    time: datetime
+    bytes: int
+    """Added to the repository."""
+    duration: timedelta
 
 
 @dataclass(frozen=True)

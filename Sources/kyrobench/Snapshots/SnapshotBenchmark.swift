@@ -1,0 +1,185 @@
+// One large collection from the empty server through snapshots, stops, a kill and restarts.
+import KyroClient
+import KyroCommands
+import KyroModel
+import KyroPlatform
+
+/// Figures as they are found, and what else is worth a line.
+final class SnapshotReport {
+    private(set) var figures: [Figure] = []
+    private(set) var facts: [(name: String, value: Double, unit: String)] = []
+
+    func fact(_ name: String, _ value: Double, _ unit: String = "") {
+        facts.append((name, value, unit))
+        note("\(name): \(fixed(value, 3)) \(unit)")
+    }
+
+    func add(_ figure: Figure) {
+        figures.append(figure)
+        let outcome = figure.passes ? "PASS" : "MISS"
+        note("\(figure.name): \(fixed(figure.value, 3)) \(figure.unit), \(outcome)")
+    }
+
+    var text: String {
+        var table = Table([
+            .init("figure"), .init("measured", isRightAligned: true), .init("target"), .init(""),
+        ])
+        for figure in figures {
+            table.append([
+                figure.name, fixed(figure.value, 3) + " " + figure.unit, figure.targetText,
+                figure.passes ? "PASS" : "MISS",
+            ])
+        }
+        for fact in facts {
+            table.append([fact.name, fixed(fact.value, 3) + " " + fact.unit, "", ""])
+        }
+        return table.text()
+    }
+
+    func json(_ options: SnapshotOptions) -> JSON {
+        .object([
+            .init("cpu", .string(Machine.cpu)),
+            .init("cores", .int(Int64(ProcessMemory.coreCount))),
+            .init("kernel", .string(Machine.kernel)),
+            .init("load_average", .double(Machine.loadAverage)),
+            .init("seed", .int(Int64(options.seed))),
+            .init("documents", .int(Int64(options.documentCount))),
+            .init("dimension", .int(Int64(options.dimension))),
+            .init(
+                "figures",
+                .array(
+                    figures.map { figure in
+                        .object([
+                            .init("name", .string(figure.name)),
+                            .init("value", .double(figure.value)),
+                            .init("unit", .string(figure.unit)),
+                            .init("target", .string(figure.targetText)),
+                            .init("passes", .bool(figure.passes)),
+                        ])
+                    })),
+            .init(
+                "facts",
+                .array(
+                    facts.map { fact in
+                        .object([
+                            .init("name", .string(fact.name)), .init("value", .double(fact.value)),
+                            .init("unit", .string(fact.unit)),
+                        ])
+                    })),
+        ])
+    }
+}
+
+struct SnapshotBenchmark {
+    let options: SnapshotOptions
+    /// No snapshot but those asked for.
+    static let serverOptions = ["--snapshot-log-bytes", String(1 << 40)]
+    static let batchDocuments = 100
+
+    func run() throws -> Int32 {
+        let report = SnapshotReport()
+        let documents = SyntheticDocuments(dimension: options.dimension, seed: options.seed)
+        let folder = try ServerProcess.makeFolder(in: options.folder)
+        defer { removeTree(folder) }
+        print(
+            "\(Machine.cpu), \(ProcessMemory.coreCount) cores, Linux \(Machine.kernel), seed "
+                + "\(options.seed), load average \(Machine.loadAverage) at the start")
+        var server: ServerProcess? = try ServerProcess(
+            binary: options.binary, folder: folder, options: Self.serverOptions)
+        defer { server?.kill() }
+        if let server { try load(documents, into: server, report) }
+        if options.measuresLoad, let server {
+            try SnapshotLoadRun(options: options, documents: documents, endpoint: server.endpoint)
+                .measure(report)
+        }
+        if options.measuresRestart, let running = server {
+            server = nil
+            server = try RestartRun(options: options, documents: documents, folder: folder)
+                .measure(running, report)
+        }
+        print(report.text)
+        if let path = options.jsonPath {
+            try writeFile(report.json(options).text + "\n", to: path)
+        }
+        let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
+        return missed ? 1 : 0
+    }
+
+    private func load(
+        _ documents: SyntheticDocuments, into server: ServerProcess, _ report: SnapshotReport
+    ) throws {
+        let connection = try Connection(
+            to: server.endpoint, timeouts: Timeouts(callMillis: 600_000))
+        defer { connection.close() }
+        _ = try waitUntilServing(connection)
+        note("loading \(options.documentCount) documents")
+        let start = clock.monotonicNanos()
+        try stream(documents, numbers: 0..<options.documentCount, over: connection)
+        report.fact(
+            "ingest", Double(options.documentCount) / secondsSince(start), "documents/s")
+        let acknowledged = clock.monotonicNanos()
+        try waitUntilFolded(connection)
+        report.fact("graph complete after", secondsSince(acknowledged), "s")
+        let resident = try OperationsClient(connection).status().residentBytes
+        report.fact(
+            "resident", Double(resident) / Double(options.documentCount), "bytes a document")
+    }
+}
+
+/// Writes the documents of these numbers over one stream, durable at return.
+func stream(
+    _ documents: SyntheticDocuments, numbers: Range<Int>, over connection: Connection
+) throws {
+    let stream = try IngestClient(connection).stream(
+        StreamOpen(
+            scope: documents.scope, producer: "kyrobench-\(numbers.lowerBound)",
+            createIfMissing: documents.schema))
+    var sequence: UInt64 = 0
+    for first in stride(
+        from: numbers.lowerBound, to: numbers.upperBound, by: SnapshotBenchmark.batchDocuments)
+    {
+        let batch = first..<min(first + SnapshotBenchmark.batchDocuments, numbers.upperBound)
+        sequence += 1
+        try stream.send(
+            StreamBatch(
+                clientSequence: sequence,
+                mutations: batch.map { .success(.upsert(documents.document($0))) }))
+        try refuseErrors(stream.takeAcks())
+    }
+    try stream.finish()
+    try refuseErrors(stream.takeAcks())
+}
+
+/// Until no row waits for its place in the graph, or nothing moves for ten seconds; for one where
+/// there is no graph, since a small collection needs none.
+func waitUntilFolded(_ connection: Connection) throws {
+    var last: UInt64 = .max
+    var lastChange = clock.monotonicNanos()
+    while true {
+        let status = try OperationsClient(connection).status()
+        let tail = status.shards.reduce(0) { $0 + $1.tailRows }
+        if tail == 0 { return }
+        if tail != last {
+            last = tail
+            lastChange = clock.monotonicNanos()
+        }
+        let hasGraph = status.shards.contains { $0.graphRows > 0 }
+        if secondsSince(lastChange) > (hasGraph ? 10 : 1) { return }
+        pause(seconds: 0.1)
+    }
+}
+
+func waitUntilServing(_ connection: Connection) throws -> StatusResponse {
+    let start = clock.monotonicNanos()
+    while true {
+        let status = try OperationsClient(connection).status()
+        if status.state == .serving { return status }
+        if let stopped = status.shards.first(where: { $0.state == .stopped }) {
+            throw BenchError("shard \(stopped.shard) is stopped: \(stopped.problem)")
+        }
+        guard secondsSince(start) < 300 else {
+            throw BenchError("the server does not serve after 300 s")
+        }
+        pause(seconds: 0.005)
+    }
+}

@@ -1,0 +1,57 @@
+// Gives the engine's processes their turns on the test's own thread.
+import KyroPlatform
+
+/// Runs processes in the order in which they were started, when told to. One thread.
+///
+/// `@unchecked Sendable`: the test that owns it has one thread.
+final class TurnScheduler: Scheduler, @unchecked Sendable {
+    private final class Process: ScheduledProcess, @unchecked Sendable {
+        let name: String
+        let turn: @Sendable (Bool) -> Turn
+        var isFinished = false
+        /// Until the process has finished: who joins it may hold nothing else of the engine.
+        var scheduler: TurnScheduler?
+
+        init(_ name: String, _ turn: @escaping @Sendable (Bool) -> Turn) {
+            self.name = name
+            self.turn = turn
+        }
+
+        func join() {
+            while !isFinished { scheduler?.round() }
+        }
+    }
+
+    private var processes: [Process] = []
+
+    func start(
+        name: String, priority: ThreadPriority,
+        turn: @escaping @Sendable (_ mayWait: Bool) -> Turn
+    ) -> any ScheduledProcess {
+        let process = Process(name, turn)
+        process.scheduler = self
+        processes.append(process)
+        return process
+    }
+
+    /// One turn for each; false when all were idle.
+    @discardableResult
+    func round() -> Bool {
+        var isBusy = false
+        for process in processes where !process.isFinished {
+            switch process.turn(false) {
+            case .again: isBusy = true
+            case .idle: break
+            case .finished:
+                process.isFinished = true
+                process.scheduler = nil
+            }
+        }
+        return isBusy
+    }
+
+    /// Turns until nobody has anything to do.
+    func settle() {
+        while round() {}
+    }
+}
