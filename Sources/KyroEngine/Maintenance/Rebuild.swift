@@ -101,11 +101,13 @@ final class Rebuild: @unchecked Sendable {
         let nowMillis: Int64
 
         /// The sequence first: what is leased later lies at or above it.
-        init(_ shard: Shard, _ collection: Collection, time: any Clock) {
+        init(
+            _ shard: Shard, _ collection: Collection, time: any Clock, expiry: ExpiryClock
+        ) {
             published = shard.published
             leased = collection.leases.raiseHorizon(
                 to: published, nowNanos: time.monotonicNanos())
-            nowMillis = time.wallMillis()
+            nowMillis = expiry.nowMillis()
         }
 
         func keeps(born: UInt64, died: UInt64) -> Bool {

@@ -28,7 +28,8 @@ extension Engine {
     private func step(_ rebuild: Rebuild, _ shard: Shard, _ process: FoldingProcess) {
         if rebuild.collection.isDropped { return rebuild.abandon() }
         do throws(KyroError) {
-            let moment = Rebuild.Moment(shard, rebuild.collection, time: time)
+            let moment = Rebuild.Moment(
+                shard, rebuild.collection, time: time, expiry: expiry)
             guard try rebuild.step(moment, cancellation: maintenance) else { return }
             rebuild.state.store(.finishing, ordering: .releasing)
             let result = shard.queue.push(.finish(rebuild), weight: 0, ignoresBound: true)
@@ -86,7 +87,7 @@ extension Engine {
     }
 
     private func expiredCount(_ part: CollectionShard) -> Int {
-        let expired = time.wallMillis() - Rebuild.expiryGraceMillis
+        let expired = expiry.nowMillis() - Rebuild.expiryGraceMillis
         var count = 0
         for slot in 0..<part.slotCount
         where part.rows.expiresAt[slot] <= expired && part.rows.died.load(slot) == 0 {

@@ -158,7 +158,8 @@ final class ShardWriter {
         let collection = rebuild.collection
         if collection.isDropped { return rebuild.abandon() }
         do throws(KyroError) {
-            if try rebuild.finishStep(Rebuild.Moment(shard, collection, time: time)) {
+            if try rebuild.finishStep(Rebuild.Moment(shard, collection, time: time, expiry: expiry))
+            {
                 rebuild.old.endRebuild()
                 collection.install(rebuild.new, at: shard.index)
                 shard.retire(rebuild.old)
@@ -349,7 +350,7 @@ final class ShardWriter {
         case .remove(let id):
             // What has expired cannot be removed, as it cannot be updated: whether a rebuild has
             // dropped it yet must not show.
-            let nowMillis = time.wallMillis()
+            let nowMillis = expiry.nowMillis()
             let exists =
                 if let pending = group.documents[key] {
                     pending.map { ($0.expiresAtMillis ?? .max) > nowMillis } ?? false
