@@ -110,7 +110,7 @@ final class Scrubber: @unchecked Sendable {
 
     private func endShard(nowNanos now: UInt64) {
         hold = nil
-        let millis = engine.time.wallMillis()
+        let millis = engine.expiry.nowMillis()
         engine.shards[shard].scrub.withLock { state in
             state.roundEndMillis = millis
             state.roundBytes = state.bytes

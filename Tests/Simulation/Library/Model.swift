@@ -37,8 +37,6 @@ final class CollectionLife {
     var durability: Durability
     var current: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
     var durable: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
-    /// Documents of which nobody can see whether they are there, since they have expired.
-    var doubtful: Set<Int> = []
     /// By producer: the last batch sent, and the last few for sending again.
     var sent: [UInt64] = Array(repeating: 0, count: Workload.producers.count)
     var batches: [[(sequence: UInt64, items: [WriteItem])]] = Array(
@@ -48,24 +46,6 @@ final class CollectionLife {
         self.number = number
         self.scope = scope
         self.durability = durability
-    }
-}
-
-extension CollectionLife {
-    /// What is written, or found when it is removed, is in doubt no longer.
-    func resolve(_ item: WriteItem, seq: UInt64) throws(Violation) {
-        guard doubtful.contains(item.id) else { return }
-        switch item.mutation {
-        case .upsert: doubtful.remove(item.id)
-        case .update: return
-        case .remove:
-            doubtful.remove(item.id)
-            var document = Document(id: Workload.ids[item.id])
-            document.expiresAtMillis = 0
-            let hidden = ModelDocument(document: document, seq: 0)
-            if current[item.id] == nil { current[item.id] = hidden }
-            if durable[item.id] == nil { durable[item.id] = hidden }
-        }
     }
 }
 
@@ -234,9 +214,7 @@ extension ShardModel {
                 if case .upsert = item.mutation {
                     throw Violation("write \(write.number): an upsert found nothing")
                 }
-                let isUpdate = if case .update = item.mutation { true } else { false }
-                let isHidden = isUpdate && state?.document.isExpired == true
-                if state != nil, !isHidden, !life.doubtful.contains(item.id) {
+                if state?.visible != nil {
                     throw Violation(
                         "write \(write.number) did not find \(Workload.ids[item.id])")
                 }
@@ -249,7 +227,6 @@ extension ShardModel {
                         "write \(write.number) has sequence \(seq.raw) behind \(lastSeq)")
                 }
                 lastSeq = seq.raw
-                try life.resolve(item, seq: seq.raw)
                 try life.current.apply(item, seq: seq.raw, write.number)
             }
         }
@@ -309,7 +286,7 @@ extension [ModelDocument?] {
             document.apply(update)
             self[item.id] = ModelDocument(document: document, seq: seq)
         case .remove:
-            guard self[item.id] != nil else {
+            guard self[item.id]?.visible != nil else {
                 throw Violation("write \(number) removed \(Workload.ids[item.id]), not there")
             }
             self[item.id] = nil

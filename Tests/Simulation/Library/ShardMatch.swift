@@ -34,8 +34,6 @@ final class ShardMatch {
         var partCount: Int
         var states: [[ModelDocument?]]
         var producers: [Int: ProducerRange]
-        /// Expired documents that are there in one of the states that fit and not in another.
-        var doubtful: [(index: Int, id: Int)] = []
     }
 
     private(set) var match: Match?
@@ -164,13 +162,6 @@ final class ShardMatch {
         for key in known.producers.keys where producers[key] == nil {
             known.producers[key]?.low = 0
         }
-        for index in states.indices {
-            for id in homes.indices where homes[id] == shard.index {
-                if (states[index][id] == nil) != (known.states[index][id] == nil) {
-                    known.doubtful.append((index, id))
-                }
-            }
-        }
         if position > known.partCount {
             known.partCount = position
             known.states = states
@@ -217,7 +208,7 @@ extension Mutation {
     func result(on document: ModelDocument?, seq: UInt64) -> ModelDocument? {
         switch self {
         case .upsert(let document): return ModelDocument(document: document, seq: seq)
-        case .remove: return nil
+        case .remove: return document?.visible == nil ? document : nil
         case .update(let update):
             guard var changed = document?.visible?.document else { return document }
             changed.apply(update)

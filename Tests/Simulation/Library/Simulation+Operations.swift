@@ -68,17 +68,17 @@ extension Simulation {
         openWrites.contains { $0.life.scope == scope && !$0.isQueued }
     }
 
-    private func items() -> [WriteItem] {
+    private func items(_ scope: Int) -> [WriteItem] {
         (0..<(1 + dice.below(3))).map { _ in
             let id = dice.below(Workload.idCount)
-            return WriteItem(id: id, mutation: workload.mutation(id))
+            return WriteItem(id: id, mutation: workload.mutation(id, scope))
         }
     }
 
     private func write(_ scope: Int) throws(Violation) {
         if isWaiting(scope) { return try turn(3) }
         guard let (life, creates) = life(scope) else { return try turn(3) }
-        submit(items(), to: life, creates: creates, producer: nil)
+        submit(items(scope), to: life, creates: creates, producer: nil)
     }
 
     /// The next batch of a producer, or one of the last few again.
@@ -93,7 +93,7 @@ extension Simulation {
                 batch.items, to: life, creates: false, producer: (producer, batch.sequence))
         }
         life.sent[producer] += UInt64(1 + (dice.chance(10) ? dice.below(3) : 0))
-        let batch = (sequence: life.sent[producer], items: items())
+        let batch = (sequence: life.sent[producer], items: items(scope))
         life.batches[producer].append(batch)
         if life.batches[producer].count > 3 { life.batches[producer].removeFirst() }
         submit(batch.items, to: life, creates: false, producer: (producer, batch.sequence))

@@ -10,6 +10,8 @@ struct Workload {
     /// Where the wall clock of the simulated machine begins, Unix milliseconds.
     static let bornMillis: Int64 = 1_700_000_000_000
     static let yearMillis: Int64 = 365 * 86_400_000
+    /// Some documents of this one have expired when they are written.
+    static let expiringScope = 2
     static let tags = ["red", "green", "blue"]
     /// Each has a stem of its own, which its first letter names.
     static let words = [
@@ -63,7 +65,7 @@ struct Workload {
         return text
     }
 
-    private mutating func document(_ id: Int, share: Int) -> Document {
+    private mutating func document(_ id: Int, _ scope: Int, share: Int) -> Document {
         var document = Document(id: Self.ids[id])
         counter += 1
         document.metadata["n"] = .int64(counter)
@@ -76,8 +78,9 @@ struct Workload {
         if dice.chance(share / 8) { document.eventTimeMillis = Int64(dice.below(1_000)) }
         if dice.chance(share / 8) {
             // Long ago, or in a year that the clock reaches by a wrong jump alone.
+            let hasExpired = scope == Self.expiringScope && dice.chance(30)
             document.expiresAtMillis =
-                Self.bornMillis + (dice.chance(30) ? -3_600_000 : 5 * Self.yearMillis)
+                Self.bornMillis + (hasExpired ? -3_600_000 : 5 * Self.yearMillis)
         }
         return document
     }
@@ -85,12 +88,12 @@ struct Workload {
     /// Another field may occur from now on.
     mutating func learnField() { extraFields = min(6, extraFields + 1) }
 
-    /// A change of document number `id`.
-    mutating func mutation(_ id: Int) -> Mutation {
+    /// A change of document number `id` in a collection.
+    mutating func mutation(_ id: Int, _ scope: Int) -> Mutation {
         switch dice.below(100) {
-        case ..<55: return .upsert(document(id, share: 75))
+        case ..<55: return .upsert(document(id, scope, share: 75))
         case ..<80:
-            var update = PartialUpdate(set: document(id, share: 30))
+            var update = PartialUpdate(set: document(id, scope, share: 30))
             if dice.chance(10) { update.removedTexts = ["t"] }
             if dice.chance(10) { update.removedVectors = ["v"] }
             if dice.chance(10) { update.removedMetadata = ["tag"] }
