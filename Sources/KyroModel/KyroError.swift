@@ -35,6 +35,9 @@ public struct KyroError: Error, Equatable, Sendable {
         case messageTooLarge = "MESSAGE_TOO_LARGE"
         case creditExceeded = "CREDIT_EXCEEDED"
         case queueFull = "QUEUE_FULL"
+        case outOfSpace = "OUT_OF_SPACE"
+        case outOfMemory = "OUT_OF_MEMORY"
+        case outOfFiles = "OUT_OF_FILES"
         case seqNotReached = "SEQ_NOT_REACHED"
         case tokenInvalid = "TOKEN_INVALID"
         case notServing = "NOT_SERVING"
@@ -54,6 +57,7 @@ public struct KyroError: Error, Equatable, Sendable {
             case .collectionNotFound: .notFound
             case .collectionExists: .alreadyExists
             case .messageTooLarge, .creditExceeded, .queueFull: .resourceExhausted
+            case .outOfSpace, .outOfMemory, .outOfFiles: .resourceExhausted
             case .seqNotReached: .failedPrecondition
             case .notServing, .draining, .shardReadOnly, .shardStopped: .unavailable
             case .cancelled: .cancelled

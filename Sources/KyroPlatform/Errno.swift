@@ -37,6 +37,9 @@ public struct Errno: Hashable, Sendable, CustomStringConvertible {
         self == .processFilesFull || self == .systemFilesFull || self == .outOfMemory
     }
 
+    /// Whether what failed may succeed later without anybody repairing anything.
+    public var isShortage: Bool { isOutOfSpace || isOutOfFiles }
+
     public var description: String {
         var buffer = [CChar](repeating: 0, count: 256)
         let text = unsafe buffer.withUnsafeMutableBufferPointer { target -> String in

@@ -20,6 +20,8 @@ public final class CatalogLog: @unchecked Sendable {
     private var chain: UInt32 = 0
     private var lsn = LSN.zero
     private var failure: String?
+    /// The name of a file written anew is not durable yet.
+    private var isDirectoryUnsynced = false
     /// Bytes after the last writing anew.
     private var compactedBytes: UInt64 = 0
     public private(set) var state = CatalogState()
@@ -48,12 +50,13 @@ public final class CatalogLog: @unchecked Sendable {
             try fileSystem.openIfPresent(path, .readWrite)
         }
         guard let found else {
-            let (file, header) = try write(
-                [.nextID(CatalogState().nextID)], ordinal: 1, path: path, directory: directory,
-                fileSystem, identity)
+            let header = SegmentHeader(identity: identity, ordinal: 1, base: .zero, chain: 0)
+            let file = try write(
+                [.nextID(CatalogState().nextID)], header, path: path, fileSystem)
             let log = CatalogLog(
                 path: path, directory: directory, fileSystem: fileSystem, identity: identity,
                 file: file, header: header)
+            try log.syncDirectory()
             try log.read()
             return log
         }
@@ -83,18 +86,19 @@ public final class CatalogLog: @unchecked Sendable {
     /// Logs the record and syncs it. It is part of `state` when this returns.
     ///
     /// - Throws: `.malformed` when it does not follow from the state (nothing is written then);
-    ///   `.outOfSpace`, after which it may be tried again; any other error stops the catalog.
+    ///   what `isShortage`, after which it may be tried again; any other error stops the catalog.
     public func append(_ record: CatalogRecord) throws(StoreError) {
         if let failure { throw .stopped(path: path, cause: failure) }
         var next = state
         try next.apply(record)
+        if isDirectoryUnsynced { try syncDirectory() }
         var batch = LogBatch()
         batch.add { record.encode(into: &$0) }
         let (byteCount, crc) = batch.finish(lsn: lsn, synced: lsn, chain: chain, isSeal: false)
         do {
             try file.write(batch.writer.bytes, at: UInt64(offset))
         } catch {
-            if !error.errno.isOutOfSpace { failure = error.description }
+            if !error.errno.isShortage { failure = error.description }
             throw .from(error)
         }
         do {
@@ -117,45 +121,52 @@ public final class CatalogLog: @unchecked Sendable {
     /// Writes the shortest list of records into a new file and puts it in the place of the old.
     public func compact() throws(StoreError) {
         if let failure { throw .stopped(path: path, cause: failure) }
+        let header = SegmentHeader(
+            identity: identity, ordinal: header.ordinal + 1, base: .zero, chain: 0)
         do {
-            (file, header) = try Self.write(
-                state.records, ordinal: header.ordinal + 1, path: path, directory: directory,
-                fileSystem, identity)
+            file = try Self.write(state.records, header, path: path, fileSystem)
         } catch {
-            // The rename may or may not have happened: whatever is appended to the old file could
-            // be lost.
-            if case .outOfSpace = error { throw error }
+            if error.isShortage { throw error }
             failure = error.description
             throw error
         }
+        self.header = header
+        // Whatever is appended to the new file could be lost before its name is durable.
+        isDirectoryUnsynced = true
         try read()
         compactedBytes = diskBytes
+        try syncDirectory()
     }
 
+    private func syncDirectory() throws(StoreError) {
+        do {
+            try fileSystem.syncDirectory(directory)
+        } catch {
+            // Where no file could be opened nothing was tried.
+            if !error.errno.isOutOfFiles { failure = error.description }
+            throw error.errno.isOutOfFiles ? .from(error) : .io(error)
+        }
+        isDirectoryUnsynced = false
+    }
+
+    /// Puts a file with these records in the place of the old one. An error leaves the old one.
     private static func write(
-        _ records: [CatalogRecord], ordinal: UInt64, path: String, directory: String,
-        _ fileSystem: any FileSystem, _ identity: LogIdentity
-    ) throws(StoreError) -> (any File, SegmentHeader) {
-        let header = SegmentHeader(identity: identity, ordinal: ordinal, base: .zero, chain: 0)
+        _ records: [CatalogRecord], _ header: SegmentHeader, path: String,
+        _ fileSystem: any FileSystem
+    ) throws(StoreError) -> any File {
         var batch = LogBatch()
         for record in records { batch.add { record.encode(into: &$0) } }
         _ = batch.finish(lsn: .zero, synced: .zero, chain: 0, isSeal: false)
         let unfinished = path + ".new"
         let bytes = header.encode() + batch.writer.bytes
-        try storing { () throws(FileError) in
+        return try storing { () throws(FileError) in
             let file = try fileSystem.open(unfinished, .createEmpty)
             try file.write(bytes, at: 0)
             try file.sync()
-        }
-        let file: any File
-        do {
             try fileSystem.rename(unfinished, to: path)
-            try fileSystem.syncDirectory(directory)
-            file = try fileSystem.open(path, .readWrite)
-        } catch {
-            throw .io(error)
+            // Opened anew, it is known by its own name.
+            return (try? fileSystem.open(path, .readWrite)) ?? file
         }
-        return (file, header)
     }
 
     /// Reads the file from the start, cuts a torn tail, and stands behind the last record.

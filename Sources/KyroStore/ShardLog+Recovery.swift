@@ -42,7 +42,7 @@ extension ShardLog {
         let files = SegmentFiles(
             directory, fileSystem, segmentBytes: options.segmentBytes,
             sparesMax: options.sparesMax)
-        let log = ShardLog(identity, files)
+        let log = ShardLog(identity, files, onShortage: options.onShortage)
         for ordinal in try storing({ () throws(FileError) in try files.scan() }) {
             let path = files.path(ordinal: ordinal)
             let (file, size, bytes) = try storing { () throws(FileError) in
@@ -85,7 +85,7 @@ extension ShardLog {
                     files.directory, 0, "the log has no segment", "records from LSN \(lsn) on")
             }
             state = .ready
-            try beginSegment(ordinal: 1, needed: 0)
+            try finishing { () throws(StoreError) in try beginSegment(ordinal: 1, needed: 0) }
             return report
         }
         let first = segments.firstIndex { $0.header.base > lsn }.map { $0 - 1 }

@@ -6,11 +6,13 @@ import KyroStore
 /// Read by every request, changed by the engine's control thread alone.
 final class Catalog: Sendable {
     private let collections: Locked<[Scope: Collection]>
+    private let directory: DataDirectory
     private let log: Locked<CatalogLog>
     private let shardCount: Int
     private let hashSeed: UInt64
 
     init(directory: DataDirectory, hashSeed: UInt64) throws(KyroError) {
+        self.directory = directory
         shardCount = directory.shardCount
         self.hashSeed = hashSeed
         let log: CatalogLog
@@ -88,15 +90,19 @@ final class Catalog: Sendable {
     }
 
     func drop(_ collection: Collection) throws(KyroError) {
-        try append(.dropped(collection.id))
+        // What frees space must not fail for want of it.
+        try append(.dropped(collection.id), isFreeing: true)
         collection.fields.markDropped()
         collections.withLock { $0[collection.scope] = nil }
     }
 
-    private func append(_ record: CatalogRecord) throws(KyroError) {
+    private func append(
+        _ record: CatalogRecord, isFreeing: Bool = false
+    ) throws(KyroError) {
         let failure: StoreError? = log.withLock { log in
             do throws(StoreError) {
-                try log.append(record)
+                let body = { () throws(StoreError) in try log.append(record) }
+                if isFreeing { try directory.finishing(body) } else { try body() }
                 return nil
             } catch {
                 return error

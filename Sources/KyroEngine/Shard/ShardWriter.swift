@@ -318,7 +318,7 @@ final class ShardWriter {
             }
         } catch {
             // Nothing of this group was written: the log stays whole, and room may come back.
-            if case .outOfSpace = error { throw error.kyroError }
+            if error.isShortage { throw error.kyroError }
             throw becomeReadOnly(error)
         }
         reportLog()
