@@ -1,32 +1,41 @@
 // Where rare, slow things happen one after the other: catalog changes and snapshots.
 import KyroPlatform
 
-/// One thread with a queue of jobs. Nothing that a reader waits for runs here.
+/// One process with a queue of jobs. Nothing that a reader waits for runs here.
 final class ControlThread: Sendable {
     private let queue: BlockingQueue<@Sendable () -> Void>
-    private let thread: KyroThread
+    private let process: any ScheduledProcess
 
     /// - Parameter weightMax: of the jobs waiting, in the unit of `run`'s weight.
-    init(name: String, weightMax: Int, priority: ThreadPriority = .normal) {
+    init(
+        name: String, weightMax: Int, priority: ThreadPriority = .normal,
+        scheduler: any Scheduler
+    ) {
         let queue = BlockingQueue<@Sendable () -> Void>(weightMax: weightMax)
         self.queue = queue
-        thread = KyroThread(name: name) {
-            priority.apply()
-            while !queue.isDrained {
-                for job in queue.popAll() { job() }
-            }
+        process = scheduler.start(name: name, priority: priority) { mayWait in
+            // The oldest job alone: what it does may decide about the next.
+            let jobs = queue.popAll(weightLimit: 0, timeoutMillis: mayWait ? nil : 0)
+            for job in jobs { job() }
+            if queue.isDrained { return .finished }
+            return jobs.isEmpty ? .idle : .again
         }
     }
 
-    /// False when there are too many jobs, or the thread is stopping.
-    func run(weight: Int = 1, _ job: @escaping @Sendable () -> Void) -> Bool {
-        if case .accepted = queue.push(job, weight: weight) { return true }
+    /// False when there are too many jobs, or the process is stopping.
+    ///
+    /// - Parameter ignoresBound: for the second half of a job that was counted before.
+    func run(
+        weight: Int = 1, ignoresBound: Bool = false, _ job: @escaping @Sendable () -> Void
+    ) -> Bool {
+        let pushed = queue.push(job, weight: weight, ignoresBound: ignoresBound)
+        if case .accepted = pushed { return true }
         return false
     }
 
     /// Finishes what is queued.
     func stop() {
         queue.close()
-        thread.join()
+        process.join()
     }
 }

@@ -21,6 +21,7 @@ public final class Engine: Sendable {
     let control: ControlThread
     let snapshots: ControlThread
     let snapshotInProgress = Atomic<Bool>(false)
+    let snapshotRequests = Atomic<Int>(0)
     let maintenance = Cancellation()
 
     /// Told what an operator should know and nobody asked for.
@@ -28,7 +29,7 @@ public final class Engine: Sendable {
     /// Told once when recovery is over, and whether every shard came through it.
     private let onRecovered: @Sendable (_ isWhole: Bool) -> Void
     private let startedNanos: UInt64
-    private let threads: Locked<[KyroThread]>
+    private let processes: Locked<[any ScheduledProcess]>
     private let recovering: Atomic<Int>
     private let isClosed = Atomic<Bool>(false)
     private let scratches = Locked<[SearchScratch]>([])
@@ -38,7 +39,8 @@ public final class Engine: Sendable {
     /// format, with another number of shards, or with a damaged catalog.
     public init(
         _ configuration: EngineConfiguration, files: any FileSystem = PosixFileSystem(),
-        time: any Clock = SystemClock(), hashSeed: UInt64,
+        time: any Clock = SystemClock(), scheduler: any Scheduler = ThreadScheduler(),
+        random: any RandomSource = SystemRandomSource(), hashSeed: UInt64,
         notice: @escaping @Sendable (String) -> Void = { _ in },
         onRecovered: @escaping @Sendable (_ isWhole: Bool) -> Void = { _ in }
     ) throws(KyroError) {
@@ -52,7 +54,7 @@ public final class Engine: Sendable {
         do throws(StoreError) {
             directory = try DataDirectory.open(
                 configuration.path, fileSystem: files, shardCount: configuration.shardCount,
-                shardCountIfNew: configuration.shardCountIfNew)
+                shardCountIfNew: configuration.shardCountIfNew, random: random)
         } catch {
             throw error.kyroError
         }
@@ -64,38 +66,68 @@ public final class Engine: Sendable {
         }
         catalog = try Catalog(directory: directory, hashSeed: hashSeed)
         recovering = Atomic(shardCount)
-        threads = Locked([])
+        processes = Locked([])
         // Nothing fails from here on: an engine that does not open leaves no thread behind.
-        control = ControlThread(name: "kyro-control", weightMax: 64 << 20)
+        control = ControlThread(
+            name: "kyro-control", weightMax: 64 << 20, scheduler: scheduler)
         snapshots = ControlThread(
-            name: "kyro-snapshot", weightMax: 16, priority: .background)
-        startThreads()
+            name: "kyro-snapshot", weightMax: 16, priority: .background, scheduler: scheduler)
+        startProcesses(scheduler)
     }
 
-    private func startThreads() {
-        var started: [KyroThread] = []
+    private func startProcesses(_ scheduler: any Scheduler) {
+        var started: [any ScheduledProcess] = []
         for shard in shards {
+            let writing = WriterProcess()
             started.append(
-                KyroThread(name: "kyro-write-\(shard.index)") { [self] in runWriter(of: shard) })
+                scheduler.start(name: "kyro-write-\(shard.index)", priority: .normal) { mayWait in
+                    self.writerTurn(of: shard, writing, mayWait: mayWait)
+                })
+            let folding = FoldingProcess()
             started.append(
-                KyroThread(name: "kyro-fold-\(shard.index)") { [self] in runFolding(of: shard) })
+                scheduler.start(
+                    name: "kyro-fold-\(shard.index)", priority: .background
+                ) { mayWait in
+                    self.foldingTurn(of: shard, folding, mayWait: mayWait)
+                })
         }
-        threads.withLock { $0 = started }
+        processes.withLock { $0 = started }
     }
 
-    /// A writer thread's life: recover, then write until the queue closes.
-    private func runWriter(of shard: Shard) {
-        do throws(KyroError) {
-            let writer = try ShardRecovery(engine: self, shard: shard).run()
-            shard.serve(log: writer.log)
-            recoveryEnded()
-            shard.foldGate.open()
-            writer.run()
-        } catch {
-            shard.setState(.stopped, problem: error.message)
-            notice("shard \(shard.index) is stopped: \(error.message)")
-            recoveryEnded()
-            refuseAll(shard)
+    /// How far a shard's writer process is.
+    ///
+    /// `@unchecked Sendable`: touched in the process's turns alone.
+    private final class WriterProcess: @unchecked Sendable {
+        var stage = Stage.recovering
+
+        enum Stage {
+            case recovering
+            case writing(ShardWriter)
+            case refusing
+        }
+    }
+
+    /// The first turn recovers the shard; the others write until the queue closes.
+    private func writerTurn(
+        of shard: Shard, _ process: WriterProcess, mayWait: Bool
+    ) -> Turn {
+        switch process.stage {
+        case .writing(let writer): return writer.turn(mayWait: mayWait)
+        case .refusing: return refuseTurn(shard, mayWait: mayWait)
+        case .recovering:
+            do throws(KyroError) {
+                let writer = try ShardRecovery(engine: self, shard: shard).run()
+                process.stage = .writing(writer)
+                shard.serve(log: writer.log)
+                recoveryEnded()
+                shard.foldGate.open()
+            } catch {
+                process.stage = .refusing
+                shard.setState(.stopped, problem: error.message)
+                notice("shard \(shard.index) is stopped: \(error.message)")
+                recoveryEnded()
+            }
+            return .again
         }
     }
 
@@ -105,20 +137,21 @@ public final class Engine: Sendable {
     }
 
     /// A shard that did not recover answers every write with the reason, so that nobody waits.
-    private func refuseAll(_ shard: Shard) {
+    private func refuseTurn(_ shard: Shard, mayWait: Bool) -> Turn {
         let refusal = shard.refusal ?? KyroError(.shardStopped, "shard \(shard.index) is stopped")
-        while !shard.queue.isDrained {
-            for command in shard.queue.popAll() {
-                switch command {
-                case .write(let write):
-                    write.ticket.complete(write.items.map { ($0.position, .failed(refusal)) })
-                case .flush(let completion): completion(.failure(refusal))
-                case .producerSequence(_, let completion): completion(0)
-                case .mark(let body): body(.failure(refusal))
-                case .drop, .releaseLog: continue
-                }
+        let commands = shard.queue.popAll(timeoutMillis: mayWait ? nil : 0)
+        for command in commands {
+            switch command {
+            case .write(let write):
+                write.ticket.complete(write.items.map { ($0.position, .failed(refusal)) })
+            case .flush(let completion): completion(.failure(refusal))
+            case .producerSequence(_, let completion): completion(0)
+            case .mark(let body): body(.failure(refusal))
+            case .drop, .releaseLog: continue
             }
         }
+        if shard.queue.isDrained { return .finished }
+        return commands.isEmpty ? .idle : .again
     }
 
     /// Whether recovery is over. A shard that could not be recovered does not keep others back.
@@ -135,7 +168,7 @@ public final class Engine: Sendable {
             shard.queue.close()
             shard.foldGate.open()
         }
-        for thread in threads.withLock({ $0 }) { thread.join() }
+        for process in processes.withLock({ $0 }) { process.join() }
         directory.unlock()
     }
 

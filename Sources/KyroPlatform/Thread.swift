@@ -67,58 +67,32 @@ import CLinux
 /// A gate that one or more threads wait at. `open` lets one waiter through, now or when it comes,
 /// and the gate closes behind it; opening an open gate does nothing more.
 ///
-/// `@unchecked Sendable`: `isOpen` is guarded by the mutex; both live in memory of their own.
-@safe public final class Gate: @unchecked Sendable {
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private let condition: UnsafeMutablePointer<pthread_cond_t>
+/// `@unchecked Sendable`: `isOpen` is touched under the monitor's lock alone.
+public final class Gate: @unchecked Sendable {
+    private let monitor = Monitor()
     private var isOpen = false
 
-    public init() {
-        unsafe mutex = .allocate(capacity: 1)
-        unsafe mutex.initialize(to: pthread_mutex_t())
-        unsafe condition = .allocate(capacity: 1)
-        unsafe condition.initialize(to: pthread_cond_t())
-        unsafe pthread_mutex_init(mutex, nil)
-        var attributes = pthread_condattr_t()
-        unsafe pthread_condattr_init(&attributes)
-        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        unsafe pthread_cond_init(condition, &attributes)
-        unsafe pthread_condattr_destroy(&attributes)
-    }
-
-    deinit {
-        unsafe pthread_cond_destroy(condition)
-        unsafe pthread_mutex_destroy(mutex)
-        unsafe condition.deallocate()
-        unsafe mutex.deallocate()
-    }
+    public init() {}
 
     public func open() {
-        unsafe pthread_mutex_lock(mutex)
+        monitor.lock()
         isOpen = true
-        unsafe pthread_cond_signal(condition)
-        unsafe pthread_mutex_unlock(mutex)
+        monitor.wakeOne()
+        monitor.unlock()
     }
 
     public func wait() {
-        unsafe pthread_mutex_lock(mutex)
-        while !isOpen { unsafe pthread_cond_wait(condition, mutex) }
+        monitor.lock()
+        monitor.wait { !isOpen }
         isOpen = false
-        unsafe pthread_mutex_unlock(mutex)
+        monitor.unlock()
     }
 
     /// Waits at most so long; false when the time ran out first.
     public func wait(timeoutNanos: UInt64) -> Bool {
-        var until = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &until)
-        let nanos = UInt64(until.tv_nsec) + timeoutNanos % 1_000_000_000
-        until.tv_sec += Int(timeoutNanos / 1_000_000_000) + Int(nanos / 1_000_000_000)
-        until.tv_nsec = Int(nanos % 1_000_000_000)
-        unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
-        while !isOpen {
-            if unsafe pthread_cond_timedwait(condition, mutex, &until) == ETIMEDOUT { break }
-        }
+        monitor.lock()
+        defer { monitor.unlock() }
+        monitor.wait(timeoutNanos: timeoutNanos) { !isOpen }
         let passed = isOpen
         isOpen = false
         return passed

@@ -4,17 +4,48 @@ import KyroModel
 import KyroPlatform
 import KyroStore
 
-/// Runs on the engine's snapshot thread. The writer is asked for one moment between two groups; rows
-/// below that moment's counts never change again, and who died later is known by his sequence, so
-/// nothing has to stop and nothing is copied twice.
+/// The writer is asked for one moment between two groups, and the engine's snapshot thread writes
+/// it down; rows below that moment's counts never change again, and who died later is known by his
+/// sequence, so nothing has to stop and nothing is copied twice.
 struct SnapshotJob {
+    typealias Completion =
+        @Sendable (Result<(seq: Sequence, bytes: UInt64), KyroError>) -> Void
+
     let engine: Engine
     let shard: Shard
 
+    /// Any thread. The completion comes once, from the snapshot thread, or from the shard's writer
+    /// when it gave no mark.
+    func start(_ completion: @escaping Completion) {
+        // The log is synced up to the mark before the manifest may name it.
+        let command = ShardCommand.mark { mark in
+            let isRunning = engine.snapshots.run(weight: 0, ignoresBound: true) {
+                do throws(KyroError) {
+                    completion(.success(try record(try mark.get())))
+                } catch {
+                    completion(.failure(error))
+                }
+            }
+            if !isRunning { completion(.failure(Self.stopping)) }
+        }
+        guard case .accepted = shard.queue.push(command, weight: 0, ignoresBound: true) else {
+            return completion(.failure(Self.stopping))
+        }
+    }
+
+    private static let stopping = KyroError(.draining, "the server is stopping")
+
     /// - Returns: the sequence and bytes of the snapshot that the manifest now names.
-    func run() throws(KyroError) -> (seq: Sequence, bytes: UInt64) {
+    private func record(
+        _ mark: SnapshotMark
+    ) throws(KyroError) -> (seq: Sequence, bytes: UInt64) {
         try engine.maintenance.check()
-        let mark = try waitForMark()
+        if let latest = engine.directory.manifest.shards[shard.index].snapshot,
+            latest.seq == mark.seq, latest.lsn == mark.lsn
+        {
+            // The same once more would push the older generation out for nothing.
+            return (mark.seq, shard.log.snapshotBytes)
+        }
         // What an attempt before this one left behind may be what fills the disk.
         try deleteUnnamed()
         let reference: SnapshotReference
@@ -47,23 +78,6 @@ struct SnapshotJob {
                 directory: engine.directory.shardPath(shard.index), fileSystem: engine.files,
                 shard: engine.directory.manifest.shards[shard.index])
         }
-    }
-
-    /// The log is synced up to the mark before the manifest may name it.
-    private func waitForMark() throws(KyroError) -> SnapshotMark {
-        let box = MarkBox()
-        let command = ShardCommand.mark { result in
-            box.result.withLock { $0 = result }
-            box.gate.open()
-        }
-        guard case .accepted = shard.queue.push(command, weight: 0, ignoresBound: true) else {
-            throw KyroError(.draining, "the server is stopping")
-        }
-        box.gate.wait()
-        guard let result = box.result.withLock({ $0 }) else {
-            throw KyroError(.internal, "shard \(shard.index) gave no mark")
-        }
-        return try result.get()
     }
 
     private func write(

@@ -8,19 +8,19 @@ extension Engine {
     /// Rows between two looks at what else there is to do.
     private static let foldStepRows = 256
 
-    /// A shard's maintenance thread: the only one that writes graph links.
-    func runFolding(of shard: Shard) {
-        ThreadPriority.background.apply()
-        // On a full disk the next attempt at a spare file waits a while.
-        var spareFileNanos: UInt64 = 0
-        while !maintenance.isCancelled {
+    /// A step of a shard's maintenance process: the only one that writes graph links.
+    func foldingTurn(of shard: Shard, _ process: FoldingProcess, mayWait: Bool) -> Turn {
+        if maintenance.isCancelled { return .finished }
+        if mayWait, !process.hasMore {
             _ = shard.foldGate.wait(timeoutNanos: 1_000_000_000)
-            guard isServing, shard.state != .stopped else { continue }
-            if time.monotonicNanos() >= spareFileNanos, !shard.prepareSpareFile() {
-                spareFileNanos = time.monotonicNanos() + 10_000_000_000
-            }
-            while !maintenance.isCancelled, fold(shard) > 0 {}
         }
+        process.hasMore = false
+        guard isServing, shard.state != .stopped else { return .idle }
+        if time.monotonicNanos() >= process.spareFileNanos, !shard.prepareSpareFile() {
+            process.spareFileNanos = time.monotonicNanos() + 10_000_000_000
+        }
+        process.hasMore = fold(shard) > 0
+        return process.hasMore ? .again : .idle
     }
 
     /// One step over every collection; returns the rows that were linked.
@@ -38,4 +38,14 @@ extension Engine {
         shard.graphRowsInserted.add(inserted, ordering: .relaxed)
         return inserted
     }
+}
+
+/// What a folding process remembers between two turns.
+///
+/// `@unchecked Sendable`: touched in the process's turns alone.
+final class FoldingProcess: @unchecked Sendable {
+    /// The last step did not reach the end of the tails.
+    var hasMore = false
+    /// On a full disk the next attempt at a spare file waits until then.
+    var spareFileNanos: UInt64 = 0
 }

@@ -44,16 +44,17 @@ final class ShardWriter {
         for collection in collections { self.collections[collection.id] = collection }
     }
 
-    /// Returns when the queue is closed and empty, with the log sealed.
-    func run() {
-        while true {
-            let commands = shard.queue.popAll(
-                weightLimit: groupBytesMax, timeoutMillis: syncTimeoutMillis)
-            if commands.isEmpty, shard.queue.isDrained { break }
-            process(commands)
-            syncIfDue()
+    /// One group of what waits; finished when the queue is closed and empty, with the log sealed.
+    func turn(mayWait: Bool) -> Turn {
+        let commands = shard.queue.popAll(
+            weightLimit: groupBytesMax, timeoutMillis: mayWait ? syncTimeoutMillis : 0)
+        if commands.isEmpty, shard.queue.isDrained {
+            seal()
+            return .finished
         }
-        seal()
+        process(commands)
+        syncIfDue()
+        return commands.isEmpty ? .idle : .again
     }
 
     private func process(_ commands: [ShardCommand]) {
