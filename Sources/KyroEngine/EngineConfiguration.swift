@@ -17,5 +17,10 @@ public struct EngineConfiguration: Sendable {
     /// Encoded bytes that one log batch takes.
     public var groupBytesMax = 4 << 20
 
+    /// Bytes that the process may use; nil for any number. See MemoryBudget.
+    public var memoryLimitBytes: UInt64?
+    /// Room kept on the volume for what must be finished when it is full.
+    public var reserve = ReserveSize.none
+
     public init(path: String) { self.path = path }
 }

@@ -111,6 +111,7 @@ extension StoreError: CustomStringConvertible {
         case .outOfSpace: KyroError(.outOfSpace, description, retryAfterMillis: 2_000)
         case .outOfFiles: KyroError(.outOfFiles, description, retryAfterMillis: 1_000)
         case .stopped: KyroError(.shardReadOnly, description)
+        case .notReplayable(_, _, let cause) where cause.reason == "OUT_OF_MEMORY": cause
         case .io, .damaged, .newerFormat, .locked, .shardCountMismatch, .notADataDirectory,
             .notReplayable:
             KyroError(.shardStopped, description)

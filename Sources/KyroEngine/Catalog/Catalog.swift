@@ -101,8 +101,11 @@ final class Catalog: Sendable {
     ) throws(KyroError) {
         let failure: StoreError? = log.withLock { log in
             do throws(StoreError) {
-                let body = { () throws(StoreError) in try log.append(record) }
-                if isFreeing { try directory.finishing(body) } else { try body() }
+                if isFreeing {
+                    try directory.finishing { () throws(StoreError) in try log.append(record) }
+                } else {
+                    try log.append(record)
+                }
                 return nil
             } catch {
                 return error

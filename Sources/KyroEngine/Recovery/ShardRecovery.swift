@@ -64,6 +64,7 @@ struct ShardRecovery {
                 directory: engine.directory.shardPath(shard.index), fileSystem: engine.files,
                 identity: engine.directory.identity(ofShard: shard.index), reference: reference)
         }
+        try engine.budget.announce(reader.byteCount, shard: shard.index)
         do throws(KyroError) {
             let size = reader.byteCount(ofSection: SnapshotContents.section) ?? 0
             let bytes = try open(reader, SnapshotContents.section).read(count: Int(size))
@@ -73,10 +74,12 @@ struct ShardRecovery {
             for part in contents.collections {
                 guard let collection = known[part.id] else { continue }
                 collection.install(try restore(part, of: collection, reader), at: shard.index)
+                try engine.budget.checkLoaded(shard: shard.index)
             }
             shard.updateLog { $0.snapshotBytes = reader.byteCount }
             return contents.producers.filter { known[$0.key.collection] != nil }
         } catch {
+            if error.reason == KyroError.Reason.outOfMemory.rawValue { throw error }
             throw KyroError(
                 .shardStopped, "the snapshot \(reader.path) cannot be used: \(error.message)")
         }
@@ -134,12 +137,15 @@ struct ShardRecovery {
         var collections: [CollectionID: Collection] = [:]
         for collection in engine.catalog.all { collections[collection.id] = collection }
         var marks = producers
+        var untilCheck = 0
         let report = try log.replay(from: lsn) { record throws(KyroError) in
             guard record.seq > seq, let collection = collections[record.collection] else { return }
             if let producer = record.producer {
                 let key = ProducerKey(collection: record.collection, producer: producer.id)
                 marks[key] = max(marks[key] ?? 0, producer.clientSequence)
             }
+            if untilCheck == 0 { try engine.budget.checkLoaded(shard: shard.index) }
+            untilCheck = (untilCheck + 1) % 64
             try collection.shard(shard.index).apply(record)
             shard.replayedRecords.add(1, ordering: .relaxed)
         }

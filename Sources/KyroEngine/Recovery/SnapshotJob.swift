@@ -65,6 +65,7 @@ struct SnapshotJob {
             $0.snapshotLSN = mark.lsn.raw
             $0.snapshotBytes = bytes
         }
+        engine.budget.freed()
         // Two generations are kept, so the log reaches back to the older one.
         let manifest = engine.directory.manifest.shards[shard.index]
         _ = shard.queue.push(

@@ -18,6 +18,7 @@ final class Shard: Sendable {
     let graphRowsInserted = Atomic<Int>(0)
     private let logState = Locked(LogState())
     /// Once the shard has recovered.
+    private let shortageText = Locked("")
     private let openLog = Locked<ShardLog?>(nil)
 
     private struct Health {
@@ -56,6 +57,10 @@ final class Shard: Sendable {
 
     var log: LogState { logState.withLock { $0 } }
     func updateLog(_ change: (inout LogState) -> Void) { logState.withLock { change(&$0) } }
+
+    /// Why writes are refused for now, without the shard being worse for it; empty when they go on.
+    var shortage: String { shortageText.withLock { $0 } }
+    func setShortage(_ text: String) { shortageText.withLock { $0 = text } }
 
     func serve(log: ShardLog) {
         openLog.withLock { $0 = log }

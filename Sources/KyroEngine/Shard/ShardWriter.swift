@@ -26,6 +26,8 @@ final class ShardWriter {
     private var lastSyncNanos: UInt64
     /// Written and not yet durable.
     private var isDirty = false
+    /// The last group found no room.
+    private var isShort = false
 
     init(
         shard: Shard, log: ShardLog, clock: SequenceClock, policy: FsyncPolicy,
@@ -319,8 +321,16 @@ final class ShardWriter {
             }
         } catch {
             // Nothing of this group was written: the log stays whole, and room may come back.
-            if error.isShortage { throw error.kyroError }
+            if error.isShortage {
+                isShort = true
+                shard.setShortage("writes are refused for now: \(error)")
+                throw error.kyroError
+            }
             throw becomeReadOnly(error)
+        }
+        if isShort {
+            isShort = false
+            shard.setShortage("")
         }
         reportLog()
     }
