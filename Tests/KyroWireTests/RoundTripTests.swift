@@ -222,6 +222,11 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         response.residentBytes = random.number()
         response.connections = UInt32(random.below(100))
         response.kernels = random.text()
+        response.memoryLimitBytes = random.number()
+        response.admission = random.chance() ? .throttled : .closed
+        response.diskFreeBytes = random.maybe { $0.number() }
+        response.reserve = random.chance() ? .held : .givenUp
+        response.queuedBytes = random.number()
         return response
     }
 }
