@@ -69,7 +69,7 @@ public final class Engine: Sendable {
         shards = (0..<shardCount).map {
             Shard(index: $0, queueBytesMax: configuration.queueBytesMax)
         }
-        catalog = try Catalog(directory: directory, hashSeed: hashSeed)
+        catalog = try Catalog(directory: directory, time: time, hashSeed: hashSeed)
         recovering = Atomic(shardCount)
         processes = Locked([])
         // Nothing fails from here on: an engine that does not open leaves no thread behind.

@@ -7,7 +7,7 @@ struct WalkedBatch {
     var offset: Int
 
     var payload: Range<Int> {
-        let start = offset + BatchHeader.byteCount
+        let start = offset + BatchHeader.byteCount(header.version)
         return start..<(start + header.payloadCount)
     }
 
@@ -29,12 +29,15 @@ struct BatchWalk {
     /// The highest LSN that a valid batch names as synced.
     private(set) var synced: LSN
     private(set) var lastIsSeal = false
+    /// Of the last batch, or of those before the segment; 0 when it is not known.
+    private(set) var wallMillis: Int64
 
     init(_ bytes: [UInt8], _ segment: SegmentHeader) {
         self.bytes = bytes
         self.segment = segment
         chain = segment.chain
         synced = segment.base
+        wallMillis = segment.wallMillis
     }
 
     /// Where the next batch belongs.
@@ -44,7 +47,9 @@ struct BatchWalk {
 
     /// Steps over the next valid batch.
     mutating func next() -> WalkedBatch? {
-        guard let header = BatchHeader.decode(bytes, at: offset, expecting: lsn),
+        guard
+            let header = BatchHeader.decode(
+                bytes, at: offset, version: segment.version, expecting: lsn),
             header.chain == chain
         else { return nil }
         let batch = WalkedBatch(header: header, offset: offset)
@@ -52,6 +57,7 @@ struct BatchWalk {
         chain = header.crc
         synced = max(synced, header.synced)
         lastIsSeal = header.isSeal
+        wallMillis = max(wallMillis, header.wallMillis)
         return batch
     }
 
@@ -65,10 +71,11 @@ struct BatchWalk {
     func proofOfSyncBehind() -> (synced: LSN, offset: Int)? {
         var proof: (synced: LSN, offset: Int)?
         var position = offset + BatchHeader.alignment
-        while position + BatchHeader.byteCount <= bytes.count {
+        while position + BatchHeader.byteCount(segment.version) <= bytes.count {
             if bytes[position] == UInt8(truncatingIfNeeded: BatchHeader.magic),
                 let header = BatchHeader.decode(
-                    bytes, at: position, expecting: lsn(at: position)),
+                    bytes, at: position, version: segment.version,
+                    expecting: lsn(at: position)),
                 header.synced > proof?.synced ?? .zero
             {
                 proof = (header.synced, position)
@@ -76,6 +83,31 @@ struct BatchWalk {
             position += BatchHeader.alignment
         }
         return proof
+    }
+
+    /// Whether what `next` could not read is the torn tail of the last write.
+    ///
+    /// - Parameters:
+    ///   - path: of the segment, which is the last one of its log.
+    ///   - known: everything below was synced, as somebody else knows.
+    /// - Returns: the tear, nil when the log ends cleanly here.
+    /// - Throws: `.damaged` when something below a synced LSN cannot be read.
+    func judgeEnd(path: String, known: LSN) throws(StoreError) -> RecoveryReport.Tear? {
+        let proof = proofOfSyncBehind()
+        let syncedAtLeast = max(synced, known, proof?.synced ?? .zero)
+        if lsn < syncedAtLeast {
+            let witness = proof.map { ", as the batch at offset \($0.offset) tells" } ?? ""
+            throw .damaged(
+                StoreError.Damage(
+                    path: path, offset: UInt64(offset),
+                    finding:
+                        "no readable batch, though LSN \(syncedAtLeast) was synced\(witness)",
+                    affected:
+                        "records from LSN \(lsn) on, which were acknowledged up to \(syncedAtLeast)"
+                ))
+        }
+        guard ending == .unreadable else { return nil }
+        return RecoveryReport.Tear(path: path, offset: UInt64(offset), lsn: lsn)
     }
 
     /// Where each record of a batch lies.

@@ -19,6 +19,8 @@ public final class CatalogLog: @unchecked Sendable {
     private var offset = 0
     private var chain: UInt32 = 0
     private var lsn = LSN.zero
+    /// Wall time of the last batch, Unix milliseconds; 0 when it is not known.
+    public private(set) var lastWallMillis: Int64 = 0
     private var failure: String?
     /// The name of a file written anew is not durable yet.
     private var isDirectoryUnsynced = false
@@ -50,7 +52,8 @@ public final class CatalogLog: @unchecked Sendable {
             try fileSystem.openIfPresent(path, .readWrite)
         }
         guard let found else {
-            let header = SegmentHeader(identity: identity, ordinal: 1, base: .zero, chain: 0)
+            let header = SegmentHeader(
+                identity: identity, ordinal: 1, base: .zero, chain: 0, wallMillis: 0)
             let file = try write(
                 [.nextID(CatalogState().nextID)], header, path: path, fileSystem)
             let log = CatalogLog(
@@ -83,18 +86,23 @@ public final class CatalogLog: @unchecked Sendable {
 
     public var diskBytes: UInt64 { UInt64(offset) }
 
-    /// Logs the record and syncs it. It is part of `state` when this returns.
+    /// Logs the record and syncs it. It is part of `state` when this returns. A file of an older
+    /// format is written anew first.
     ///
+    /// - Parameter wallMillis: Unix milliseconds; a time before the last batch's counts as that.
     /// - Throws: `.malformed` when it does not follow from the state (nothing is written then);
     ///   what `isShortage`, after which it may be tried again; any other error stops the catalog.
-    public func append(_ record: CatalogRecord) throws(StoreError) {
+    public func append(_ record: CatalogRecord, wallMillis: Int64) throws(StoreError) {
         if let failure { throw .stopped(path: path, cause: failure) }
         var next = state
         try next.apply(record)
+        if !header.isCurrent { try compact() }
         if isDirectoryUnsynced { try syncDirectory() }
+        let wallMillis = max(wallMillis, lastWallMillis)
         var batch = LogBatch()
         batch.add { record.encode(into: &$0) }
-        let (byteCount, crc) = batch.finish(lsn: lsn, synced: lsn, chain: chain, isSeal: false)
+        let (byteCount, crc) = batch.finish(
+            lsn: lsn, synced: lsn, chain: chain, isSeal: false, wallMillis: wallMillis)
         do {
             try file.write(batch.writer.bytes, at: UInt64(offset))
         } catch {
@@ -111,6 +119,7 @@ public final class CatalogLog: @unchecked Sendable {
         offset += byteCount
         chain = crc
         lsn = lsn + byteCount
+        lastWallMillis = wallMillis
         if diskBytes > Self.compactionBytesMin, diskBytes > compactedBytes * 2 {
             // The record is durable whatever becomes of this. A compaction that finds no room is
             // tried again at the next change; any other failure stops the catalog from here on.
@@ -122,7 +131,8 @@ public final class CatalogLog: @unchecked Sendable {
     public func compact() throws(StoreError) {
         if let failure { throw .stopped(path: path, cause: failure) }
         let header = SegmentHeader(
-            identity: identity, ordinal: header.ordinal + 1, base: .zero, chain: 0)
+            identity: identity, ordinal: header.ordinal + 1, base: .zero, chain: 0,
+            wallMillis: lastWallMillis)
         do {
             file = try Self.write(state.records, header, path: path, fileSystem)
         } catch {
@@ -156,7 +166,8 @@ public final class CatalogLog: @unchecked Sendable {
     ) throws(StoreError) -> any File {
         var batch = LogBatch()
         for record in records { batch.add { record.encode(into: &$0) } }
-        _ = batch.finish(lsn: .zero, synced: .zero, chain: 0, isSeal: false)
+        _ = batch.finish(
+            lsn: .zero, synced: .zero, chain: 0, isSeal: false, wallMillis: header.wallMillis)
         let unfinished = path + ".new"
         let bytes = header.encode() + batch.writer.bytes
         return try storing { () throws(FileError) in
@@ -203,6 +214,7 @@ public final class CatalogLog: @unchecked Sendable {
         }
         (offset, chain, lsn) = (walk.offset, walk.chain, walk.lsn)
         (state, records) = (fresh, found)
+        lastWallMillis = walk.wallMillis
         compactedBytes = max(compactedBytes, Self.compactionBytesMin / 2)
     }
 

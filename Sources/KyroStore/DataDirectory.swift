@@ -71,6 +71,7 @@ public final class DataDirectory: Sendable {
             throw .shardCountMismatch(
                 path: path, found: manifest.shards.count, asked: shardCount)
         }
+        try refuseNewerFormats(manifest.shards.indices.map { shardPath(path, $0) }, fileSystem)
         return DataDirectory(
             path: path, fileSystem: fileSystem, isNew: false, lock: lock, manifest: manifest,
             reserveBytes: reserve.bytes(shardCount: manifest.shards.count))

@@ -11,18 +11,20 @@ struct FilePrefix {
     static let byteCount = 16
 
     let magic: String
-    let version: UInt32
+    /// The lowest version still read, and the one written.
+    let versions: ClosedRange<UInt32>
     /// What the file is, for the error.
     let subject: String
     let affected: String
 
     static let segment = FilePrefix(
-        magic: "KYROLOG", version: 1, subject: "a log segment",
+        magic: "KYROLOG", versions: 1...2, subject: "a log segment",
         affected: "every record of this segment")
     static let manifest = FilePrefix(
-        magic: "KYROMAN", version: 1, subject: "a manifest", affected: "the whole data directory")
+        magic: "KYROMAN", versions: 1...1, subject: "a manifest",
+        affected: "the whole data directory")
     static let snapshot = FilePrefix(
-        magic: "KYROSNP", version: 1, subject: "a snapshot",
+        magic: "KYROSNP", versions: 1...1, subject: "a snapshot",
         affected: "the documents of this shard that only the snapshot holds")
 
     /// A writer that stands behind the prefix.
@@ -30,7 +32,7 @@ struct FilePrefix {
         var writer = ByteWriter(capacity: capacity)
         writer.writeUTF8(magic)
         writer.writeByte(0)
-        writer.writeFixed32(version)
+        writer.writeFixed32(versions.upperBound)
         writer.writeFixed32(0)
         return writer
     }
@@ -41,8 +43,10 @@ struct FilePrefix {
     }
 
     /// - Parameter bytes: the whole header.
+    /// - Returns: the version that the file has.
     /// - Throws: `.damaged` or `.newerFormat`.
-    func check(_ bytes: [UInt8], path: String) throws(StoreError) {
+    @discardableResult
+    func check(_ bytes: [UInt8], path: String) throws(StoreError) -> UInt32 {
         guard bytes.count >= Self.byteCount else {
             throw damage(path, 0, "\(bytes.count) bytes of a header")
         }
@@ -54,9 +58,13 @@ struct FilePrefix {
         guard try reader.fixed32() == Self.checksum(bytes) else {
             throw damage(path, 8, "the checksum of the header is wrong")
         }
-        guard found == version else {
-            throw .newerFormat(path: path, found: found, supported: version)
+        guard found <= versions.upperBound else {
+            throw .newerFormat(path: path, found: found, supported: versions.upperBound)
         }
+        guard versions.contains(found) else {
+            throw damage(path, 8, "format version \(found), which never was")
+        }
+        return found
     }
 
     func damage(_ path: String, _ offset: UInt64, _ finding: String) -> StoreError {

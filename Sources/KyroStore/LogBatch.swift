@@ -33,7 +33,7 @@ public struct LogBatch: ~Copyable {
     ///
     /// - Returns: the batch's bytes without the terminator, and its CRC field.
     mutating func finish(
-        lsn: LSN, synced: LSN, chain: UInt32, isSeal: Bool
+        lsn: LSN, synced: LSN, chain: UInt32, isSeal: Bool, wallMillis: Int64
     ) -> (byteCount: Int, crc: UInt32) {
         let payloadCount = writer.count - BatchHeader.byteCount
         precondition(payloadCount <= Int(UInt32.max), "a batch of \(payloadCount) bytes")
@@ -46,6 +46,7 @@ public struct LogBatch: ~Copyable {
         writer.patchFixed64(synced.raw, at: 24)
         writer.patchFixed32(chain, at: 32)
         writer.patchFixed32(isSeal ? BatchHeader.sealFlag : 0, at: 36)
+        writer.patchFixed64(UInt64(bitPattern: wallMillis), at: 40)
         let crc = crc32c(writer.bytes, range: 8..<byteCount)
         writer.patchFixed32(crc, at: 4)
         writer.writeZeros(count: LogBatch.terminatorCount)

@@ -27,7 +27,7 @@ final class SegmentFiles: Sendable {
     private static let zeroChunk = [UInt8](repeating: 0, count: 1 << 20)
 
     func path(_ name: String) -> String { "\(directory)/\(name)" }
-    func path(ordinal: UInt64) -> String { path("log-\(Self.digits(ordinal))") }
+    func path(ordinal: UInt64) -> String { Self.path(directory, ordinal: ordinal) }
 
     private static func digits(_ value: UInt64) -> String {
         let text = String(value, radix: 16)
@@ -38,6 +38,17 @@ final class SegmentFiles: Sendable {
         guard name.hasPrefix(prefix) else { return nil }
         let digits = name.dropFirst(prefix.count)
         return digits.utf8.count == 16 ? UInt64(digits, radix: 16) : nil
+    }
+
+    /// The segments' ordinals in a directory of a log, rising.
+    static func ordinals(
+        in directory: String, _ fileSystem: any FileSystem
+    ) throws(FileError) -> [UInt64] {
+        try fileSystem.list(directory).compactMap { number(of: $0, after: "log-") }.sorted()
+    }
+
+    static func path(_ directory: String, ordinal: UInt64) -> String {
+        "\(directory)/log-\(digits(ordinal))"
     }
 
     /// Takes stock: keeps good spares, drops the unfinished, and returns the segments' ordinals,
@@ -54,10 +65,10 @@ final class SegmentFiles: Sendable {
                 if size == UInt64(segmentBytes), found.names.count < sparesMax {
                     found.names.append(name)
                 } else {
-                    try fileSystem.unlink(path(name))
+                    try? fileSystem.unlink(path(name))
                 }
             } else if name.hasPrefix("spare-"), name.hasSuffix(".new") {
-                try fileSystem.unlink(path(name))
+                try? fileSystem.unlink(path(name))
             }
         }
         let stock = found

@@ -23,6 +23,8 @@ public struct RecoveryReport: Equatable, Sendable {
     public var lastSeq = Sequence.zero
     /// Where the log goes on.
     public var endLSN = LSN.zero
+    /// Of the last batch, in Unix milliseconds; 0 when the log has none that tells it.
+    public var lastWallMillis: Int64 = 0
     /// Whether the log was closed cleanly.
     public var wasSealed = false
     /// The cut tail, if the last write was not whole.
@@ -95,6 +97,7 @@ extension ShardLog {
                 index, from: lsn, chain: expectedChain, into: &report, body)
         }
         state = .ready
+        report.lastWallMillis = lastWallMillis
         return report
     }
 
@@ -111,10 +114,12 @@ extension ShardLog {
                 "records of LSN \(lsn) to \(segments[start].header.base)")
         }
         for segment in segments[..<start] {
-            try storing { () throws(FileError) in try files.fileSystem.unlink(segment.path) }
+            // One that stays does no harm: the next opening comes by here again.
+            try? files.fileSystem.unlink(segment.path)
             segmentFileBytes.subtract(segment.capacity, ordering: .relaxed)
         }
         segments.removeFirst(start)
+        retention.begin(at: segments[0].header.base)
     }
 
     private func replaySegment(
@@ -143,7 +148,9 @@ extension ShardLog {
                     "records of LSN \(walk.lsn) to \(end)")
             }
         } else {
-            try judgeEnd(walk, segment, known: lsn, into: &report)
+            report.tear = try walk.judgeEnd(path: segment.path, known: lsn)
+            report.endLSN = walk.lsn
+            report.wasSealed = walk.lastIsSeal
             try adoptEnd(walk, segment)
         }
         return walk.chain
@@ -174,27 +181,6 @@ extension ShardLog {
         }
     }
 
-    /// Tear or damage: the rule at the top of this file.
-    private func judgeEnd(
-        _ walk: BatchWalk, _ segment: Segment, known: LSN, into report: inout RecoveryReport
-    ) throws(StoreError) {
-        let proof = walk.proofOfSyncBehind()
-        let syncedAtLeast = max(walk.synced, known, proof?.synced ?? .zero)
-        if walk.lsn < syncedAtLeast {
-            let witness = proof.map { ", as the batch at offset \($0.offset) tells" } ?? ""
-            throw damage(
-                segment.path, UInt64(walk.offset),
-                "no readable batch, though LSN \(syncedAtLeast) was synced\(witness)",
-                "records from LSN \(walk.lsn) on, which were acknowledged up to \(syncedAtLeast)")
-        }
-        report.endLSN = walk.lsn
-        report.wasSealed = walk.lastIsSeal
-        if walk.ending == .unreadable {
-            report.tear = RecoveryReport.Tear(
-                path: segment.path, offset: UInt64(walk.offset), lsn: walk.lsn)
-        }
-    }
-
     /// Makes what was read durable and puts a clean end behind it. What no later batch proves to
     /// be synced is written again: after a failed fsync such pages can be clean in the cache and
     /// absent from the disk (Rebello et al., USENIX ATC 2020), and syncing them alone does nothing.
@@ -214,6 +200,7 @@ extension ShardLog {
         }
         offset = walk.offset
         chain = walk.chain
+        wallMillis.store(walk.wallMillis, ordering: .releasing)
         current.store(walk.lsn.raw, ordering: .releasing)
         synced.store(walk.lsn.raw, ordering: .releasing)
     }

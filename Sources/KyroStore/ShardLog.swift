@@ -49,14 +49,14 @@ public final class ShardLog: @unchecked Sendable {
     var state = State.opened
     /// Where in the last segment the next batch goes.
     var offset = 0
-    /// Names have changed in the directory since it was synced.
+    /// The last segment has its name since the directory was synced.
     var isDirectoryUnsynced = false
-    /// Spares among them, to be used once they are durable.
-    private var retired: [String] = []
     /// CRC field of the last batch.
     var chain: UInt32 = 0
+    let retention = LogRetention()
     let current = Atomic<UInt64>(0)
     let synced = Atomic<UInt64>(0)
+    let wallMillis = Atomic<Int64>(0)
     let segmentFileBytes = Atomic<UInt64>(0)
 
     init(
@@ -72,6 +72,10 @@ public final class ShardLog: @unchecked Sendable {
     public var currentLSN: LSN { LSN(current.load(ordering: .acquiring)) }
     /// Everything below survives power loss. Any thread.
     public var syncedLSN: LSN { LSN(synced.load(ordering: .acquiring)) }
+    /// Where the first segment that is kept begins. Any thread.
+    public var firstLSN: LSN { retention.first }
+    /// Wall time of the last batch, Unix milliseconds; 0 when it is not known. Any thread.
+    public var lastWallMillis: Int64 { wallMillis.load(ordering: .acquiring) }
     /// Bytes of all files of the log, spares included. Any thread.
     public var diskBytes: UInt64 {
         segmentFileBytes.load(ordering: .acquiring) + files.spareBytes
@@ -85,22 +89,36 @@ public final class ShardLog: @unchecked Sendable {
         try storing { () throws(FileError) in try files.prepareSpare() }
     }
 
+    /// Keeps the log from `lsn` on until the hold is released or moved. Any thread.
+    ///
+    /// - Returns: nil when the log has given up what lies there.
+    public func hold(from lsn: LSN) -> LogHold? { retention.hold(from: lsn) }
+
+    /// Reads what is durable now, beside the writer. Any thread; hold the log from `lsn` on first,
+    /// so that it is still there.
+    public func reader(from lsn: LSN) throws(StoreError) -> LogReader {
+        try LogReader(
+            directory: files.directory, fileSystem: files.fileSystem, identity: identity,
+            from: lsn, upTo: syncedLSN)
+    }
+
     /// Logs these records as one batch: a crash keeps all of them or none.
     @discardableResult
-    public func append(_ records: [LogRecord]) throws(StoreError) -> LSN {
+    public func append(_ records: [LogRecord], wallMillis: Int64) throws(StoreError) -> LSN {
         var batch = LogBatch()
         for record in records { batch.add(record) }
-        return try append(&batch)
+        return try append(&batch, wallMillis: wallMillis)
     }
 
     /// Logs the batch with one write. It is durable once `sync` has returned its end or more.
     ///
+    /// - Parameter wallMillis: Unix milliseconds; a time before the last batch's counts as that.
     /// - Returns: the LSN behind the batch.
     /// - Throws: what `isShortage`, after which the same may be tried again with a new batch; any
     ///   other error stops the log.
     @discardableResult
-    public func append(_ batch: inout LogBatch) throws(StoreError) -> LSN {
-        try append(&batch, isSeal: false)
+    public func append(_ batch: inout LogBatch, wallMillis: Int64) throws(StoreError) -> LSN {
+        try append(&batch, wallMillis: wallMillis, isSeal: false)
     }
 
     /// Makes everything appended durable.
@@ -117,33 +135,56 @@ public final class ShardLog: @unchecked Sendable {
     }
 
     /// Ends the log at a clean stop: what it holds is durable, and the seal says so.
-    public func seal() throws(StoreError) {
+    ///
+    /// - Parameter wallMillis: as for `append`.
+    public func seal(wallMillis: Int64) throws(StoreError) {
         try sync()
         try finishing { () throws(StoreError) in
             var batch = LogBatch()
-            try append(&batch, isSeal: true)
+            try append(&batch, wallMillis: wallMillis, isSeal: true)
         }
         try sync()
         state = .sealed
     }
 
-    /// Gives up segments that lie wholly below `lsn`, under a snapshot that is durable. A segment
-    /// that cannot be removed for now stays; the next call tries again.
+    /// Gives up segments that lie wholly below `lsn`, under a snapshot that is durable, and below
+    /// every hold.
+    ///
+    /// - Throws: when a file could not be removed. It stays, and the log goes on: the next call
+    ///   tries again, and so does the next opening.
     public func truncate(before lsn: LSN) throws(StoreError) {
         try requireReady()
-        while segments.count > 1, segments[1].header.base <= lsn {
-            let segment = segments[0]
-            if let spare = try storing({ () throws(FileError) in
-                try files.retire(
-                    segment.path, byteCount: segment.capacity, toBeAdded: retired.count)
-            }) {
-                retired.append(spare)
+        let count = retention.release(below: lsn, bases: segments.map(\.header.base))
+        guard count > 0 else { return }
+        var spares: [String] = []
+        var removedCount = 0
+        var failure: FileError?
+        for segment in segments.prefix(count) {
+            do {
+                let spare = try files.retire(
+                    segment.path, byteCount: segment.capacity, toBeAdded: spares.count)
+                if let spare { spares.append(spare) }
+            } catch {
+                // What is not there was removed by an earlier call, which said that it failed.
+                guard error.errno == .notFound else {
+                    failure = error
+                    break
+                }
             }
-            segments.removeFirst()
+            removedCount += 1
             segmentFileBytes.subtract(segment.capacity, ordering: .releasing)
-            isDirectoryUnsynced = true
         }
-        if isDirectoryUnsynced { try syncDirectory() }
+        segments.removeFirst(removedCount)
+        retention.begin(at: segments[0].header.base)
+        do {
+            try files.syncDirectory()
+            files.addSpares(spares)
+        } catch {
+            // A file that may come back under its old name must not be written to.
+            for spare in spares { files.returnFile(files.path(spare)) }
+            failure = failure ?? error
+        }
+        if let failure { throw .from(failure) }
     }
 
     var lastSegment: Segment {
@@ -152,16 +193,20 @@ public final class ShardLog: @unchecked Sendable {
     }
 
     @discardableResult
-    private func append(_ batch: inout LogBatch, isSeal: Bool) throws(StoreError) -> LSN {
+    private func append(
+        _ batch: inout LogBatch, wallMillis: Int64, isSeal: Bool
+    ) throws(StoreError) -> LSN {
         try requireReady()
         precondition(isSeal || !batch.isEmpty, "an empty batch")
         if isDirectoryUnsynced { try syncDirectory() }
         let needed = BatchHeader.paddedCount(batch.byteCount) + LogBatch.terminatorCount
-        if UInt64(offset + needed) > lastSegment.capacity {
+        if UInt64(offset + needed) > lastSegment.capacity || !lastSegment.header.isCurrent {
             try rotate(needed: needed, isLast: isSeal)
         }
+        let wallMillis = max(wallMillis, lastWallMillis)
         let (byteCount, crc) = batch.finish(
-            lsn: currentLSN, synced: syncedLSN, chain: chain, isSeal: isSeal)
+            lsn: currentLSN, synced: syncedLSN, chain: chain, isSeal: isSeal,
+            wallMillis: wallMillis)
         let segment = lastSegment
         do {
             try segment.file.write(batch.writer.bytes, at: UInt64(offset))
@@ -173,6 +218,7 @@ public final class ShardLog: @unchecked Sendable {
         }
         offset += byteCount
         chain = crc
+        self.wallMillis.store(wallMillis, ordering: .releasing)
         let end = currentLSN + byteCount
         current.store(end.raw, ordering: .releasing)
         return end
@@ -188,7 +234,8 @@ public final class ShardLog: @unchecked Sendable {
     /// - Parameter isLast: no batch follows, so that the file need not have the usual size.
     func beginSegment(ordinal: UInt64, needed: Int, isLast: Bool = false) throws(StoreError) {
         let header = SegmentHeader(
-            identity: identity, ordinal: ordinal, base: currentLSN, chain: chain)
+            identity: identity, ordinal: ordinal, base: currentLSN, chain: chain,
+            wallMillis: lastWallMillis)
         let path = files.path(ordinal: ordinal)
         let byteCount = SegmentHeader.byteCount + needed
         let spare = try storing { () throws(FileError) in
@@ -224,7 +271,7 @@ public final class ShardLog: @unchecked Sendable {
         try syncDirectory()
     }
 
-    /// Makes the names of segments and spares durable. What could not even be tried, because no
+    /// Makes the name of a new segment durable. What could not even be tried, because no
     /// file can be opened, is owed until the next batch.
     private func syncDirectory() throws(StoreError) {
         do {
@@ -235,8 +282,6 @@ public final class ShardLog: @unchecked Sendable {
             throw .io(error)
         }
         isDirectoryUnsynced = false
-        files.addSpares(retired)
-        retired.removeAll()
     }
 
     private func requireReady() throws(StoreError) {

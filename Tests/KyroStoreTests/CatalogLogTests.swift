@@ -124,7 +124,7 @@ import Testing
     /// Where the fifth of five equal records begins.
     private static func sizes(_ disk: MemoryFileSystem, id: DirectoryID) throws -> Int {
         let bytes = try disk.bytes(path)
-        let magic = Array("KYB1".utf8)
+        let magic = Array("KYB2".utf8)
         let starts = stride(from: 64, to: bytes.count - 4, by: 8).filter {
             Array(bytes[$0..<($0 + 4)]) == magic
         }

@@ -51,7 +51,7 @@ import Testing
         for isSealed in [false, true] {
             let disk = try tenBatches(sealed: isSealed)
             let known = 64 + 9 * markBatchBytes + (isSealed ? markBatchBytes : 0)
-            let end = 64 + 10 * markBatchBytes + (isSealed ? 40 : 0)
+            let end = 64 + 10 * markBatchBytes + (isSealed ? 48 : 0)
             for byte in 0..<1024 {
                 for bits in [1, 0x80, 0xFF] as [UInt8] {
                     let harmed = disk.copy()
@@ -109,7 +109,7 @@ import Testing
         try disk.open(Self.last, .readWrite).write(zeros, at: UInt64(64 + 3 * markBatchBytes))
         let found = damage { () throws(StoreError) in _ = try replayed(disk) }
         #expect(found?.offset == UInt64(64 + 3 * markBatchBytes))
-        #expect(found?.affected.contains("LSN 192") == true)
+        #expect(found?.affected.contains("LSN 216") == true)
     }
 
     @Test("a log that ends below its snapshot is damaged")
@@ -157,9 +157,9 @@ import Testing
     @Test("a newer format is refused by name")
     func newer() throws {
         let disk = try tenBatches()
-        try disk.setVersion(Self.last, 2, headerBytes: 64)
+        try disk.setVersion(Self.last, 3, headerBytes: 64)
         let error = #expect(throws: StoreError.self) { try openLog(disk) }
-        #expect(error == .newerFormat(path: Self.last, found: 2, supported: 1))
+        #expect(error == .newerFormat(path: Self.last, found: 3, supported: 2))
     }
 
     @Test("a record that cannot be applied stops the replay with its place")

@@ -10,23 +10,50 @@ import Testing
     func golden() throws {
         let disk = try newDisk()
         let log = try replayed(disk, segmentBytes: 256).log
-        try log.append([
-            LogRecord(
-                collection: CollectionID(1), schemaVersion: 300, seq: Sequence(5),
-                producer: ProducerMark(id: "p", clientSequence: 9), operation: .remove(.number(7)))
-        ])
-        try log.seal()
-        let bytes = try disk.bytes("/log/log-0000000000000001")
-        let text = bytes.map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }.joined()
-        let zeros = String(repeating: "00", count: 256 - 64 - 72 - 40)
+        try log.append([Self.goldenRecord], wallMillis: 1_700_000_000_123)
+        try log.seal(wallMillis: 1_700_000_000_456)
+        let text = try hex(disk.bytes("/log/log-0000000000000001"))
+        let zeros = String(repeating: "00", count: 256 - 64 - 80 - 48)
         #expect(text == Self.goldenSegment + zeros)
     }
 
-    /// Made by a second implementation of the byte tables, in Python.
+    @Test("the bytes of a segment of format 1 are these, and they are read")
+    func goldenOld() throws {
+        var old = OldSegment()
+        old.add(Self.goldenRecord)
+        old.add(payload: [], recordCount: 0, isSeal: true)
+        let bytes = old.bytes(size: 64 + 72 + 40)
+        #expect(hex(bytes) == Self.goldenOldSegment)
+        let disk = try newDisk()
+        try disk.open("/log/log-0000000000000001", .createEmpty).write(bytes, at: 0)
+        let again = try replayed(disk)
+        #expect(again.records == [Self.goldenRecord])
+        #expect(again.report.wasSealed)
+        #expect(again.report.lastWallMillis == 0)
+    }
+
+    private static let goldenRecord = LogRecord(
+        collection: CollectionID(1), schemaVersion: 300, seq: Sequence(5),
+        producer: ProducerMark(id: "p", clientSequence: 9), operation: .remove(.number(7)))
+
+    private func hex(_ bytes: [UInt8]) -> String {
+        bytes.map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.count == 1 ? "0" + digits : digits
+        }.joined()
+    }
+
+    /// Made, as the one below, by a second implementation of the byte tables, in Python.
     static let goldenSegment = """
+        4b59524f4c4f470002000000c817445d7766554433221100ffeeddccbbaa9988\
+        0300000000000000010000000000000000000000000000000000000000000000\
+        4b594232beed49861d0000000100000000000000000000000000000000000000\
+        00000000000000007b68e5cf8b01000019000000010201ac0205000000000000\
+        000270090007000000000000000000004b59423295c4097c0000000000000000\
+        50000000000000005000000000000000beed498601000000c869e5cf8b010000
+        """
+
+    static let goldenOldSegment = """
         4b59524f4c4f470001000000c77c1bb47766554433221100ffeeddccbbaa9988\
         0300000000000000010000000000000000000000000000000000000000000000\
         4b5942314299fdac1d0000000100000000000000000000000000000000000000\
@@ -212,10 +239,10 @@ import Testing
 
     @Test("a short write leaves the log where it was")
     func shortWrite() throws {
-        for cut in [0, 1, 8, 39, 40, 47] {
+        for cut in [0, 1, 8, 39, 40, 47, 48, 55] {
             let disk = try newDisk()
             let faulty = FaultyFileSystem(disk) { event, index in
-                event.operation == .write && event.offset == 128
+                event.operation == .write && event.offset == 64 + UInt64(markBatchBytes)
                     ? .shortWrite(byteCount: cut, .inputOutput) : nil
             }
             let log = try replayed(faulty).log
@@ -277,5 +304,34 @@ import Testing
             }
         }
         #expect(recorder.log.filter { $0 == .mark("acknowledged") }.count == 20)
+    }
+
+    @Test("old segments that cannot be removed stay, and nothing else suffers")
+    func truncationFails() throws {
+        for failing in [FileOperation.unlink, .rename, .syncDirectory] {
+            let disk = try newDisk()
+            let isBroken = Locked(false)
+            let faulty = FaultyFileSystem(disk) { event, _ in
+                isBroken.withLock { $0 } && event.operation == failing ? .fail(.inputOutput) : nil
+            }
+            let log = try replayed(faulty, segmentBytes: 256, sparesMax: 1).log
+            for seq in 1...9 as ClosedRange<UInt64> { try log.append([mark(seq)]) }
+            try log.sync()
+            isBroken.withLock { $0 = true }
+            let error = #expect(throws: StoreError.self, "\(failing)") {
+                try log.truncate(before: log.syncedLSN)
+            }
+            guard case .io = error else {
+                Issue.record("\(failing): \(String(describing: error))")
+                continue
+            }
+            isBroken.withLock { $0 = false }
+            try log.append([mark(10)])
+            try log.sync()
+            let first = log.firstLSN
+            #expect(try replayed(disk.copy(), from: first, segmentBytes: 256).seqs.last == 10)
+            try log.truncate(before: log.syncedLSN)
+            #expect(try replayed(disk, from: log.firstLSN, segmentBytes: 256).seqs.last == 10)
+        }
     }
 }

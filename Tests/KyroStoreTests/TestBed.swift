@@ -76,13 +76,87 @@ struct RandomDocuments {
     }
 }
 
-/// A record of one size, for tests that count bytes: 40 + 4 + 13 bytes make a batch of 64.
+/// A record of one size, for tests that count bytes: 48 + 4 + 13 bytes make a batch of 72.
 func mark(_ seq: UInt64) -> LogRecord {
     LogRecord(
         collection: CollectionID(1), schemaVersion: 1, seq: Sequence(seq), operation: .mark)
 }
 
-let markBatchBytes = 64
+let markBatchBytes = 72
+
+/// A log in bytes of format 1, as the version before this one left it.
+struct OldSegment {
+    private var writer: ByteWriter
+    private var chain: UInt32 = 0
+    let identity: LogIdentity
+
+    static let markBatchBytes = 64
+
+    init(_ identity: LogIdentity = testIdentity) {
+        self.identity = identity
+        writer = ByteWriter(capacity: 1024)
+        writer.writeUTF8("KYROLOG\0")
+        writer.writeFixed32(1)
+        writer.writeFixed32(0)
+        writer.writeFixed64(identity.directory.high)
+        writer.writeFixed64(identity.directory.low)
+        writer.writeFixed32(identity.shard)
+        writer.writeFixed32(0)
+        writer.writeFixed64(1)
+        writer.writeZeros(count: 16)
+        let crc = crc32c(
+            writer.bytes, range: 16..<64, from: crc32c(writer.bytes, range: 8..<12))
+        writer.patchFixed32(crc, at: 12)
+    }
+
+    /// - Parameter payload: as a batch has it, lengths included.
+    mutating func add(payload: [UInt8], recordCount: Int, isSeal: Bool = false) {
+        let lsn = UInt64(writer.count - 64)
+        var batch = ByteWriter(capacity: 64)
+        batch.writeUTF8("KYB1")
+        batch.writeFixed32(0)
+        batch.writeFixed32(UInt32(payload.count))
+        batch.writeFixed32(UInt32(recordCount))
+        batch.writeFixed64(lsn)
+        batch.writeFixed64(lsn)
+        batch.writeFixed32(chain)
+        batch.writeFixed32(isSeal ? 1 : 0)
+        batch.writeBytes(payload)
+        batch.writeZeros(count: (8 - batch.count % 8) % 8)
+        chain = crc32c(batch.bytes, range: 8..<batch.count)
+        batch.patchFixed32(chain, at: 4)
+        writer.writeBytes(batch.bytes)
+    }
+
+    mutating func add(_ record: LogRecord) {
+        var encoded = ByteWriter(capacity: 64)
+        record.encode(into: &encoded)
+        var payload = ByteWriter(capacity: 64)
+        payload.writeFixed32(UInt32(encoded.count))
+        payload.writeBytes(encoded.bytes)
+        add(payload: payload.bytes, recordCount: 1)
+    }
+
+    /// The file, filled with zeros up to its size.
+    func bytes(size: Int) -> [UInt8] {
+        writer.bytes + [UInt8](repeating: 0, count: size - writer.count)
+    }
+}
+
+extension ShardLog {
+    @discardableResult
+    func append(_ records: [LogRecord]) throws(StoreError) -> LSN {
+        try append(records, wallMillis: 0)
+    }
+
+    func seal() throws(StoreError) { try seal(wallMillis: 0) }
+}
+
+extension CatalogLog {
+    func append(_ record: CatalogRecord) throws(StoreError) {
+        try append(record, wallMillis: 0)
+    }
+}
 
 func openLog(
     _ fileSystem: any FileSystem, segmentBytes: Int = 1 << 16, sparesMax: Int = 2,

@@ -9,10 +9,14 @@ final class Catalog: Sendable {
     private let directory: DataDirectory
     private let log: Locked<CatalogLog>
     private let shardCount: Int
+    private let time: any Clock
     private let hashSeed: UInt64
 
-    init(directory: DataDirectory, hashSeed: UInt64) throws(KyroError) {
+    init(
+        directory: DataDirectory, time: any Clock, hashSeed: UInt64
+    ) throws(KyroError) {
         self.directory = directory
+        self.time = time
         shardCount = directory.shardCount
         self.hashSeed = hashSeed
         let log: CatalogLog
@@ -102,9 +106,11 @@ final class Catalog: Sendable {
         let failure: StoreError? = log.withLock { log in
             do throws(StoreError) {
                 if isFreeing {
-                    try directory.finishing { () throws(StoreError) in try log.append(record) }
+                    try directory.finishing { () throws(StoreError) in
+                        try log.append(record, wallMillis: time.wallMillis())
+                    }
                 } else {
-                    try log.append(record)
+                    try log.append(record, wallMillis: time.wallMillis())
                 }
                 return nil
             } catch {

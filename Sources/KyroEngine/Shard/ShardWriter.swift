@@ -313,7 +313,7 @@ final class ShardWriter {
 
     private func append(_ records: [LogRecord]) throws(KyroError) {
         do throws(StoreError) {
-            _ = try log.append(records)
+            _ = try log.append(records, wallMillis: time.wallMillis())
             isDirty = true
             if case .always = policy {
                 _ = try log.sync()
@@ -395,7 +395,7 @@ final class ShardWriter {
     private func seal() {
         guard shard.state == .serving else { return }
         do throws(StoreError) {
-            try log.seal()
+            try log.seal(wallMillis: time.wallMillis())
             shard.setDurable(shard.published)
         } catch {
             shard.setState(.readOnly, problem: "\(error)")
