@@ -15,8 +15,9 @@ public enum EmergencyMemory {
     /// Sets so much aside from now on.
     public static func hold(_ byteCount: Int) {
         precondition(byteCount > 0, "\(byteCount) bytes")
-        guard wantedBytes.compareExchange(expected: 0, desired: byteCount, ordering: .relaxed)
-            .exchanged
+        guard
+            wantedBytes.compareExchange(expected: 0, desired: byteCount, ordering: .relaxed)
+                .exchanged
         else { return }
         restore()
     }
@@ -30,7 +31,8 @@ public enum EmergencyMemory {
     public static func release() -> Bool {
         let region = address.exchange(0, ordering: .acquiringAndReleasing)
         guard region != 0 else { return false }
-        unsafe munmap(UnsafeMutableRawPointer(bitPattern: region), wantedBytes.load(ordering: .relaxed))
+        unsafe munmap(
+            UnsafeMutableRawPointer(bitPattern: region), wantedBytes.load(ordering: .relaxed))
         return true
     }
 

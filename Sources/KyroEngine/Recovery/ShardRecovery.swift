@@ -53,7 +53,8 @@ struct ShardRecovery {
             shard: shard, log: log, clock: engine.clock, policy: engine.configuration.fsync,
             groupBytesMax: engine.configuration.groupBytesMax, time: engine.time,
             collections: engine.catalog.all, producers: producers,
-            onGroup: { writer in engine.groupDone(writer) })
+            onGroup: { writer in engine.groupDone(writer) },
+            refuseMemory: { engine.refuseMemory() })
     }
 
     // MARK: Snapshot
@@ -146,7 +147,11 @@ struct ShardRecovery {
             }
             if untilCheck == 0 { try engine.budget.checkLoaded(shard: shard.index) }
             untilCheck = (untilCheck + 1) % 64
-            try collection.shard(shard.index).apply(record)
+            let rows = collection.shard(shard.index)
+            if case .upsert(let document) = record.operation, !(try rows.tryReserve([document])) {
+                throw engine.refuseMemory()
+            }
+            try rows.apply(record)
             shard.replayedRecords.add(1, ordering: .relaxed)
         }
         producers = marks

@@ -1,4 +1,5 @@
 // Memory and disk as the engine lives with them.
+import KyroBytes
 import KyroModel
 import KyroPlatform
 import KyroStore
@@ -26,6 +27,14 @@ extension Engine {
         case .throttled where isStream: return nil
         case .throttled, .closed: return budget.refusal(queuedBytes: queuedBytes)
         }
+    }
+
+    /// Memory that was asked for was not to be had: frees the emergency memory for what is under way,
+    /// and tells what a caller is told.
+    func refuseMemory() -> KyroError {
+        EmergencyMemory.release()
+        budget.noteRefusal()
+        return budget.refusal(queuedBytes: queuedBytes)
     }
 
     /// Now and then, on one maintenance process: frees what is kept for speed when memory is short,

@@ -157,13 +157,9 @@ final class CollectionShard: Sendable {
             root.texts[entry.name]?.append(entry.value, slot: Slot(index: slot))
         }
         if let older, rows.died.load(older) == 0 { try end(older, seq: seq, root: root) }
-        if root.ids.capacity < 2 * (writer.withLock { $0.idCount } + 1) {
-            // Filled before it is installed: readers wait for the root's lock, never for this.
-            let ids = root.ids.grown(ids: rows.ids, seed: hashSeed)
-            root = replaceRoot {
-                IndexRoot(ids: ids, vectors: $0.vectors, sparse: $0.sparse, texts: $0.texts)
-            }
-        }
+        // A caller that has not reserved cannot be told that there is no memory.
+        guard growIDs(by: 1) else { preconditionFailure("out of memory for ids at slot \(slot)") }
+        root = currentRoot
         let isNew = root.ids.set(key, slot: slot, in: rows.ids)
         live.add(1, ordering: .relaxed)
         writer.withLock {
@@ -196,7 +192,7 @@ final class CollectionShard: Sendable {
         live.subtract(1, ordering: .relaxed)
     }
 
-    private func prepareIndexes(for document: Document) throws(KyroError) {
+    func prepareIndexes(for document: Document) throws(KyroError) {
         let root = currentRoot
         let isComplete =
             document.vectors.entries.allSatisfy { root.vectors[$0.name] != nil }
@@ -220,6 +216,27 @@ final class CollectionShard: Sendable {
             IndexRoot(
                 ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts)
         }
+    }
+
+    /// Rows written, published or not. Writer only.
+    var writtenCount: Int { writer.withLock { $0.slotCount } }
+
+    /// Makes the id table large enough for so many more; false when there is no memory for it.
+    /// Writer only.
+    func growIDs(by count: Int) -> Bool {
+        let ids = currentRoot.ids
+        let idCount = writer.withLock { $0.idCount }
+        var capacity = ids.capacity
+        while capacity < 2 * (idCount + count) { capacity *= 2 }
+        guard capacity > ids.capacity else { return true }
+        // Filled before it is installed: readers wait for the root's lock, never for this.
+        guard let larger = ids.grown(to: capacity, ids: rows.ids, seed: hashSeed) else {
+            return false
+        }
+        _ = replaceRoot {
+            IndexRoot(ids: larger, vectors: $0.vectors, sparse: $0.sparse, texts: $0.texts)
+        }
+        return true
     }
 
     private func replaceRoot(_ change: (IndexRoot) -> IndexRoot) -> IndexRoot {

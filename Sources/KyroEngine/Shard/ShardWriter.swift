@@ -18,6 +18,8 @@ final class ShardWriter {
     private let time: any Clock
     /// Called after each group with what the log has grown to.
     private let onGroup: (ShardWriter) -> Void
+    /// Called when there is no memory for a group; returns what its callers are told.
+    private let refuseMemory: () -> KyroError
 
     private var collections: [CollectionID: Collection] = [:]
     private var producers: [ProducerKey: UInt64]
@@ -32,7 +34,8 @@ final class ShardWriter {
     init(
         shard: Shard, log: ShardLog, clock: SequenceClock, policy: FsyncPolicy,
         groupBytesMax: Int, time: any Clock, collections: [Collection],
-        producers: [ProducerKey: UInt64], onGroup: @escaping (ShardWriter) -> Void
+        producers: [ProducerKey: UInt64], onGroup: @escaping (ShardWriter) -> Void,
+        refuseMemory: @escaping () -> KyroError
     ) {
         self.shard = shard
         self.log = log
@@ -42,6 +45,7 @@ final class ShardWriter {
         self.time = time
         self.producers = producers
         self.onGroup = onGroup
+        self.refuseMemory = refuseMemory
         lastSyncNanos = time.monotonicNanos()
         for collection in collections { self.collections[collection.id] = collection }
     }
@@ -145,9 +149,19 @@ final class ShardWriter {
         }
         let commands = waiting.prefix(group.outcomes.count)
         do throws(KyroError) {
-            if !group.records.isEmpty { try append(group.records) }
+            if !group.records.isEmpty {
+                try reserve(for: group.records)
+                try append(group.records)
+            }
         } catch {
             clock.endGroup(shard: shard.index)
+            if error.reason == KyroError.Reason.outOfMemory.rawValue, commitRemovals(of: commands) {
+                for command in commands where !command.isRemoval {
+                    rememberGap(command)
+                    fail(command, error)
+                }
+                return commands.count
+            }
             for command in commands {
                 rememberGap(command)
                 fail(command, error)
@@ -166,6 +180,30 @@ final class ShardWriter {
         if !group.records.isEmpty { shard.foldGate.open() }
         onGroup(self)
         return commands.count
+    }
+
+    /// Without memory for the documents of a group its deletes go on, which take none.
+    ///
+    /// - Returns: false when there is nothing but deletes, or none.
+    private func commitRemovals(of commands: ArraySlice<WriteCommand>) -> Bool {
+        let removals = commands.filter(\.isRemoval)
+        guard !removals.isEmpty, removals.count < commands.count else { return false }
+        _ = commitGroup(of: removals[...])
+        return true
+    }
+
+    /// What the log accepts must be applicable: memory is asked for before it.
+    private func reserve(for records: [LogRecord]) throws(KyroError) {
+        var documents: [CollectionID: [Document]] = [:]
+        for record in records {
+            guard case .upsert(let document) = record.operation else { continue }
+            documents[record.collection, default: []].append(document)
+        }
+        for (id, added) in documents {
+            guard let rows = collections[id]?.shard(shard.index) else { continue }
+            if try rows.tryReserve(added) { continue }
+            throw refuseMemory()
+        }
     }
 
     /// A batch that could not be logged: later ones of its producer must not lift the mark above

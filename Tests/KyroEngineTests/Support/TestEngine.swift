@@ -65,7 +65,8 @@ final class TestEngine: Sendable {
         let gate = Gate()
         let notices = notices
         engine = try Engine(
-            configuration, files: files, time: settings.clock, memory: settings.memory, hashSeed: 0x5EED,
+            configuration, files: files, time: settings.clock, memory: settings.memory,
+            hashSeed: 0x5EED,
             notice: { text in notices.withLock { $0.append(text) } },
             onRecovered: { _ in gate.open() })
         gate.wait()
