@@ -84,7 +84,7 @@ binary_lane() {
     step clients make --no-print-directory clients
     step server-binary "$python" Tests/Tooling/check_server.py "$bin/kyrodb"
     local script
-    for script in rpc_all tls bad_input kyroctl abandon stalled drain fsync soak python_client \
+    for script in rpc_all tls bad_input kyroctl abandon stalled drain fsync resources soak python_client \
         c_client kill_loop; do
         step "$script" end_to_end "$script"
     done
