@@ -65,7 +65,12 @@ public final class DataDirectory: Sendable {
                 path: path, fileSystem: fileSystem, isNew: true, lock: lock, manifest: manifest,
                 reserveBytes: reserve.bytes(shardCount: wanted))
         }
-        let bytes = try storing { () throws(FileError) in try file.readAll() }
+        let bytes = try storing { () throws(FileError) in
+            // A process that ended between a rename and the sync behind it left names that a power
+            // cut would take back: nothing may be built on them, nor given up for them, before.
+            try fileSystem.syncDirectory(path)
+            return try file.readAll()
+        }
         let manifest = try Manifest.decode(bytes, path: manifestPath)
         if let shardCount, shardCount != manifest.shards.count {
             throw .shardCountMismatch(

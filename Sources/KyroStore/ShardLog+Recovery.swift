@@ -87,7 +87,13 @@ extension ShardLog {
                     files.directory, 0, "the log has no segment", "records from LSN \(lsn) on")
             }
             state = .ready
-            try finishing { () throws(StoreError) in try beginSegment(ordinal: 1, needed: 0) }
+            try finishing { () throws(StoreError) in
+                if segments.isEmpty {
+                    try beginSegment(ordinal: 1, needed: 0)
+                } else {
+                    try syncDirectory()
+                }
+            }
             return report
         }
         let first = segments.firstIndex { $0.header.base > lsn }.map { $0 - 1 }
@@ -96,6 +102,9 @@ extension ShardLog {
             expectedChain = try replaySegment(
                 index, from: lsn, chain: expectedChain, into: &report, body)
         }
+        // A process that ended between a rename and the sync behind it left a segment whose name a
+        // power cut would take away, with everything that is written to it from now on.
+        try finishing { () throws(StoreError) in try syncDirectory() }
         state = .ready
         report.lastWallMillis = lastWallMillis
         return report

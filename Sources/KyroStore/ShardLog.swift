@@ -273,7 +273,7 @@ public final class ShardLog: @unchecked Sendable {
 
     /// Makes the name of a new segment durable. What could not even be tried, because no
     /// file can be opened, is owed until the next batch.
-    private func syncDirectory() throws(StoreError) {
+    func syncDirectory() throws(StoreError) {
         do {
             try files.syncDirectory()
         } catch {
