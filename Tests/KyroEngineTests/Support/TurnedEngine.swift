@@ -7,13 +7,13 @@ import KyroStore
 /// Gives turns in the order in which the processes were started.
 ///
 /// `@unchecked Sendable`: used by one thread.
-final class TurnScheduler: Scheduler, @unchecked Sendable {
+final class DrivenScheduler: Scheduler, @unchecked Sendable {
     private final class Process: ScheduledProcess, @unchecked Sendable {
         let turn: @Sendable (Bool) -> Turn
-        unowned let scheduler: TurnScheduler
+        unowned let scheduler: DrivenScheduler
         var isFinished = false
 
-        init(_ scheduler: TurnScheduler, _ turn: @escaping @Sendable (Bool) -> Turn) {
+        init(_ scheduler: DrivenScheduler, _ turn: @escaping @Sendable (Bool) -> Turn) {
             self.scheduler = scheduler
             self.turn = turn
         }
@@ -55,7 +55,7 @@ final class TurnScheduler: Scheduler, @unchecked Sendable {
 final class TurnedEngine {
     static let path = "/db"
     let engine: Engine
-    private let scheduler = TurnScheduler()
+    private let scheduler = DrivenScheduler()
 
     /// Recovery is over when this returns.
     init(
