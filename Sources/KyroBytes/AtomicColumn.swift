@@ -17,6 +17,9 @@ import Synchronization
     /// Writer only: makes `row` usable.
     public func reserve(row: Int) { directory.reserve(row: row) }
 
+    /// Writer only: makes rows usable; false when there is no memory for them.
+    public func tryReserve(rows: Range<Int>) -> Bool { directory.tryReserve(rows: rows) }
+
     @inlinable public func load(_ row: Int, _ cell: Int = 0) -> UInt32 {
         precondition(cell >= 0 && cell < width)
         return unsafe cells(row)[cell].load(ordering: .acquiring)
@@ -47,6 +50,9 @@ import Synchronization
 
     /// Writer only: makes `row` usable.
     public func reserve(row: Int) { directory.reserve(row: row) }
+
+    /// Writer only: makes rows usable; false when there is no memory for them.
+    public func tryReserve(rows: Range<Int>) -> Bool { directory.tryReserve(rows: rows) }
 
     @inlinable public func load(_ row: Int) -> UInt64 {
         unsafe cell(row).pointee.load(ordering: .acquiring)

@@ -17,6 +17,12 @@ import Synchronization
     /// Bytes given out, gaps at the ends of chunks included. Any thread.
     public var count: Int { end.load(ordering: .relaxed) }
 
+    /// Makes room for any number of strings of `byteCount` bytes together; false when there is no
+    /// memory for them. Writer only.
+    public func tryReserve(byteCount: Int) -> Bool {
+        directory.tryReserve(from: count, packing: byteCount)
+    }
+
     /// Copies `bytes` in and returns where they are. A string lies in one chunk; what does not fit
     /// into the rest of a chunk begins the next. Writer only.
     public func append(_ bytes: [UInt8]) -> Int { append(bytes, range: 0..<bytes.count) }

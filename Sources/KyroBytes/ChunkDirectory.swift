@@ -55,28 +55,63 @@
     }
 
     /// Makes the chunk of `row` exist. Writer only.
-    /// Running out of memory here ends the process: the log has what was acknowledged.
-    @usableFromInline func reserve(row: Int) {
+    ///
+    /// - Returns: false when there is no memory for it.
+    @usableFromInline func tryReserve(row: Int) -> Bool {
         let top = Int.bitWidth - 1 - (row + (1 << baseShift)).leadingZeroBitCount
         let chunk = top - baseShift
         precondition(chunk < Self.chunksMax, "row \(row) is beyond the last chunk")
-        if unsafe chunks[chunk] != nil { return }
+        if unsafe chunks[chunk] != nil { return true }
+        return make(chunk)
+    }
+
+    /// Makes the chunks of these rows exist. Writer only.
+    func tryReserve(rows: Range<Int>) -> Bool {
+        var row = rows.lowerBound
+        while row < rows.upperBound {
+            guard tryReserve(row: row) else { return false }
+            row += contiguousRows(from: row)
+        }
+        return true
+    }
+
+    /// Makes room for any number of runs that take `count` rows together, laid down from `row` on,
+    /// where a run that does not fit into the rest of a chunk begins the next. Writer only.
+    func tryReserve(from row: Int, packing count: Int) -> Bool {
+        var row = row
+        while true {
+            guard tryReserve(row: row) else { return false }
+            let room = contiguousRows(from: row)
+            if room >= count { return true }
+            row += room
+        }
+    }
+
+    /// Makes the chunk of `row` exist. Writer only.
+    ///
+    /// Ask `tryReserve` first for what was not yet promised to anybody: without memory this ends
+    /// the process; the log has what was acknowledged.
+    @usableFromInline func reserve(row: Int) {
+        if tryReserve(row: row) { return }
+        if EmergencyMemory.release(), tryReserve(row: row) { return }
+        preconditionFailure("out of memory for rows of \(rowBytes) bytes from \(row)")
+    }
+
+    private func make(_ chunk: Int) -> Bool {
+        guard AllocationLimit.take() else { return false }
         let byteCount = byteCount(ofChunk: chunk)
         if byteCount >= Self.mappedBytesMin {
             let memory = unsafe mmap(
                 nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-            guard let memory = unsafe memory, unsafe memory != MAP_FAILED else {
-                preconditionFailure("out of memory: \(byteCount) bytes for rows from \(row)")
-            }
+            guard let memory = unsafe memory, unsafe memory != MAP_FAILED else { return false }
             if byteCount >= 1 << 22 { unsafe madvise(memory, byteCount, 14 /* MADV_HUGEPAGE */) }
             unsafe chunks[chunk] = memory
         } else {
-            guard let memory = unsafe aligned_alloc(64, byteCount) else {
-                preconditionFailure("out of memory: \(byteCount) bytes for rows from \(row)")
-            }
+            guard let memory = unsafe aligned_alloc(64, byteCount) else { return false }
             unsafe memset(memory, 0, byteCount)
             unsafe chunks[chunk] = memory
         }
+        return true
     }
 
     /// The first byte of `row`.

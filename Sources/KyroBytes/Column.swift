@@ -20,6 +20,15 @@
     /// Writer only: makes `row` writable.
     @inlinable public func reserve(row: Int) { directory.reserve(row: row) }
 
+    /// Writer only: makes rows writable; false when there is no memory for them.
+    public func tryReserve(rows: Range<Int>) -> Bool { directory.tryReserve(rows: rows) }
+
+    /// Writer only: makes room for runs of rows that take `count` together, from `row` on, where a
+    /// run that does not fit into the rest of a chunk begins the next.
+    public func tryReserve(from row: Int, packing count: Int) -> Bool {
+        directory.tryReserve(from: row, packing: count)
+    }
+
     /// The first element of a row, `width` elements long. Padding behind them is zero.
     @unsafe @inlinable @inline(__always)
     public func pointer(_ row: Int) -> UnsafeMutablePointer<Element> {

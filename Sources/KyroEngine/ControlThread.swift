@@ -33,6 +33,9 @@ final class ControlThread: Sendable {
         return false
     }
 
+    /// Of the jobs waiting.
+    var queuedWeight: Int { queue.queuedWeight }
+
     /// Finishes what is queued.
     func stop() {
         queue.close()

@@ -9,6 +9,7 @@ extension Engine {
         changeCatalog(completion) { engine throws(KyroError) in
             try NameValidation.check(request.scope)
             try SchemaValidation.check(request.schema)
+            if let shortage = engine.refusalForMemory(isStream: false) { throw shortage }
             if case .interval(let millis) = request.durability,
                 !Durability.intervalMillisRange.contains(millis)
             {
@@ -33,6 +34,7 @@ extension Engine {
             for shard in engine.shards {
                 _ = shard.queue.push(.drop(collection), weight: 0, ignoresBound: true)
             }
+            engine.budget.freed()
             return DropCollectionResponse(documentsDropped: count)
         }
     }

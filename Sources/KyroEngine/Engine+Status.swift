@@ -11,6 +11,12 @@ extension Engine {
         status.seq = clock.stable
         let collections = catalog.all
         status.collectionCount = UInt32(collections.count)
+        let queuedBytes = queuedBytes
+        status.memoryLimitBytes = budget.limitBytes ?? 0
+        status.admission = budget.admission(queuedBytes: queuedBytes)
+        status.queuedBytes = queuedBytes
+        status.diskFreeBytes = directory.freeBytes
+        status.reserve = directory.reserveState
         status.backup = backups?.status(shards)
         let time = expiry.reading()
         status.clockMillis = time.millis
@@ -23,7 +29,7 @@ extension Engine {
     private func status(of shard: Shard, collections: [Collection]) -> ShardStatus {
         var status = ShardStatus(shard: UInt32(shard.index))
         status.state = shard.state
-        status.problem = shard.problem
+        status.problem = shard.problem.isEmpty ? shard.shortage : shard.problem
         status.seq = shard.published
         let log = shard.log
         status.logLSN = log.endLSN

@@ -61,6 +61,13 @@ extension Engine {
                 "has \(request.mutations.count) entries; the limit is \(Limits.batchMutationsMax)")
         }
         if let schema = request.createIfMissing { try SchemaValidation.check(schema) }
+        let shortage = refusalForMemory(isStream: producer != nil)
+        // A batch of a stream is taken as a whole, so that its producer's mark says what it says.
+        if let shortage, producer != nil || !request.mutations.contains(where: \.isRemoval),
+            !request.mutations.allSatisfy(\.isRemoval)
+        {
+            throw shortage
+        }
         let collection: Collection
         if let known = catalog.find(request.scope) {
             collection = known
@@ -75,6 +82,7 @@ extension Engine {
         var parts: [[WriteCommand.Item]] = Array(repeating: [], count: shards.count)
         for (position, decoded) in request.mutations.enumerated() {
             do throws(KyroError) {
+                if let shortage, !decoded.isRemoval { throw shortage }
                 let mutation = try Self.checked(decoded, position, &validation)
                 parts[router.home(of: mutation.id)].append(
                     WriteCommand.Item(position: position, mutation: mutation))

@@ -18,6 +18,7 @@ public final class Engine: Sendable {
     let router: any ShardRouter
     let shards: [Shard]
     let hashSeed: UInt64
+    let budget: MemoryBudget
     /// Catalog changes; snapshots have a thread of their own, since they take long.
     let control: ControlThread
     let snapshots: ControlThread
@@ -45,7 +46,8 @@ public final class Engine: Sendable {
     public init(
         _ configuration: EngineConfiguration, files: any FileSystem = PosixFileSystem(),
         time: any Clock = SystemClock(), scheduler: any Scheduler = ThreadScheduler(),
-        random: any RandomSource = SystemRandomSource(), hashSeed: UInt64,
+        random: any RandomSource = SystemRandomSource(),
+        memory: any MemoryGauge = ProcessMemoryGauge(), hashSeed: UInt64,
         notice: @escaping @Sendable (String) -> Void = { _ in },
         onRecovered: @escaping @Sendable (_ isWhole: Bool) -> Void = { _ in }
     ) throws(KyroError) {
@@ -56,10 +58,13 @@ public final class Engine: Sendable {
         self.notice = notice
         self.onRecovered = onRecovered
         startedNanos = time.monotonicNanos()
+        budget = MemoryBudget(
+            limitBytes: configuration.memoryLimitBytes, gauge: memory, time: time)
         do throws(StoreError) {
             directory = try DataDirectory.open(
                 configuration.path, fileSystem: files, shardCount: configuration.shardCount,
-                shardCountIfNew: configuration.shardCountIfNew, random: random)
+                shardCountIfNew: configuration.shardCountIfNew, reserve: configuration.reserve,
+                random: random)
         } catch {
             throw error.kyroError
         }
@@ -98,7 +103,8 @@ public final class Engine: Sendable {
                 scheduler.start(name: "kyro-write-\(shard.index)", priority: .normal) { mayWait in
                     self.writerTurn(of: shard, writing, mayWait: mayWait)
                 })
-            let folding = FoldingProcess()
+            let folding = FoldingProcess(
+                resources: shard.index == 0 ? ResourceMaintenance() : nil)
             started.append(
                 scheduler.start(
                     name: "kyro-fold-\(shard.index)", priority: .background
@@ -149,12 +155,17 @@ public final class Engine: Sendable {
                 shard.foldGate.open()
             } catch {
                 process.stage = .refusing
-                shard.setState(.stopped, problem: error.message)
+                shard.setState(.stopped, problem: problem(error))
                 notice("shard \(shard.index) is stopped: \(error.message)")
                 recoveryEnded(lastWallMillis: 0)
             }
             return .again
         }
+    }
+
+    /// A shard may be stopped for want of memory alone; that is to be seen at once.
+    private func problem(_ error: KyroError) -> String {
+        error.reason == KyroError.Reason.shardStopped.rawValue ? error.message : "\(error)"
     }
 
     private func recoveryEnded(lastWallMillis: Int64) {
@@ -251,6 +262,9 @@ public final class Engine: Sendable {
     func takeScratch() -> SearchScratch {
         scratches.withLock { $0.popLast() } ?? SearchScratch()
     }
+
+    /// They come again as searches need them.
+    func dropScratches() { scratches.withLock { $0.removeAll() } }
 
     /// Takes the scratch over: a copy still in use would be copied in full by its next user.
     func giveBack(_ scratch: consuming SearchScratch) {

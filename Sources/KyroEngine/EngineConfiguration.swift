@@ -42,5 +42,10 @@ public struct EngineConfiguration: Sendable {
     /// Between two rounds of the scrub.
     public var scrubPauseMillis: Int64 = 600_000
 
+    /// Bytes that the process may use; nil for any number. See MemoryBudget.
+    public var memoryLimitBytes: UInt64?
+    /// Room kept on the volume for what must be finished when it is full.
+    public var reserve = ReserveSize.none
+
     public init(path: String) { self.path = path }
 }

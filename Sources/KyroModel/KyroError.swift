@@ -35,6 +35,9 @@ public struct KyroError: Error, Equatable, Sendable {
         case messageTooLarge = "MESSAGE_TOO_LARGE"
         case creditExceeded = "CREDIT_EXCEEDED"
         case queueFull = "QUEUE_FULL"
+        case outOfSpace = "OUT_OF_SPACE"
+        case outOfMemory = "OUT_OF_MEMORY"
+        case outOfFiles = "OUT_OF_FILES"
         case seqNotReached = "SEQ_NOT_REACHED"
         case tokenInvalid = "TOKEN_INVALID"
         case tokenExpired = "TOKEN_EXPIRED"
@@ -57,6 +60,7 @@ public struct KyroError: Error, Equatable, Sendable {
             case .collectionNotFound: .notFound
             case .collectionExists: .alreadyExists
             case .messageTooLarge, .creditExceeded, .queueFull: .resourceExhausted
+            case .outOfSpace, .outOfMemory, .outOfFiles: .resourceExhausted
             case .seqNotReached, .tokenExpired, .backupRefused: .failedPrecondition
             case .notServing, .rebuilding, .draining, .shardReadOnly, .shardStopped: .unavailable
             case .cancelled: .cancelled
@@ -103,6 +107,16 @@ public struct KyroError: Error, Equatable, Sendable {
 
     public static func overLimit(_ field: String, _ problem: String) -> KyroError {
         KyroError(.limitExceeded, "\(field) \(problem)", field: field)
+    }
+}
+
+extension KyroError {
+    /// Whether memory, room or files ran out: that passes, and says nothing about what was read.
+    public var isShortage: Bool {
+        switch Reason(rawValue: reason) {
+        case .outOfSpace, .outOfMemory, .outOfFiles: true
+        default: false
+        }
     }
 }
 

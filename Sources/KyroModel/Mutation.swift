@@ -32,6 +32,13 @@ public enum Mutation: Equatable, Sendable {
 /// the batch's.
 public typealias DecodedMutation = Result<Mutation, KyroError>
 
+extension DecodedMutation {
+    /// Whether it takes no memory beyond its own message.
+    public var isRemoval: Bool {
+        if case .success(.remove) = self { true } else { false }
+    }
+}
+
 public struct WriteRequest: Sendable {
     public var scope: Scope
     public var mutations: [DecodedMutation]

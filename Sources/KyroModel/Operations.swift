@@ -98,6 +98,24 @@ public struct FoundDamage: Equatable, Sendable {
     }
 }
 
+/// What memory allows. The raw values are those of `kyrodb.v2.Admission`.
+public enum Admission: UInt8, Sendable {
+    case open = 0
+    /// Unary writes are refused and streams get no new credit; deletes and reads go on.
+    case throttled = 1
+    /// The limit is reached: streams are refused too.
+    case closed = 2
+}
+
+/// Room kept for what must be finished on a full volume. The raw values are those of
+/// `kyrodb.v2.ReserveState`.
+public enum ReserveState: UInt8, Sendable {
+    case none = 0
+    case held = 1
+    /// Given up, or not made yet for want of room.
+    case givenUp = 2
+}
+
 public struct ShardStatus: Equatable, Sendable {
     public var shard: UInt32
     public var state: ShardState = .serving
@@ -149,6 +167,14 @@ public struct StatusResponse: Equatable, Sendable {
     public var residentBytes: UInt64 = 0
     public var connections: UInt32 = 0
     public var kernels = ""
+    /// Zero for none.
+    public var memoryLimitBytes: UInt64 = 0
+    public var admission: Admission = .open
+    /// Of the volume with the data directory; nil when nobody knows.
+    public var diskFreeBytes: UInt64?
+    public var reserve: ReserveState = .none
+    /// Of writes that wait in the engine.
+    public var queuedBytes: UInt64 = 0
     /// What the server goes by for expiry and decay, Unix milliseconds.
     public var clockMillis: Int64 = 0
     /// The system's clock minus the server's.

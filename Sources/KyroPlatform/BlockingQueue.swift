@@ -94,6 +94,13 @@ public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
         return elements.count
     }
 
+    /// Weight of the elements waiting.
+    public var queuedWeight: Int {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return weight
+    }
+
     public var isDrained: Bool {
         monitor.lock()
         defer { monitor.unlock() }

@@ -22,11 +22,23 @@ public struct Errno: Hashable, Sendable, CustomStringConvertible {
     public static let invalid = Errno(EINVAL)
     public static let badDescriptor = Errno(EBADF)
     public static let badAddress = Errno(EFAULT)
+    public static let processFilesFull = Errno(EMFILE)
+    public static let systemFilesFull = Errno(ENFILE)
+    public static let outOfMemory = Errno(ENOMEM)
     public static let isDirectory = Errno(EISDIR)
 
     /// Whether the volume or the user's share of it is full: the one failure of a write that can
     /// pass by itself.
     public var isOutOfSpace: Bool { self == .noSpace || self == .overQuota }
+
+    /// Whether there is no descriptor, or no kernel memory, for one more open file: nothing was
+    /// done, and the same may succeed later.
+    public var isOutOfFiles: Bool {
+        self == .processFilesFull || self == .systemFilesFull || self == .outOfMemory
+    }
+
+    /// Whether what failed may succeed later without anybody repairing anything.
+    public var isShortage: Bool { isOutOfSpace || isOutOfFiles }
 
     public var description: String {
         var buffer = [CChar](repeating: 0, count: 256)

@@ -1,4 +1,5 @@
 // The server: an engine, its services, and the transport that carries them.
+import KyroBytes
 import KyroEngine
 import KyroHTTP2
 import KyroModel
@@ -29,9 +30,12 @@ public final class KyroServer: Sendable {
     private let health: HealthBoard
     private let transport: Server
     private let drainMillis: Int
+    /// For what is under way when memory is refused: requests being decoded, answers being written.
+    private static let emergencyBytes = 16 << 20
 
     /// Opens the data directory; recovery goes on in the background.
     public init(_ options: ServerOptions) throws(KyroError) {
+        EmergencyMemory.hold(Self.emergencyBytes)
         var configuration = options.transport
         if let context = try Self.tls(of: options) { configuration.tls = context }
         drainMillis = options.drainMillis

@@ -23,6 +23,8 @@ public final class CatalogLog: @unchecked Sendable {
     /// Wall time of the last batch, Unix milliseconds; 0 when it is not known.
     public private(set) var lastWallMillis: Int64 = 0
     private var failure: String?
+    /// The name of a file written anew is not durable yet.
+    private var isDirectoryUnsynced = false
     /// Bytes after the last writing anew.
     private var compactedBytes: UInt64 = 0
     public private(set) var state = CatalogState()
@@ -52,12 +54,14 @@ public final class CatalogLog: @unchecked Sendable {
             try fileSystem.openIfPresent(path, .readWrite)
         }
         guard let found else {
-            let (file, header) = try write(
-                [.nextID(CatalogState().nextID)], ordinal: 1, wallMillis: 0, path: path,
-                directory: directory, fileSystem, identity)
+            let header = SegmentHeader(
+                identity: identity, ordinal: 1, base: .zero, chain: 0, wallMillis: 0)
+            let file = try write(
+                [.nextID(CatalogState().nextID)], header, path: path, fileSystem)
             let log = CatalogLog(
                 path: path, directory: directory, fileSystem: fileSystem, identity: identity,
                 file: file, header: header)
+            try log.syncDirectory()
             try log.read()
             return log
         }
@@ -94,7 +98,7 @@ public final class CatalogLog: @unchecked Sendable {
     ///   - seq: one of its own, which no write has; zero for none.
     ///   - wallMillis: Unix milliseconds; a time before the last batch's counts as that.
     /// - Throws: `.malformed` when it does not follow from the state (nothing is written then);
-    ///   `.outOfSpace`, after which it may be tried again; any other error stops the catalog.
+    ///   what `isShortage`, after which it may be tried again; any other error stops the catalog.
     public func append(
         _ record: CatalogRecord, seq: Sequence = .zero, wallMillis: Int64
     ) throws(StoreError) {
@@ -103,6 +107,7 @@ public final class CatalogLog: @unchecked Sendable {
         if seq > .zero { try next.apply(.moment(seq)) }
         try next.apply(record)
         if !header.isCurrent { try compact() }
+        if isDirectoryUnsynced { try syncDirectory() }
         let wallMillis = max(wallMillis, lastWallMillis)
         var batch = LogBatch()
         if seq > .zero { batch.add { CatalogRecord.moment(seq).encode(into: &$0) } }
@@ -112,7 +117,7 @@ public final class CatalogLog: @unchecked Sendable {
         do {
             try file.write(batch.writer.bytes, at: UInt64(offset))
         } catch {
-            if !error.errno.isOutOfSpace { failure = error.description }
+            if !error.errno.isShortage { failure = error.description }
             throw .from(error)
         }
         do {
@@ -140,47 +145,54 @@ public final class CatalogLog: @unchecked Sendable {
     /// Writes the shortest list of records into a new file and puts it in the place of the old.
     public func compact() throws(StoreError) {
         if let failure { throw .stopped(path: path, cause: failure) }
+        let header = SegmentHeader(
+            identity: identity, ordinal: header.ordinal + 1, base: .zero, chain: 0,
+            wallMillis: lastWallMillis)
         do {
-            (file, header) = try Self.write(
-                state.records, ordinal: header.ordinal + 1, wallMillis: lastWallMillis, path: path,
-                directory: directory, fileSystem, identity)
+            file = try Self.write(state.records, header, path: path, fileSystem)
         } catch {
-            // The rename may or may not have happened: whatever is appended to the old file could
-            // be lost.
-            if case .outOfSpace = error { throw error }
+            if error.isShortage { throw error }
             failure = error.description
             throw error
         }
+        self.header = header
+        // Whatever is appended to the new file could be lost before its name is durable.
+        isDirectoryUnsynced = true
         try read()
         compactedBytes = diskBytes
+        try syncDirectory()
     }
 
+    private func syncDirectory() throws(StoreError) {
+        do {
+            try fileSystem.syncDirectory(directory)
+        } catch {
+            // Where no file could be opened nothing was tried.
+            if !error.errno.isOutOfFiles { failure = error.description }
+            throw error.errno.isOutOfFiles ? .from(error) : .io(error)
+        }
+        isDirectoryUnsynced = false
+    }
+
+    /// Puts a file with these records in the place of the old one. An error leaves the old one.
     static func write(
-        _ records: [CatalogRecord], ordinal: UInt64, wallMillis: Int64, path: String,
-        directory: String, _ fileSystem: any FileSystem, _ identity: LogIdentity
-    ) throws(StoreError) -> (any File, SegmentHeader) {
-        let header = SegmentHeader(
-            identity: identity, ordinal: ordinal, base: .zero, chain: 0, wallMillis: wallMillis)
+        _ records: [CatalogRecord], _ header: SegmentHeader, path: String,
+        _ fileSystem: any FileSystem
+    ) throws(StoreError) -> any File {
         var batch = LogBatch()
         for record in records { batch.add { record.encode(into: &$0) } }
         _ = batch.finish(
-            lsn: .zero, synced: .zero, chain: 0, isSeal: false, wallMillis: wallMillis)
+            lsn: .zero, synced: .zero, chain: 0, isSeal: false, wallMillis: header.wallMillis)
         let unfinished = path + ".new"
         let bytes = header.encode() + batch.writer.bytes
-        try storing { () throws(FileError) in
+        return try storing { () throws(FileError) in
             let file = try fileSystem.open(unfinished, .createEmpty)
             try file.write(bytes, at: 0)
             try file.sync()
-        }
-        let file: any File
-        do {
             try fileSystem.rename(unfinished, to: path)
-            try fileSystem.syncDirectory(directory)
-            file = try fileSystem.open(path, .readWrite)
-        } catch {
-            throw .io(error)
+            // Opened anew, it is known by its own name.
+            return (try? fileSystem.open(path, .readWrite)) ?? file
         }
-        return (file, header)
     }
 
     /// Reads the file from the start, cuts a torn tail, and stands behind the last record.

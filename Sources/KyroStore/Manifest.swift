@@ -124,12 +124,29 @@ public struct Manifest: Equatable, Sendable {
     /// Replaces the manifest in `directory`: write, fsync, rename, fsync of the directory. A stop
     /// in between leaves the old one or the new one.
     func write(to directory: String, _ fileSystem: any FileSystem) throws(StoreError) {
+        try prepare(in: directory, fileSystem)
+        try Self.install(in: directory, fileSystem)
+    }
+
+    /// The first half: an error leaves the old manifest.
+    func prepare(in directory: String, _ fileSystem: any FileSystem) throws(StoreError) {
         try storing { () throws(FileError) in
-            let unfinished = "\(directory)/\(Self.unfinishedName)"
-            let file = try fileSystem.open(unfinished, .createEmpty)
+            let file = try fileSystem.open("\(directory)/\(Self.unfinishedName)", .createEmpty)
             try file.write(encode(), at: 0)
             try file.sync()
-            try fileSystem.rename(unfinished, to: "\(directory)/\(Self.fileName)")
+        }
+    }
+
+    /// The second half: an error leaves the old one or the new one.
+    static func install(in directory: String, _ fileSystem: any FileSystem) throws(StoreError) {
+        try storing { () throws(FileError) in
+            do throws(FileError) {
+                try fileSystem.rename(
+                    "\(directory)/\(unfinishedName)", to: "\(directory)/\(fileName)")
+            } catch {
+                // Renamed by an attempt that failed to sync the directory.
+                if error.errno != .notFound { throw error }
+            }
             try fileSystem.syncDirectory(directory)
         }
     }

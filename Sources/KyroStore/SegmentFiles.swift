@@ -114,14 +114,16 @@ final class SegmentFiles: Sendable {
     }
 
     /// A file of at least `byteCount` bytes under a spare's name.
-    func takeFile(byteCount: Int) throws(FileError) -> String {
+    ///
+    /// - Parameter isExact: a new file gets no more than that.
+    func takeFile(byteCount: Int, isExact: Bool = false) throws(FileError) -> String {
         if byteCount <= segmentBytes, let name = spares.withLock({ $0.names.popLast() }) {
             return path(name)
         }
         let spare = path("spare-\(Self.digits(takeNumber()))")
         do {
             let file = try fileSystem.open(spare, .createEmpty)
-            try file.allocate(UInt64(max(byteCount, segmentBytes)))
+            try file.allocate(UInt64(isExact ? byteCount : max(byteCount, segmentBytes)))
         } catch {
             try? fileSystem.unlink(spare)
             throw error
@@ -143,13 +145,19 @@ final class SegmentFiles: Sendable {
         _ path: String, byteCount: UInt64, toBeAdded: Int
     ) throws(FileError) -> String? {
         let isWanted = spares.withLock { $0.names.count + toBeAdded < sparesMax }
-        guard byteCount == UInt64(segmentBytes), isWanted else {
-            try fileSystem.unlink(path)
-            return nil
+        do {
+            guard byteCount == UInt64(segmentBytes), isWanted else {
+                try fileSystem.unlink(path)
+                return nil
+            }
+            let name = "spare-\(Self.digits(takeNumber()))"
+            try fileSystem.rename(path, to: self.path(name))
+            return name
+        } catch {
+            // An earlier attempt got further than it could tell.
+            if error.errno == .notFound { return nil }
+            throw error
         }
-        let name = "spare-\(Self.digits(takeNumber()))"
-        try fileSystem.rename(path, to: self.path(name))
-        return name
     }
 
     func addSpares(_ names: [String]) {

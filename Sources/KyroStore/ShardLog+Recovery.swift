@@ -44,7 +44,7 @@ extension ShardLog {
         let files = SegmentFiles(
             directory, fileSystem, segmentBytes: options.segmentBytes,
             sparesMax: options.sparesMax)
-        let log = ShardLog(identity, files)
+        let log = ShardLog(identity, files, onShortage: options.onShortage)
         for ordinal in try storing({ () throws(FileError) in try files.scan() }) {
             let path = files.path(ordinal: ordinal)
             let (file, size, bytes) = try storing { () throws(FileError) in
@@ -97,7 +97,13 @@ extension ShardLog {
                     files.directory, 0, "the log has no segment", "records from LSN \(lsn) on")
             }
             state = .ready
-            try beginSegment(ordinal: 1, needed: 0)
+            try finishing { () throws(StoreError) in
+                if segments.isEmpty {
+                    try beginSegment(ordinal: 1, needed: 0)
+                } else {
+                    try syncDirectory()
+                }
+            }
             return report
         }
         let first = segments.firstIndex { $0.header.base > lsn }.map { $0 - 1 }
@@ -107,8 +113,9 @@ extension ShardLog {
                 index, from: lsn, known: max(lsn, known), chain: expectedChain, into: &report,
                 onBatch, body)
         }
-        // The names of segments may be known to the cache alone, after a kill or a failed sync.
-        try storing { () throws(FileError) in try files.syncDirectory() }
+        // A process that ended between a rename and the sync behind it left a segment whose name a
+        // power cut would take away, with everything that is written to it from now on.
+        try finishing { () throws(StoreError) in try syncDirectory() }
         state = .ready
         report.lastWallMillis = lastWallMillis
         return report

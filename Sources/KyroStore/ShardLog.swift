@@ -16,6 +16,9 @@ public final class ShardLog: @unchecked Sendable {
         public var segmentBytes: Int
         /// Files kept ready for the next segments.
         public var sparesMax: Int
+        /// Called when what must be finished lacks room or an open file; returns whether something
+        /// was given up for it, so that it is worth trying again.
+        public var onShortage: @Sendable (StoreError) -> Bool = { _ in false }
 
         public init(segmentBytes: Int = 16 << 20, sparesMax: Int = 2) {
             precondition(segmentBytes >= 256, "a segment of \(segmentBytes) bytes holds no batch")
@@ -41,10 +44,13 @@ public final class ShardLog: @unchecked Sendable {
 
     let identity: LogIdentity
     let files: SegmentFiles
+    private let onShortage: @Sendable (StoreError) -> Bool
     var segments: [Segment] = []
     var state = State.opened
     /// Where in the last segment the next batch goes.
     var offset = 0
+    /// The last segment has its name since the directory was synced.
+    var isDirectoryUnsynced = false
     /// CRC field of the last batch.
     var chain: UInt32 = 0
     let retention = LogRetention()
@@ -53,9 +59,13 @@ public final class ShardLog: @unchecked Sendable {
     let wallMillis = Atomic<Int64>(0)
     let segmentFileBytes = Atomic<UInt64>(0)
 
-    init(_ identity: LogIdentity, _ files: SegmentFiles) {
+    init(
+        _ identity: LogIdentity, _ files: SegmentFiles,
+        onShortage: @escaping @Sendable (StoreError) -> Bool
+    ) {
         self.identity = identity
         self.files = files
+        self.onShortage = onShortage
     }
 
     /// Where the next batch will begin: everything appended lies below. Any thread.
@@ -104,8 +114,8 @@ public final class ShardLog: @unchecked Sendable {
     ///
     /// - Parameter wallMillis: Unix milliseconds; a time before the last batch's counts as that.
     /// - Returns: the LSN behind the batch.
-    /// - Throws: `.outOfSpace`, after which the same may be tried again with a new batch; any other
-    ///   error stops the log.
+    /// - Throws: what `isShortage`, after which the same may be tried again with a new batch; any
+    ///   other error stops the log.
     @discardableResult
     public func append(_ batch: inout LogBatch, wallMillis: Int64) throws(StoreError) -> LSN {
         precondition(!batch.isEmpty, "an empty batch")
@@ -138,8 +148,10 @@ public final class ShardLog: @unchecked Sendable {
     /// - Parameter wallMillis: as for `append`.
     public func seal(wallMillis: Int64) throws(StoreError) {
         try sync()
-        var batch = LogBatch()
-        try appendAny(&batch, wallMillis: wallMillis, isSeal: true)
+        try finishing { () throws(StoreError) in
+            var batch = LogBatch()
+            try appendAny(&batch, wallMillis: wallMillis, isSeal: true)
+        }
         try sync()
         state = .sealed
     }
@@ -194,9 +206,10 @@ public final class ShardLog: @unchecked Sendable {
         _ batch: inout LogBatch, wallMillis: Int64, isSeal: Bool
     ) throws(StoreError) -> LSN {
         try requireReady()
+        if isDirectoryUnsynced { try syncDirectory() }
         let needed = BatchHeader.paddedCount(batch.byteCount) + LogBatch.terminatorCount
         if UInt64(offset + needed) > lastSegment.capacity || !lastSegment.header.isCurrent {
-            try rotate(needed: needed)
+            try rotate(needed: needed, isLast: isSeal)
         }
         let wallMillis = max(wallMillis, lastWallMillis)
         let (byteCount, crc) = batch.finish(
@@ -208,7 +221,7 @@ public final class ShardLog: @unchecked Sendable {
         } catch {
             // Nothing counts before the write has returned, so that the next batch goes to the same
             // place. Only a full disk leaves the file itself beyond doubt.
-            if !error.errno.isOutOfSpace { state = .failed(cause: error.description) }
+            if !error.errno.isShortage { state = .failed(cause: error.description) }
             throw .from(error)
         }
         offset += byteCount
@@ -221,41 +234,62 @@ public final class ShardLog: @unchecked Sendable {
 
     /// Begins the next segment. The one before is synced first, so that only the last segment of a
     /// log can be torn.
-    private func rotate(needed: Int) throws(StoreError) {
+    private func rotate(needed: Int, isLast: Bool) throws(StoreError) {
         try sync()
-        try beginSegment(ordinal: lastSegment.header.ordinal + 1, needed: needed)
+        try beginSegment(ordinal: lastSegment.header.ordinal + 1, needed: needed, isLast: isLast)
     }
 
-    func beginSegment(ordinal: UInt64, needed: Int) throws(StoreError) {
+    /// - Parameter isLast: no batch follows, so that the file need not have the usual size.
+    func beginSegment(ordinal: UInt64, needed: Int, isLast: Bool = false) throws(StoreError) {
         let header = SegmentHeader(
             identity: identity, ordinal: ordinal, base: currentLSN, chain: chain,
             wallMillis: lastWallMillis)
         let path = files.path(ordinal: ordinal)
         let byteCount = SegmentHeader.byteCount + needed
         let spare = try storing { () throws(FileError) in
-            try files.takeFile(byteCount: byteCount)
+            try files.takeFile(byteCount: byteCount, isExact: isLast)
         }
+        let made: any File
+        let capacity: UInt64
         do {
-            let file = try files.fileSystem.open(spare, .readWrite)
+            made = try files.fileSystem.open(spare, .readWrite)
             let terminator = [UInt8](repeating: 0, count: LogBatch.terminatorCount)
-            try file.write(header.encode() + terminator, at: 0)
+            try made.write(header.encode() + terminator, at: 0)
+            capacity = try made.size()
         } catch {
             files.returnFile(spare)
-            if !error.errno.isOutOfSpace { state = .failed(cause: error.description) }
+            if !error.errno.isShortage { state = .failed(cause: error.description) }
+            throw .from(error)
+        }
+        try failing { () throws(FileError) in try made.sync() }
+        do {
+            try files.fileSystem.rename(spare, to: path)
+        } catch {
+            files.returnFile(spare)
+            if !error.errno.isShortage { state = .failed(cause: error.description) }
             throw .from(error)
         }
         // From here on the new segment may exist for whoever reads the directory after a crash, so
-        // that the old one must get no further batch.
-        let segment = try failing { () throws(FileError) -> Segment in
-            try files.fileSystem.open(spare, .readWrite).sync()
-            try files.fileSystem.rename(spare, to: path)
-            try files.syncDirectory()
-            let file = try files.fileSystem.open(path, .readWrite)
-            return Segment(header: header, path: path, file: file, capacity: try file.size())
-        }
-        segments.append(segment)
-        segmentFileBytes.add(segment.capacity, ordering: .releasing)
+        // that the old one must get no further batch. Opened anew, it is known by its own name.
+        let file = (try? files.fileSystem.open(path, .readWrite)) ?? made
+        segments.append(Segment(header: header, path: path, file: file, capacity: capacity))
+        segmentFileBytes.add(capacity, ordering: .releasing)
         offset = SegmentHeader.byteCount
+        isDirectoryUnsynced = true
+        try syncDirectory()
+    }
+
+    /// Makes the name of a new segment durable. What could not even be tried, because no
+    /// file can be opened, is owed until the next batch.
+    func syncDirectory() throws(StoreError) {
+        do {
+            try files.syncDirectory()
+        } catch {
+            if error.errno.isOutOfFiles { throw .from(error) }
+            state = .failed(cause: error.description)
+            throw .io(error)
+        }
+        isDirectoryUnsynced = false
     }
 
     private func requireReady() throws(StoreError) {
@@ -264,6 +298,16 @@ public final class ShardLog: @unchecked Sendable {
         case .failed(let cause): throw .stopped(path: files.directory, cause: cause)
         case .opened: preconditionFailure("\(files.directory) was not replayed")
         case .sealed: preconditionFailure("\(files.directory) is sealed")
+        }
+    }
+
+    /// Does what must be done even on a full volume.
+    func finishing(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+        do {
+            try body()
+        } catch {
+            guard error.isShortage, onShortage(error) else { throw error }
+            try body()
         }
     }
 

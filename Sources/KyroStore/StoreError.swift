@@ -8,6 +8,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case io(FileError)
     /// The volume is full; nothing was acknowledged, and writing may be tried again.
     case outOfSpace(FileError)
+    /// No file can be opened for now; nothing was acknowledged, and writing may be tried again.
+    case outOfFiles(FileError)
     /// The file says what it cannot mean, at or below a point that was durable.
     case damaged(Damage)
     /// Written by a later version.
@@ -51,7 +53,16 @@ public enum StoreError: Error, Equatable, Sendable {
     }
 
     static func from(_ error: FileError) -> StoreError {
-        error.errno.isOutOfSpace ? .outOfSpace(error) : .io(error)
+        if error.errno.isOutOfSpace { return .outOfSpace(error) }
+        return error.errno.isOutOfFiles ? .outOfFiles(error) : .io(error)
+    }
+
+    /// Whether the same may succeed later, without a restart.
+    public var isShortage: Bool {
+        switch self {
+        case .outOfSpace, .outOfFiles: true
+        default: false
+        }
     }
 }
 
@@ -59,7 +70,13 @@ extension StoreError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .io(let error): "\(error)"
-        case .outOfSpace(let error): "\(error): free space on the volume and try again"
+        case .outOfSpace(let error):
+            "\(error): free space on the volume; writing goes on by itself once there is room"
+        case .outOfFiles(let error):
+            """
+            \(error): close connections or raise the limit of open files (ulimit -n); writing goes \
+            on by itself once a file can be opened
+            """
         case .damaged(let damage):
             """
             \(damage.path) is damaged at offset \(damage.offset): \(damage.finding); \
@@ -93,8 +110,10 @@ extension StoreError: CustomStringConvertible {
     /// What a caller of the server is told.
     public var kyroError: KyroError {
         switch self {
-        case .outOfSpace: KyroError(.shardReadOnly, description, retryAfterMillis: 5_000)
+        case .outOfSpace: KyroError(.outOfSpace, description, retryAfterMillis: 2_000)
+        case .outOfFiles: KyroError(.outOfFiles, description, retryAfterMillis: 1_000)
         case .stopped: KyroError(.shardReadOnly, description)
+        case .notReplayable(_, _, let cause) where cause.reason == "OUT_OF_MEMORY": cause
         case .io, .damaged, .newerFormat, .locked, .shardCountMismatch, .notADataDirectory,
             .notReplayable:
             KyroError(.shardStopped, description)

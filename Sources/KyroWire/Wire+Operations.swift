@@ -156,6 +156,8 @@ extension ShardStatus: WireEncodable {
 struct StatusResponseDraft: WireDraft {
     var response = StatusResponse()
     var state: Int32 = 0
+    var admission: Int32 = 0
+    var reserve: Int32 = 0
     var shards: [ShardStatusDraft] = []
     var backup: BackupStatusDraft?
 
@@ -170,6 +172,11 @@ struct StatusResponseDraft: WireDraft {
         case (7, .varint): response.residentBytes = try reader.varint("resident_bytes")
         case (8, .varint): response.connections = try reader.uint32("connections")
         case (9, .bytes): response.kernels = try reader.string("kernels")
+        case (20, .varint): response.memoryLimitBytes = try reader.varint("memory_limit_bytes")
+        case (21, .varint): admission = try reader.int32("admission")
+        case (22, .varint): response.diskFreeBytes = try reader.varint("disk_free_bytes")
+        case (23, .varint): reserve = try reader.int32("reserve")
+        case (24, .varint): response.queuedBytes = try reader.varint("queued_bytes")
         case (25, .varint): response.clockMillis = try reader.int64("clock_ms")
         case (26, .varint): response.clockOffsetMillis = try reader.int64("clock_offset_ms")
         case (27, .varint): response.isClockHeld = try reader.bool("clock_held")
@@ -181,6 +188,8 @@ struct StatusResponseDraft: WireDraft {
     func finish() throws(WireError) -> StatusResponse {
         var finished = response
         finished.state = try enumValue(state, "state", ServerState.init(rawValue:))
+        finished.admission = try enumValue(admission, "admission", Admission.init(rawValue:))
+        finished.reserve = try enumValue(reserve, "reserve", ReserveState.init(rawValue:))
         finished.shards = try finishList(shards, "shards")
         finished.backup = try backup?.finish("backup")
         return finished
@@ -204,6 +213,11 @@ extension StatusResponse: WireEncodable {
         sink.uint(7, residentBytes)
         sink.uint(8, connections)
         sink.string(9, kernels)
+        sink.uint(20, memoryLimitBytes)
+        sink.uint(21, UInt32(admission.rawValue))
+        if let diskFreeBytes { sink.presentUInt(22, diskFreeBytes) }
+        sink.uint(23, UInt32(reserve.rawValue))
+        sink.uint(24, queuedBytes)
         sink.int(25, clockMillis)
         sink.int(26, clockOffsetMillis)
         sink.bool(27, isClockHeld)

@@ -55,6 +55,11 @@ func explanation(of error: KyroError) -> String {
 }
 
 private func advice(on error: KyroError) -> String? {
+    switch KyroError.Reason(rawValue: error.reason) {
+    // The message says what to do; trying again alone will hardly help.
+    case .outOfSpace, .outOfMemory, .outOfFiles: return "see \"kyroctl status\""
+    default: break
+    }
     if let millis = error.retryAfterMillis { return "try again in \(millis) ms" }
     switch KyroError.Reason(rawValue: error.reason) {
     case .collectionNotFound:

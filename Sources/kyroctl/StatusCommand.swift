@@ -27,6 +27,7 @@ private func runStatus(_ session: Session) throws -> ExitCode {
         seq \(status.seq.raw), \(status.collectionCount) collections, \
         \(status.connections) connections, \(byteText(status.residentBytes)) resident, \
         \(status.kernels) kernels
+        \(resources(of: status))
 
 
         """)
@@ -117,6 +118,37 @@ private func text(_ phase: RecoveryPhase) -> String {
 
 private func offsetMicros(_ status: StatusResponse) -> Int64 {
     Int64(clamping: status.clockOffsetMillis.magnitude.multipliedReportingOverflow(by: 1_000).0)
+}
+
+/// Limits, and what is short.
+private func resources(of status: StatusResponse) -> String {
+    let limit = status.memoryLimitBytes
+    var parts = [limit == 0 ? "no memory limit" : "memory limit \(byteText(limit))"]
+    switch status.admission {
+    case .open: break
+    case .throttled: parts.append("memory is short: documents are taken from streams alone")
+    case .closed: parts.append("memory is used up: no documents are taken")
+    }
+    if status.queuedBytes > 0 { parts.append("\(byteText(status.queuedBytes)) of writes wait") }
+    if let free = status.diskFreeBytes { parts.append("\(byteText(free)) free on disk") }
+    if status.reserve == .givenUp { parts.append("the reserve on disk is given up") }
+    return parts.joined(separator: ", ")
+}
+
+private func text(_ admission: Admission) -> String {
+    switch admission {
+    case .open: "open"
+    case .throttled: "throttled"
+    case .closed: "closed"
+    }
+}
+
+private func text(_ state: ReserveState) -> String {
+    switch state {
+    case .none: "none"
+    case .held: "held"
+    case .givenUp: "given-up"
+    }
 }
 
 private func text(_ state: ServerState) -> String {
@@ -232,6 +264,11 @@ private func json(of status: StatusResponse) -> JSON {
         JSON.Member("connections", .int(Int64(status.connections))),
         JSON.Member("resident_bytes", JSON(status.residentBytes)),
         JSON.Member("kernels", .string(status.kernels)),
+        JSON.Member("memory_limit_bytes", JSON(status.memoryLimitBytes)),
+        JSON.Member("admission", .string(text(status.admission))),
+        JSON.Member("queued_bytes", JSON(status.queuedBytes)),
+        JSON.Member("disk_free_bytes", status.diskFreeBytes.map { JSON($0) } ?? .null),
+        JSON.Member("reserve", .string(text(status.reserve))),
         JSON.Member("backup", status.backup.map(json(of:)) ?? .null),
         JSON.Member("clock_ms", .int(status.clockMillis)),
         JSON.Member("clock_offset_ms", .int(status.clockOffsetMillis)),

@@ -49,6 +49,11 @@ enum Arguments {
           --archive-lag-bytes N    log kept for an archive that cannot follow (default 4 GiB)
           --scrub-mib-per-second N read the files' checksums again and again at this rate, to find
                                    damage while it can be healed (default 8; 0 turns it off)
+          --memory-limit BYTES     what the process may use, such as 2GiB: above nine tenths of it no
+                                   documents are taken; auto is 80 % of what the machine or the
+                                   control group has, none is no limit (default auto)
+          --reserve-bytes N        room kept in DIR for a clean stop on a full disk (default 8 MiB
+                                   and 1 MiB a shard; 0 for none)
           --drain-millis N         time that calls under way get at a stop (default 10000)
           --quiet                  log errors alone
           --help, --version
@@ -82,6 +87,8 @@ enum Arguments {
         var options = ServerOptions(engine: EngineConfiguration(path: ""), version: version)
         options.engine.shardCountIfNew = min(ProcessMemory.coreCount, DataDirectory.shardsMax)
         options.engine.scrubBytesPerSecond = 8 << 20
+        options.engine.memoryLimitBytes = automaticMemoryLimit
+        options.engine.reserve = .standard
         options.transport.loopCount = ProcessMemory.coreCount
         var portFile: String?
         var isInsecure = false
@@ -145,6 +152,10 @@ enum Arguments {
         case "--drain-millis": options.drainMillis = try number(name, value, 0...3_600_000)
         case "--commit-linger-micros":
             options.engine.commitLingerMicros = try number(name, value, 0...100_000)
+        case "--memory-limit": options.engine.memoryLimitBytes = try memoryLimit(value)
+        case "--reserve-bytes":
+            let byteCount = try number(name, value, 0...(1 << 40))
+            options.engine.reserve = ReserveSize(bytes: byteCount, bytesPerShard: 0)
         case "--fsync": options.engine.fsync = try policy(value)
         case "--listen":
             guard let colon = value.lastIndex(of: ":"),
@@ -190,6 +201,33 @@ enum Arguments {
             }
             return .interval(millis: millis)
         }
+    }
+
+    /// The rest is for the kernel, its page cache, and whoever else is on the machine. A server that
+    /// refuses documents can be helped; one that the kernel has ended serves nobody.
+    private static var automaticMemoryLimit: UInt64 { ProcessMemory.limitBytes / 10 * 8 }
+
+    /// nil for none.
+    private static func memoryLimit(_ text: String) throws(UsageError) -> UInt64? {
+        switch text {
+        case "none": return nil
+        case "auto": return automaticMemoryLimit
+        default: break
+        }
+        let units: KeyValuePairs<String, UInt64> = [
+            "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+        ]
+        let unit = units.first { text.hasSuffix($0.key) }
+        let digits = unit.map { text.dropLast($0.key.count) } ?? text[...]
+        guard let number = UInt64(digits), number <= 1 << 50,
+            case let byteCount = number.multipliedReportingOverflow(by: unit?.value ?? 1),
+            !byteCount.overflow, byteCount.partialValue >= 64 << 20
+        else {
+            throw UsageError(
+                message: "--memory-limit is \"\(text)\"; it must be a number of bytes from 64 MiB "
+                    + "on, with KiB, MiB, GiB or TiB behind it or not, or auto, or none")
+        }
+        return byteCount.partialValue
     }
 
     private static func number(

@@ -286,6 +286,11 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         response.clockMillis = random.signed()
         response.clockOffsetMillis = random.signed()
         response.isClockHeld = random.chance()
+        response.memoryLimitBytes = random.number()
+        response.admission = random.chance() ? .throttled : .closed
+        response.diskFreeBytes = random.maybe { $0.number() }
+        response.reserve = random.chance() ? .held : .givenUp
+        response.queuedBytes = random.number()
         return response
     }
 }

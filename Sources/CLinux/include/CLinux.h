@@ -32,6 +32,18 @@ extern int fallocate(int fd, int mode, off_t offset, off_t length);
 extern int sync_file_range(int fd, off_t offset, off_t length, unsigned int flags);
 extern int pthread_setname_np(pthread_t thread, const char *name);
 
+extern int malloc_trim(size_t pad);
+
+// Returns freed memory of all arenas to the kernel; 1 when there was some.
+static inline int kyro_give_memory_back(void) { return malloc_trim(0); }
+
+// Bytes of addresses that the process may map; UINT64_MAX without a limit.
+static inline unsigned long long kyro_address_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return ~0ull;
+    return limit.rlim_cur;
+}
+
 static inline int kyro_accept4(int fd, int flags) { return accept4(fd, NULL, NULL, flags); }
 
 static inline int kyro_open(const char *path, int flags, mode_t mode) {

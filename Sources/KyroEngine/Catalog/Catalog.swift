@@ -6,6 +6,7 @@ import KyroStore
 /// Read by every request, changed by the engine's control thread alone.
 final class Catalog: Sendable {
     private let collections: Locked<[Scope: Collection]>
+    private let directory: DataDirectory
     private let log: Locked<CatalogLog>
     private let shardCount: Int
     private let expiry: ExpiryClock
@@ -19,6 +20,7 @@ final class Catalog: Sendable {
         directory: DataDirectory, expiry: ExpiryClock, acceptsClock: Bool, clock: SequenceClock,
         hashSeed: UInt64
     ) throws(KyroError) {
+        self.directory = directory
         self.expiry = expiry
         self.clock = clock
         shardCount = directory.shardCount
@@ -113,16 +115,26 @@ final class Catalog: Sendable {
     }
 
     func drop(_ collection: Collection) throws(KyroError) {
-        try append(.dropped(collection.id))
+        // What frees space must not fail for want of it.
+        try append(.dropped(collection.id), isFreeing: true)
         collection.fields.markDropped()
         collections.withLock { $0[collection.scope] = nil }
     }
 
-    private func append(_ record: CatalogRecord) throws(KyroError) {
+    private func append(
+        _ record: CatalogRecord, isFreeing: Bool = false
+    ) throws(KyroError) {
         let failure: StoreError? = log.withLock { log in
             do throws(StoreError) {
                 // Under the lock, so that `history` lacks no change at a sequence given out.
-                try log.append(record, seq: clock.next(), wallMillis: expiry.nowMillis())
+                let (seq, wallMillis) = (clock.next(), expiry.nowMillis())
+                if isFreeing {
+                    try directory.finishing { () throws(StoreError) in
+                        try log.append(record, seq: seq, wallMillis: wallMillis)
+                    }
+                } else {
+                    try log.append(record, seq: seq, wallMillis: wallMillis)
+                }
                 return nil
             } catch {
                 return error

@@ -25,7 +25,7 @@ extension CollectionShard {
         let slot = appendColumns(
             id, older: root.ids.find(key, in: rows.ids), born: old.rows.born[oldSlot],
             expiresAt: old.rows.expiresAt[oldSlot], blob: old.rows.blob(oldSlot))
-        setNewest(key, slot: slot, root: root)
+        setNewest(key, slot: slot)
         if died != 0 { takeDead(slot, died) }
         return slot
     }
@@ -38,7 +38,7 @@ extension CollectionShard {
         let key = key(document.id)
         let slot = append(
             document, older: root.ids.find(key, in: rows.ids), born: Sequence(born), root: root)
-        setNewest(key, slot: slot, root: root)
+        setNewest(key, slot: slot)
         if died != 0 {
             for entry in document.texts {
                 root.texts[entry.name]?.remove(entry.value, slot: Slot(index: slot))

@@ -118,7 +118,9 @@ final class Rebuild: @unchecked Sendable {
     func step(_ moment: Moment, cancellation: Cancellation) throws(KyroError) -> Bool {
         defer { report() }
         if map.count < bulkEnd {
-            try visit(upTo: min(bulkEnd, map.count + Self.columnRows), moment) { slot, died in
+            let end = min(bulkEnd, map.count + Self.columnRows)
+            guard new.tryReserveColumns(of: old, map.count..<end) else { throw noMemory }
+            try visit(upTo: end, moment) { slot, died in
                 new.takeColumns(slot, of: old, died: died)
             }
             return false
@@ -133,6 +135,10 @@ final class Rebuild: @unchecked Sendable {
         }
         try catchUp(rowsMax: Self.documentRows, moment)
         return isNearlyDone
+    }
+
+    private var noMemory: KyroError {
+        KyroError(.outOfMemory, "no memory for a part of \(old.liveCount) documents")
     }
 
     private var isNearlyDone: Bool {
@@ -214,7 +220,11 @@ final class Rebuild: @unchecked Sendable {
                 return true
             }
             let rowCount = source.rowCount
-            target.takeRows(from: source, nextRange(rowCount), below: bulkEnd, map: map)
+            let range = nextRange(rowCount)
+            guard target.tryReserve(vectors: range.count, slotCount: new.writtenCount) else {
+                throw noMemory
+            }
+            target.takeRows(from: source, range, below: bulkEnd, map: map)
             return position == rowCount
         case .lengths(let name):
             guard let source = from.texts[name], let target = to.texts[name] else { return true }
@@ -290,6 +300,7 @@ final class Rebuild: @unchecked Sendable {
         let root = old.currentRoot
         try visit(upTo: end, moment) { (slot, died) throws(KyroError) in
             let document = try old.document(at: slot, root: root, projection: .everything)
+            guard try new.tryReserve([document]) else { throw noMemory }
             return try new.takeDocument(document, born: old.rows.born[slot], died: died)
         }
         deaths += old.takeDeaths()

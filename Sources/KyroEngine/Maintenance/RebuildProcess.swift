@@ -28,6 +28,8 @@ extension Engine {
     private func step(_ rebuild: Rebuild, _ shard: Shard, _ process: FoldingProcess) {
         if rebuild.collection.isDropped { return rebuild.abandon() }
         do throws(KyroError) {
+            // Copying grows what cannot be told that there is no memory.
+            if !budget.hasRoom(for: 0) { throw budget.refusal(queuedBytes: queuedBytes) }
             let moment = Rebuild.Moment(
                 shard, rebuild.collection, nanos: time.monotonicNanos(),
                 nowMillis: expiry.nowMillis())
@@ -72,8 +74,19 @@ extension Engine {
             }
         }
         shard.deadBytes.store(deadBytes, ordering: .relaxed)
-        return chosen.map { Rebuild($0, $0.shard(shard.index)) }
+        guard let chosen else { return nil }
+        let part = chosen.shard(shard.index)
+        // The old part lives on until the new one is whole.
+        let needed = part.residentBytes / max(1, part.slotCount) * part.liveCount
+        guard budget.hasRoom(for: needed) else {
+            process.rebuildNanos = now + Self.rebuildRoomNanos
+            return nil
+        }
+        return Rebuild(chosen, part)
     }
+
+    /// Between two looks whether there is room for a rebuild by now.
+    private static let rebuildRoomNanos: UInt64 = 1_000_000_000
 
     /// Counting those that have expired reads a column of eight bytes a row.
     private static let expiryLookNanos: UInt64 = 10_000_000_000

@@ -92,7 +92,8 @@ struct ShardRecovery {
         let engine = engine
         return ShardWriter(
             shard: shard, log: log, engine: engine, producers: producers,
-            onGroup: { writer in engine.groupDone(writer) })
+            onGroup: { writer in engine.groupDone(writer) },
+            refuseMemory: { engine.refuseMemory() })
     }
 
     // MARK: Snapshot
@@ -143,13 +144,18 @@ struct ShardRecovery {
         } catch {
             // Whoever wrote that knew more than this server; what is older is not what was meant.
             if case .newerFormat = error { throw error.kyroError }
+            if error.isShortage { throw error.kyroError }
             return .damaged(error.kyroError)
         }
         shard.recovery.withLock { $0.bytesTotal = load.byteCount }
+        try engine.budget.announce(load.byteCount, shard: shard.index)
         do throws(KyroError) {
             return .loaded(try load.run())
         } catch {
             try engine.maintenance.check()
+            // What is short says nothing about the file; an older one would not fit either.
+            if error.isShortage { throw error }
+            engine.budget.withdraw(load.byteCount)
             return .damaged(error)
         }
     }
@@ -179,6 +185,7 @@ struct ShardRecovery {
         var touched: [CollectionID: CollectionShard] = [:]
         var last = seq
         var recordCount = 0
+        var untilCheck = 0
         let publishBatch = { (end: LSN) in
             for rows in touched.values { rows.publish() }
             touched.removeAll(keepingCapacity: true)
@@ -198,7 +205,12 @@ struct ShardRecovery {
                 let key = ProducerKey(collection: record.collection, producer: producer.id)
                 marks[key] = max(marks[key] ?? 0, producer.clientSequence)
             }
+            if untilCheck == 0 { try engine.budget.checkLoaded(shard: shard.index) }
+            untilCheck = (untilCheck + 1) % 64
             let rows = collection.shard(shard.index)
+            if case .upsert(let document) = record.operation, !(try rows.tryReserve([document])) {
+                throw engine.refuseMemory()
+            }
             try rows.apply(record)
             touched[record.collection] = rows
             recordCount += 1

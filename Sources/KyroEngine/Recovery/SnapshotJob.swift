@@ -67,6 +67,7 @@ struct SnapshotJob {
             $0.base = reference
             $0.needsSnapshot = false
         }
+        engine.budget.freed()
         // Two generations are kept, so the log reaches back to the older one.
         let manifest = engine.directory.manifest.shards[shard.index]
         _ = shard.queue.push(

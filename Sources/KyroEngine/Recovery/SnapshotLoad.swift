@@ -39,7 +39,7 @@ struct SnapshotLoad {
     /// Of the file.
     var byteCount: UInt64 { reader.byteCount }
 
-    /// - Throws: when document data cannot be read.
+    /// - Throws: when document data cannot be read, or does not fit into memory.
     func run() throws(KyroError) -> LoadedSnapshot {
         let contents = try whole(SnapshotContents.section) { source throws(KyroError) in
             try SnapshotContents(decoding: try source.read(count: Int(source.remaining)))
@@ -51,6 +51,7 @@ struct SnapshotLoad {
         for part in contents.collections {
             guard let collection = known[part.id] else { continue }
             loaded.parts.append((collection, try load(part, of: collection)))
+            try engine.budget.checkLoaded(shard: shard)
         }
         loaded.contents.producers = contents.producers.filter {
             known[$0.key.collection] != nil

@@ -63,8 +63,8 @@ struct SalvagedSnapshot {
             case .damaged(let damage): lose(shard, damage.offset, damage.finding)
             case .io(let problem):
                 lose(shard, problem.offset ?? 0, "\(problem)")
-            case .outOfSpace, .newerFormat, .locked, .shardCountMismatch, .notADataDirectory,
-                .stopped, .malformed, .notReplayable:
+            case .outOfSpace, .outOfFiles, .newerFormat, .locked, .shardCountMismatch,
+                .notADataDirectory, .stopped, .malformed, .notReplayable:
                 throw error
             }
         }

@@ -165,7 +165,7 @@ final class CollectionShard: Sendable {
         let older = root.ids.find(key, in: rows.ids)
         let slot = append(document, older: older, born: seq, root: root)
         if let older, rows.died.load(older) == 0 { try end(older, seq: seq, root: root) }
-        setNewest(key, slot: slot, root: root)
+        setNewest(key, slot: slot)
     }
 
     /// Writes columns and indexes of a new row.
@@ -208,15 +208,10 @@ final class CollectionShard: Sendable {
     }
 
     /// Counts the row in and makes it what its id leads to.
-    func setNewest(_ key: IDKey, slot: Int, root: IndexRoot) {
-        var root = root
-        if root.ids.capacity < 2 * (writer.withLock { $0.idCount } + 1) {
-            // Filled before it is installed: readers wait for the root's lock, never for this.
-            let ids = root.ids.grown(ids: rows.ids, seed: hashSeed)
-            root = replaceRoot {
-                IndexRoot(ids: ids, vectors: $0.vectors, sparse: $0.sparse, texts: $0.texts)
-            }
-        }
+    func setNewest(_ key: IDKey, slot: Int) {
+        // A caller that has not reserved cannot be told that there is no memory.
+        guard growIDs(by: 1) else { preconditionFailure("out of memory for ids at slot \(slot)") }
+        let root = currentRoot
         let isNew = root.ids.set(key, slot: slot, in: rows.ids)
         live.add(1, ordering: .relaxed)
         writer.withLock {
@@ -275,6 +270,27 @@ final class CollectionShard: Sendable {
             IndexRoot(
                 ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts)
         }
+    }
+
+    /// Rows written, published or not. Writer only.
+    var writtenCount: Int { writer.withLock { $0.slotCount } }
+
+    /// Makes the id table large enough for so many more; false when there is no memory for it.
+    /// Writer only.
+    func growIDs(by count: Int) -> Bool {
+        let ids = currentRoot.ids
+        let idCount = writer.withLock { $0.idCount }
+        var capacity = ids.capacity
+        while capacity < 2 * (idCount + count) { capacity *= 2 }
+        guard capacity > ids.capacity else { return true }
+        // Filled before it is installed: readers wait for the root's lock, never for this.
+        guard let larger = ids.grown(to: capacity, ids: rows.ids, seed: hashSeed) else {
+            return false
+        }
+        _ = replaceRoot {
+            IndexRoot(ids: larger, vectors: $0.vectors, sparse: $0.sparse, texts: $0.texts)
+        }
+        return true
     }
 
     func replaceRoot(_ change: (IndexRoot) -> IndexRoot) -> IndexRoot {

@@ -15,6 +15,7 @@ extension Engine {
             _ = shard.foldGate.wait(timeoutNanos: 1_000_000_000)
         }
         process.hasMore = false
+        if let resources = process.resources { maintainResources(resources) }
         guard isServing, shard.state != .stopped else { return .idle }
         if time.monotonicNanos() >= process.spareFileNanos, !shard.prepareSpareFile() {
             process.spareFileNanos = time.monotonicNanos() + 10_000_000_000
@@ -47,6 +48,8 @@ extension Engine {
 ///
 /// `@unchecked Sendable`: touched in the process's turns alone.
 final class FoldingProcess: @unchecked Sendable {
+    /// For the one process that looks after memory and disk too.
+    let resources: ResourceMaintenance?
     /// The last step did not reach the end of the tails.
     var hasMore = false
     /// On a full disk the next attempt at a spare file waits until then.
@@ -55,4 +58,6 @@ final class FoldingProcess: @unchecked Sendable {
     /// No rebuild before; and no look for expired documents before.
     var rebuildNanos: UInt64 = 0
     var expiryNanos: UInt64 = 0
+
+    init(resources: ResourceMaintenance?) { self.resources = resources }
 }

@@ -10,6 +10,13 @@ final class IDColumn: Sendable {
     private let lengths = Column<UInt32>()
     private let texts = ByteArena()
 
+    /// Makes room for the ids of these slots with so many bytes of text; false when there is no memory
+    /// for them. Writer only.
+    func tryReserve(slots: Range<Int>, textBytes: Int) -> Bool {
+        words.tryReserve(rows: slots) && lengths.tryReserve(rows: slots)
+            && texts.tryReserve(byteCount: textBytes)
+    }
+
     /// Writer only.
     func append(_ id: DocumentID, slot: Int) {
         switch id {
@@ -149,6 +156,14 @@ final class IDTable: Sendable {
         cells.reserve(row: 0)
     }
 
+    /// - Returns: nil when there is no memory for the table.
+    init?(ifRoomFor capacity: Int) {
+        precondition(capacity > 0 && capacity & (capacity - 1) == 0)
+        self.capacity = capacity
+        cells = AtomicColumn32(baseShift: capacity.trailingZeroBitCount)
+        guard cells.tryReserve(rows: 0..<1) else { return nil }
+    }
+
     /// The newest slot of the id, visible or not.
     func find(_ key: IDKey, in ids: IDColumn) -> Int? {
         var position = Int(truncatingIfNeeded: key.hash) & (capacity - 1)
@@ -187,10 +202,10 @@ final class IDTable: Sendable {
         }
     }
 
-    /// A table of twice the size with the same content.
-    func grown(ids: IDColumn, seed: UInt64) -> IDTable {
-        let larger = IDTable(capacity: capacity * 2)
-        for position in 0..<capacity {
+    /// A larger table with the same content; nil when there is no memory for it.
+    func grown(to capacity: Int, ids: IDColumn, seed: UInt64) -> IDTable? {
+        guard let larger = IDTable(ifRoomFor: capacity) else { return nil }
+        for position in 0..<self.capacity {
             let cell = cells.load(position)
             guard cell != 0 else { continue }
             _ = larger.set(slot: Int(cell) - 1, in: ids, seed: seed)

@@ -30,6 +30,7 @@ final class Shard: Sendable {
     let scrub = Locked(ScrubState())
     private let logState = Locked(LogState())
     /// Once the shard has recovered.
+    private let shortageText = Locked("")
     private let openLog = Locked<ShardLog?>(nil)
 
     private struct Health {
@@ -100,6 +101,9 @@ final class Shard: Sendable {
 
     /// Once the shard has recovered.
     var currentLog: ShardLog? { openLog.withLock { $0 } }
+    /// Why writes are refused for now, without the shard being worse for it; empty when they go on.
+    var shortage: String { shortageText.withLock { $0 } }
+    func setShortage(_ text: String) { shortageText.withLock { $0 = text } }
 
     func serve(log: ShardLog) {
         openLog.withLock { $0 = log }

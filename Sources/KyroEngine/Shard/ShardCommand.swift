@@ -17,6 +17,11 @@ struct WriteCommand: Sendable {
     /// Set by ingest streams; a batch at or below the highest one applied is a duplicate.
     var producer: ProducerMark?
     var ticket: WriteTicket
+
+    /// Whether it takes no memory beyond its own.
+    var isRemoval: Bool {
+        items.allSatisfy { if case .remove = $0.mutation { true } else { false } }
+    }
 }
 
 /// A moment at which a shard's state is exactly what the log holds below `lsn`.

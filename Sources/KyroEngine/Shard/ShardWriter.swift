@@ -21,6 +21,8 @@ final class ShardWriter {
     private let notice: @Sendable (String) -> Void
     /// Called after each group with what the log has grown to.
     private let onGroup: (ShardWriter) -> Void
+    /// Called when there is no memory for a group; returns what its callers are told.
+    private let refuseMemory: () -> KyroError
 
     private var collections: [CollectionID: Collection] = [:]
     private var producers: [ProducerKey: UInt64]
@@ -33,10 +35,12 @@ final class ShardWriter {
     private var isDirty = false
     /// When the first promise of what is not yet durable falls due.
     private var syncDueNanos: UInt64?
+    /// The last group found no room.
+    private var isShort = false
 
     init(
         shard: Shard, log: ShardLog, engine: Engine, producers: [ProducerKey: UInt64],
-        onGroup: @escaping (ShardWriter) -> Void
+        onGroup: @escaping (ShardWriter) -> Void, refuseMemory: @escaping () -> KyroError
     ) {
         self.shard = shard
         self.log = log
@@ -49,6 +53,7 @@ final class ShardWriter {
         notice = engine.notice
         self.producers = producers
         self.onGroup = onGroup
+        self.refuseMemory = refuseMemory
         for collection in engine.catalog.all { collections[collection.id] = collection }
     }
 
@@ -139,7 +144,7 @@ final class ShardWriter {
             do {
                 try log.setTime(wallMillis: expiry.nowMillis())
             } catch {
-                if case .outOfSpace = error {
+                if error.isShortage {
                     notice("shard \(shard.index): the accepted time was not logged: \(error)")
                 } else {
                     _ = becomeReadOnly(error)
@@ -226,9 +231,19 @@ final class ShardWriter {
         }
         let commands = waiting.prefix(group.outcomes.count)
         do throws(KyroError) {
-            if !group.records.isEmpty { try append(group) }
+            if !group.records.isEmpty {
+                try reserve(for: group.records)
+                try append(group)
+            }
         } catch {
             clock.endGroup(shard: shard.index)
+            if error.reason == KyroError.Reason.outOfMemory.rawValue, commitRemovals(of: commands) {
+                for command in commands where !command.isRemoval {
+                    rememberGap(command)
+                    fail(command, error)
+                }
+                return commands.count
+            }
             for command in commands {
                 rememberGap(command)
                 fail(command, error)
@@ -251,6 +266,30 @@ final class ShardWriter {
         if !group.records.isEmpty { shard.foldGate.open() }
         onGroup(self)
         return commands.count
+    }
+
+    /// Without memory for the documents of a group its deletes go on, which take none.
+    ///
+    /// - Returns: false when there is nothing but deletes, or none.
+    private func commitRemovals(of commands: ArraySlice<WriteCommand>) -> Bool {
+        let removals = commands.filter(\.isRemoval)
+        guard !removals.isEmpty, removals.count < commands.count else { return false }
+        _ = commitGroup(of: removals[...])
+        return true
+    }
+
+    /// What the log accepts must be applicable: memory is asked for before it.
+    private func reserve(for records: [LogRecord]) throws(KyroError) {
+        var documents: [CollectionID: [Document]] = [:]
+        for record in records {
+            guard case .upsert(let document) = record.operation else { continue }
+            documents[record.collection, default: []].append(document)
+        }
+        for (id, added) in documents {
+            guard let rows = collections[id]?.shard(shard.index) else { continue }
+            if try rows.tryReserve(added) { continue }
+            throw refuseMemory()
+        }
     }
 
     /// A batch that could not be logged: later ones of its producer must not lift the mark above
@@ -430,8 +469,16 @@ final class ShardWriter {
             }
         } catch {
             // Nothing of this group was written: the log stays whole, and room may come back.
-            if case .outOfSpace = error { throw error.kyroError }
+            if error.isShortage {
+                isShort = true
+                shard.setShortage("writes are refused for now: \(error)")
+                throw error.kyroError
+            }
             throw becomeReadOnly(error)
+        }
+        if isShort {
+            isShort = false
+            shard.setShortage("")
         }
         reportLog()
     }

@@ -135,6 +135,23 @@ public final class MetadataIndex: @unchecked Sendable {
         return columns[number]
     }
 
+    func column(_ number: Int) -> MetadataColumn { columns[number] }
+
+    /// Writer only. The number of a field, made where it is new; nil when there is no memory for it.
+    func tryReserve(name: String, type: ValueType) -> Int? {
+        let bytes = Array(name.utf8)
+        if let number = names.find(bytes) { return number }
+        guard names.tryReserve(strings: 1, byteCount: bytes.count) else { return nil }
+        _ = column(name, makingOf: type)
+        return names.find(bytes)
+    }
+
+    /// Writer only.
+    func tryReserveEventTimes(slotCount: Int) -> Bool {
+        let rows = eventRows.load(ordering: .relaxed)
+        return eventTimes.tryReserve(rows: min(rows, slotCount)..<slotCount)
+    }
+
     /// Writer only. The earliest of all times stands for none, so that it moves by one millisecond.
     func setEventTime(_ time: Int64?, slot: Int) {
         var row = eventRows.load(ordering: .relaxed)

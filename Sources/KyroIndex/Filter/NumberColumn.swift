@@ -22,5 +22,12 @@ final class NumberColumn: @unchecked Sendable {
         published.store(row + 1, ordering: .releasing)
     }
 
+    /// Makes room for so many more numbers; false when there is no memory for them. Writer only.
+    func tryReserve(numbers: Int) -> Bool {
+        let row = published.load(ordering: .relaxed)
+        let rows = row..<(row + numbers)
+        return keys.tryReserve(rows: rows) && owners.tryReserve(rows: rows)
+    }
+
     var residentBytes: Int { 12 * published.load(ordering: .relaxed) }
 }

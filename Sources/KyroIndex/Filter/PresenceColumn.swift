@@ -22,6 +22,12 @@ final class PresenceColumn: Sendable {
         }
     }
 
+    /// Makes room for slots below `slotCount`; false when there is no memory for them. Writer only.
+    func tryReserve(slotCount: Int) -> Bool {
+        let end = (slotCount + 63) >> 6
+        return words.tryReserve(rows: min(wordCount.load(ordering: .relaxed), end)..<end)
+    }
+
     func mask(slotCount: Int) -> SlotMask {
         var mask = SlotMask(slotCount: slotCount)
         let whole = slotCount >> 6

@@ -31,6 +31,15 @@ final class StringColumn: @unchecked Sendable {
         if let end = slots.last { last[number] = UInt32(end) }
     }
 
+    /// Makes room for so many more strings with so many bytes together; false when there is no memory
+    /// for them. Writer only.
+    func tryReserve(strings: Int, byteCount: Int) -> Bool {
+        let known = dictionary.count
+        return dictionary.tryReserve(strings: strings, byteCount: byteCount)
+            && postings.tryReserve(entries: strings, newLists: strings)
+            && last.tryReserve(rows: known..<(known + strings))
+    }
+
     var residentBytes: Int {
         dictionary.residentBytes + postings.residentBytes + 4 * dictionary.count
     }

@@ -38,6 +38,21 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
         listCount.store(max(listCount.load(ordering: .relaxed), list + 1), ordering: .relaxed)
     }
 
+    /// Makes room for `entries` more in any lists, of which `lists` are new; false when there is no
+    /// memory for them. Writer only.
+    ///
+    /// A block is as large as its list was before it, and 2,048 entries at most: new blocks take no
+    /// more than all old ones together, or that much for each entry, beside entries and links.
+    func tryReserve(entries: Int, newLists: Int) -> Bool {
+        let known = listCount.load(ordering: .relaxed)
+        let lists = known..<(known + newLists)
+        let used = used.load(ordering: .relaxed)
+        let blocks = min(used, entries << Self.blockShiftMax)
+        return heads.tryReserve(rows: lists) && tails.tryReserve(rows: lists)
+            && counts.tryReserve(rows: lists)
+            && cells.tryReserve(from: used, packing: 3 * entries + blocks)
+    }
+
     func count(_ list: Int) -> Int { Int(counts.load(list)) }
 
     /// Writer only.

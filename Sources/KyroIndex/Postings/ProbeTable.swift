@@ -31,6 +31,17 @@ final class ProbeTable: Sendable {
         }
     }
 
+    /// Makes room for ids below `idCount`; false when there is no memory for them. Writer only.
+    func tryReserve(idCount: Int) -> Bool {
+        var next = generation.load(ordering: .relaxed)
+        while idCount * 8 > 5 << (Self.baseShift + next) {
+            next += 1
+            let first = (1 << (Self.baseShift + next)) - (1 << Self.baseShift)
+            guard cells.tryReserve(rows: first..<(first + 1)) else { return false }
+        }
+        return true
+    }
+
     /// Writer only: publishes `id`, which is the number of ids inserted before. Everything a reader
     /// looks up by the id was written before.
     /// - Parameter hashOf: the hash of an id inserted before.

@@ -38,6 +38,16 @@ final class StringDictionary: @unchecked Sendable {
         return arena.equals(bytes, at: Int(place >> 24), count: Int(place & 0xFF_FFFF))
     }
 
+    /// Makes room for so many new strings with so many bytes together; false when there is no memory
+    /// for them. Writer only.
+    func tryReserve(strings: Int, byteCount: Int) -> Bool {
+        let known = published.load(ordering: .relaxed)
+        let rows = known..<(known + strings)
+        return places.tryReserve(rows: rows) && hashes.tryReserve(rows: rows)
+            && heads.tryReserve(rows: rows) && arena.tryReserve(byteCount: byteCount)
+            && table.tryReserve(idCount: rows.upperBound)
+    }
+
     /// Writer only. The string's number; `prepare` is called with a new one before readers can
     /// find it.
     func intern(_ bytes: [UInt8], prepare: (Int) -> Void) -> Int {

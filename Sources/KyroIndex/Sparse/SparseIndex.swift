@@ -32,6 +32,14 @@ public final class SparseIndex: @unchecked Sendable {
         }
     }
 
+    /// Makes room for so many more entries; false when there is no memory for them. Shard writer only.
+    public func tryReserve(entries: Int) -> Bool {
+        let known = dimensionCount.load(ordering: .relaxed)
+        return keys.tryReserve(rows: known..<(known + entries))
+            && table.tryReserve(idCount: known + entries)
+            && postings.tryReserve(entries: entries, newLists: entries)
+    }
+
     /// The best `k` visible documents by dot product among those that share an index with the
     /// query, whatever the sign, best first. Products add up in double in ascending order of the
     /// index and are rounded once.

@@ -46,6 +46,22 @@ public final class TextIndex: @unchecked Sendable {
         }
     }
 
+    /// Makes room for texts of `byteCount` bytes together, of slots below `slotCount`; false when
+    /// there is no memory for them. Shard writer only.
+    ///
+    /// A term takes a character and what separates it from the next; code has each word whole and in
+    /// parts. Folding makes no character more than three times as long.
+    public func tryReserve(byteCount: Int, texts: Int, slotCount: Int) -> Bool {
+        let isCode = field.analyzer == .code
+        let terms = isCode ? 2 * byteCount : (byteCount + texts) / 2
+        let known = dictionary.count
+        let rows = lengthRows.load(ordering: .relaxed)
+        return lengths.tryReserve(rows: min(rows, slotCount)..<slotCount)
+            && liveFrequency.tryReserve(rows: known..<(known + terms))
+            && postings.tryReserve(entries: terms, newLists: terms)
+            && dictionary.tryReserve(strings: terms, byteCount: 3 * (isCode ? 2 : 1) * byteCount)
+    }
+
     /// Takes the text of a version that died out of the live statistics; its postings stay for
     /// readers of the past. Shard writer only.
     /// - Precondition: `text` is what was appended at `slot`.

@@ -73,6 +73,13 @@ import Synchronization
         upperCount += height
     }
 
+    /// Maintenance only: makes room for the lists of `row`; false when there is no memory for them.
+    func tryReserve(row: UInt32) -> Bool {
+        let rows = Int(row)..<(Int(row) + 1)
+        return base.tryReserve(rows: rows) && upperList.tryReserve(rows: rows)
+            && upper.tryReserve(rows: upperCount..<(upperCount + height(row)))
+    }
+
     func width(layer: Int) -> Int {
         layer == 0 ? parameters.baseCells : parameters.neighboursMax
     }

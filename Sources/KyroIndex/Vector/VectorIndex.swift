@@ -39,6 +39,12 @@ public final class VectorIndex: Sendable {
         rows.append(vector, slot: slot.index)
     }
 
+    /// Makes room for so many more vectors, of slots below `slotCount`; false when there is no memory
+    /// for them. Shard's writer only.
+    public func tryReserve(vectors: Int, slotCount: Int) -> Bool {
+        rows.tryReserve(rowCount: vectors, slotCount: slotCount)
+    }
+
     /// Inserts up to `rowsMax` rows of the tail into the graph and returns how many; zero when
     /// none is left or the index is still small enough to be scanned. The index's one maintenance
     /// thread only. About 100 µs a row, so that a few dozen rows make a step.
@@ -54,6 +60,8 @@ public final class VectorIndex: Sendable {
         let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rowCount)
         var inserted = 0
         while inserted < rowsMax, graph.count < end, !cancellation.isCancelled {
+            // Without memory for links the row stays in the tail, where searches find it too.
+            guard graph.tryReserve(row: UInt32(graph.count)) else { break }
             builder.insertNext()
             inserted += 1
         }

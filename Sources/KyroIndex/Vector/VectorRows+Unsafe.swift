@@ -105,6 +105,17 @@ import Synchronization
         }
     }
 
+    /// Makes room for so many more rows, of slots below `slotCount`; false when there is no memory
+    /// for them.
+    func tryReserve(rowCount more: Int, slotCount: Int) -> Bool {
+        let count = published.load(ordering: .relaxed)
+        let rows = count..<(count + more)
+        return values.tryReserve(rows: rows) && codes.tryReserve(rows: rows)
+            && terms.tryReserve(rows: rows) && slots.tryReserve(rows: rows)
+            && (metric != .cosine || inverseNorms.tryReserve(rows: rows))
+            && rowOfSlot.tryReserve(rows: min(reservedSlots, slotCount)..<slotCount)
+    }
+
     func publish(row: Int, slot: Int) {
         slots[row] = UInt32(slot)
         rowOfSlot[slot] = UInt32(row + 1)

@@ -13,17 +13,24 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     public let path: String
     public let offset: UInt64?
     public let errno: Errno
+    /// Of the volume, when it was full.
+    public let freeBytes: UInt64?
 
-    public init(_ operation: FileOperation, _ path: String, offset: UInt64? = nil, _ errno: Errno) {
+    public init(
+        _ operation: FileOperation, _ path: String, offset: UInt64? = nil, _ errno: Errno,
+        freeBytes: UInt64? = nil
+    ) {
         self.operation = operation
         self.path = path
         self.offset = offset
         self.errno = errno
+        self.freeBytes = freeBytes
     }
 
     public var description: String {
         let place = offset.map { " at offset \($0)" } ?? ""
-        return "\(operation.rawValue) of \(path)\(place) failed: \(errno)"
+        let free = freeBytes.map { ", \($0) bytes are free on its volume" } ?? ""
+        return "\(operation.rawValue) of \(path)\(place) failed: \(errno)\(free)"
     }
 }
 
@@ -98,9 +105,13 @@ public protocol FileSystem: AnyObject, Sendable {
     func makeDirectory(_ path: String) throws(FileError)
     /// fsync(2) of a directory: its entries survive power loss.
     func syncDirectory(_ path: String) throws(FileError)
+    /// Bytes that files on the volume of `path` may still take; nil when nobody knows.
+    func freeBytes(_ path: String) -> UInt64?
 }
 
 extension FileSystem {
+    public func freeBytes(_ path: String) -> UInt64? { nil }
+
     /// Opens what may be missing.
     public func openIfPresent(_ path: String, _ mode: OpenMode) throws(FileError) -> (any File)? {
         do {

@@ -38,6 +38,8 @@ public final class MemoryFileSystem: FileSystem {
         var inodes: [Inode] = []
         var directories: [String: Directory] = [:]
         var nextHandle = 1
+        /// Bytes that all files together may have; nil for any number.
+        var capacity: Int?
     }
 
     let disk: Locked<Disk>
@@ -131,6 +133,19 @@ public final class MemoryFileSystem: FileSystem {
         if !isDone { throw FileError(.syncDirectory, path, .notFound) }
     }
 
+    /// Sets how many bytes all files together may have from now on; nil for any number. Files that
+    /// are larger already stay, and nothing grows until there is room again.
+    public func setCapacity(_ byteCount: Int?) { disk.withLock { $0.capacity = byteCount } }
+
+    /// Bytes of all files that have a name.
+    public var usedBytes: Int { disk.withLock { $0.usedBytes } }
+
+    public func freeBytes(_ path: String) -> UInt64? {
+        disk.withLock { disk in
+            disk.capacity.map { UInt64(max(0, $0 - disk.usedBytes)) }
+        }
+    }
+
     /// What a machine finds when the power comes back; this file system goes on as it is.
     public func afterPowerCut(_ random: any RandomSource) -> MemoryFileSystem {
         let left = disk.withLock { disk -> Disk in
@@ -214,6 +229,19 @@ public final class MemoryFileSystem: FileSystem {
 }
 
 extension MemoryFileSystem.Disk {
+    var usedBytes: Int {
+        directories.values.reduce(0) { total, directory in
+            directory.live.values.reduce(total) { $0 + inodes[$1].live.count }
+        }
+    }
+
+    /// To how many bytes an inode may grow, when it is asked to have `wanted`.
+    func room(_ inode: Int, wanted: Int) -> Int {
+        let count = inodes[inode].live.count
+        guard let capacity, wanted > count else { return wanted }
+        return min(wanted, count + max(0, capacity - usedBytes))
+    }
+
     /// A copy with storage of its own. Two disks on two threads might share it until one of them
     /// writes; the thread sanitizer does not see the reference counts that make this safe.
     var separated: MemoryFileSystem.Disk {
@@ -352,7 +380,19 @@ final class MemoryFile: File {
     }
 
     func write(_ bytes: [UInt8], range: Range<Int>, at offset: UInt64) throws(FileError) {
-        system.disk.withLock { $0.inodes[inode].write(bytes[range], at: Int(offset)) }
+        let isWhole = system.disk.withLock { disk -> Bool in
+            // As on a disk, what has room is written.
+            let end = disk.room(inode, wanted: Int(offset) + range.count)
+            let count = max(0, min(range.count, end - Int(offset)))
+            let written = range.lowerBound..<(range.lowerBound + count)
+            if count > 0 { disk.inodes[inode].write(bytes[written], at: Int(offset)) }
+            return count == range.count
+        }
+        if !isWhole { throw full(.write, at: offset) }
+    }
+
+    private func full(_ operation: FileOperation, at offset: UInt64) -> FileError {
+        FileError(operation, path, offset: offset, .noSpace, freeBytes: system.freeBytes(path))
     }
 
     func sync() throws(FileError) { system.disk.withLock { $0.inodes[inode].sync() } }
@@ -362,11 +402,13 @@ final class MemoryFile: File {
     }
 
     func allocate(_ byteCount: UInt64) throws(FileError) {
-        system.disk.withLock { disk in
-            if disk.inodes[inode].live.count < Int(byteCount) {
-                disk.inodes[inode].resize(to: Int(byteCount))
-            }
+        let isDone = system.disk.withLock { disk -> Bool in
+            guard disk.inodes[inode].live.count < Int(byteCount) else { return true }
+            guard disk.room(inode, wanted: Int(byteCount)) == Int(byteCount) else { return false }
+            disk.inodes[inode].resize(to: Int(byteCount))
+            return true
         }
+        if !isDone { throw full(.allocate, at: byteCount) }
     }
 
     func size() throws(FileError) -> UInt64 {

@@ -55,6 +55,8 @@ public final class PosixFileSystem: FileSystem {
         }
     }
 
+    public func freeBytes(_ path: String) -> UInt64? { freeBytesOfVolume(path) }
+
     public func syncDirectory(_ path: String) throws(FileError) {
         let descriptor = try call(.syncDirectory, path) {
             unsafe kyro_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
@@ -98,7 +100,7 @@ final class PosixFile: File {
             if step > 0 {
                 done += step
             } else if Errno.current != .interrupted {
-                throw FileError(.read, path, offset: position, checked(.current))
+                throw failure(.read, path, offset: position, .current)
             }
         }
         if done < count { bytes.removeLast(count - done) }
@@ -130,7 +132,7 @@ final class PosixFile: File {
             } else if step == 0 {
                 throw FileError(.write, path, offset: position, .inputOutput)
             } else if Errno.current != .interrupted {
-                throw FileError(.write, path, offset: position, checked(.current))
+                throw failure(.write, path, offset: position, .current)
             }
         }
     }
@@ -188,12 +190,27 @@ private func call(
         let result = body()
         if result >= 0 { return result }
         let cause = Errno.current
-        if cause != .interrupted { throw FileError(operation, path, checked(cause)) }
+        if cause != .interrupted { throw failure(operation, path, cause) }
     }
 }
 
 /// A bad descriptor or address is our own mistake, and going on could write into another's file.
-private func checked(_ errno: Errno) -> Errno {
+private func failure(
+    _ operation: FileOperation, _ path: String, offset: UInt64? = nil, _ errno: Errno
+) -> FileError {
     precondition(errno != .badDescriptor && errno != .badAddress, "\(errno)")
-    return errno
+    return FileError(
+        operation, path, offset: offset, errno,
+        freeBytes: errno.isOutOfSpace ? freeBytesOfVolume(path) : nil)
+}
+
+/// What is left for a user who is not root; a file that does not exist lies where its folder lies.
+private func freeBytesOfVolume(_ path: String) -> UInt64? {
+    var information = statvfs()
+    if unsafe statvfs(path, &information) != 0 {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex,
+            unsafe statvfs(String(path[..<slash]), &information) == 0
+        else { return nil }
+    }
+    return UInt64(information.f_bavail) * UInt64(information.f_frsize)
 }

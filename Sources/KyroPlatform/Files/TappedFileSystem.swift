@@ -62,6 +62,8 @@ extension TappedFileSystem {
         return TappedFile(file, self)
     }
 
+    public func freeBytes(_ path: String) -> UInt64? { inner.freeBytes(path) }
+
     public func rename(_ path: String, to target: String) throws(FileError) {
         let event = FileEvent(.rename, path)
         _ = try before(event)

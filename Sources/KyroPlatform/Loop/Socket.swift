@@ -7,6 +7,9 @@ public struct SocketError: Error, Equatable, Sendable, CustomStringConvertible {
     public let operation: String
     public let errno: Int32
 
+    /// Whether no descriptor was to be had.
+    public var isOutOfFiles: Bool { Errno(errno).isOutOfFiles }
+
     public var description: String {
         "\(operation): \(unsafe String(cString: strerror(errno))) (errno \(errno))"
     }
@@ -141,6 +144,13 @@ public enum Socket {
             default: throw .last("accept")
             }
         }
+    }
+
+    /// A descriptor that is good for nothing but to be closed when another is needed; nil when there
+    /// is none.
+    public static func spare() -> Int32? {
+        let fd = unsafe kyro_open("/dev/null", O_RDONLY | O_CLOEXEC, 0)
+        return fd >= 0 ? fd : nil
     }
 
     public static func setNoDelay(_ fd: Int32) { setOption(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }

@@ -2,6 +2,7 @@
 import KyroEngine
 import KyroHTTP2
 import KyroModel
+import KyroPlatform
 import KyroStore
 import KyroWire
 
@@ -26,7 +27,9 @@ struct IngestService: Sendable {
 ///
 /// The client may have `grantedBytes` of messages sent in total; every acknowledgement grants what
 /// its batch took. What waits here and in the shards' queues is therefore bounded, and a client
-/// that sends more is ended. Many small batches, or a client that does not read its
+/// that sends more is ended. While memory is short no credit is granted: acknowledgements go out
+/// without it, and the one that would leave the client with nothing to wait for is held back until
+/// there is memory, or the stream ends. Many small batches, or a client that does not read its
 /// acknowledgements, close the stream's window instead. Batches enter the queues in the order in which they came: the next
 /// waits until the one before has its place.
 final class IngestStreamHandler: CallHandler {
@@ -39,6 +42,8 @@ final class IngestStreamHandler: CallHandler {
 
     /// Batches under way; a batch costs memory of its own, however small it is.
     private static let batchesMax = 256
+    /// Between two looks whether credit can be granted again.
+    private static let creditPauseNanos: UInt64 = 20_000_000
     /// Acknowledgements that the client has not read.
     private static let queuedBytesMax = 1 << 20
 
@@ -57,6 +62,11 @@ final class IngestStreamHandler: CallHandler {
     private var isPumping = false
     private var isPaused = false
     private var unacknowledged = 0
+    /// What acknowledged batches took and was not granted again.
+    private var withheldBytes = 0
+    /// Of the last batch acknowledged, when none is under way and credit is withheld.
+    private var heldAck: StreamAck?
+    private var creditTimer: LoopTimer?
     private var isHalfClosed = false
     private var drain: DrainWatch?
     private var hasDropped = false
@@ -99,6 +109,8 @@ final class IngestStreamHandler: CallHandler {
                 guard batch.clientSequence > 0 else {
                     throw .invalid("batch.client_seq", "is 0; it must be at least 1")
                 }
+                // The client has this one to wait for now.
+                releaseHeldAck(call, withCredit: false)
                 waiting.append(Waiting(batch: batch, byteCount: message.count))
                 queueNext()
                 pauseIfFull(call)
@@ -111,6 +123,7 @@ final class IngestStreamHandler: CallHandler {
 
     func halfClosed(call: ServerCall) {
         isHalfClosed = true
+        releaseHeldAck(call, withCredit: true)
         finishIfDone(call)
     }
 
@@ -120,6 +133,9 @@ final class IngestStreamHandler: CallHandler {
         drain?.end()
         phase = .ended
         waiting.removeAll()
+        heldAck = nil
+        if let creditTimer { call.loop.cancel(creditTimer) }
+        creditTimer = nil
     }
 
     private func begin(_ open: StreamOpen) {
@@ -198,7 +214,7 @@ final class IngestStreamHandler: CallHandler {
                     return end(call, error)
                 }
             }
-            grantedBytes += byteCount
+            withheldBytes += byteCount
             let engine = context.engine
             let errors = response.outcomes.enumerated().compactMap {
                 index, outcome -> StreamAck.IndexedError? in
@@ -208,13 +224,47 @@ final class IngestStreamHandler: CallHandler {
             let ack = StreamAck(
                 clientSequence: clientSequence,
                 durable: engine.durable(of: scope, acknowledged: response.seq),
-                searchable: response.seq, errors: errors, creditBytes: UInt64(byteCount),
+                searchable: response.seq, errors: errors, creditBytes: 0,
                 isDuplicate: !response.outcomes.isEmpty
                     && response.outcomes.allSatisfy { $0 == .duplicate })
-            call.send(StreamResponse.ack(ack).encodeWire())
+            acknowledge(ack, call)
         }
         finishIfDone(call)
         resumeIfRoom(call)
+    }
+
+    private func acknowledge(_ ack: StreamAck, _ call: ServerCall) {
+        // In the order of the batches.
+        releaseHeldAck(call, withCredit: false)
+        heldAck = ack
+        if isHalfClosed || isDraining || context.engine.admission == .open {
+            releaseHeldAck(call, withCredit: true)
+        } else if unacknowledged > 0 || !waiting.isEmpty {
+            releaseHeldAck(call, withCredit: false)
+        } else {
+            grantLater(call)
+        }
+    }
+
+    private func releaseHeldAck(_ call: ServerCall, withCredit: Bool) {
+        guard var ack = heldAck else { return }
+        heldAck = nil
+        if withCredit {
+            ack.creditBytes = UInt64(withheldBytes)
+            grantedBytes += withheldBytes
+            withheldBytes = 0
+        }
+        call.send(StreamResponse.ack(ack).encodeWire())
+    }
+
+    private func grantLater(_ call: ServerCall) {
+        guard creditTimer == nil else { return }
+        creditTimer = call.loop.schedule(afterNanos: Self.creditPauseNanos) { [self] in
+            creditTimer = nil
+            guard heldAck != nil else { return }
+            guard context.engine.admission == .open else { return grantLater(call) }
+            releaseHeldAck(call, withCredit: true)
+        }
     }
 
     private func pauseIfFull(_ call: ServerCall) {
@@ -237,12 +287,14 @@ final class IngestStreamHandler: CallHandler {
     private func finishIfDone(_ call: ServerCall) {
         guard isHalfClosed || isDraining, unacknowledged == 0, waiting.isEmpty else { return }
         if case .opening = phase { return }
+        releaseHeldAck(call, withCredit: true)
         phase = .ended
         let isComplete = isHalfClosed && !hasDropped
         call.finish(isComplete ? .success : GRPCStatus(HealthBoard.draining))
     }
 
     private func end(_ call: ServerCall, _ error: KyroError) {
+        releaseHeldAck(call, withCredit: false)
         phase = .ended
         waiting.removeAll()
         call.finish(GRPCStatus(error))

@@ -105,6 +105,9 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
     private let connectionsMax: Int
     private var registrations: [LoopRegistration] = []
     private var isPaused = false
+    /// Given up to take and close a connection when there is no other descriptor: its client learns
+    /// at once that it must come again.
+    private var spare = Socket.spare()
 
     init(
         loop: EventLoop, listeners: [Int32], targets: [ConnectionLoop], connectionsMax: Int
@@ -131,6 +134,7 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
                 while let fd = try Socket.accept(listener) { place(fd) }
             } catch {
                 Log.warning("connections cannot be accepted for now", ["error": error])
+                if error.isOutOfFiles { refuseOne(listener) }
                 pause()
             }
         }
@@ -147,6 +151,13 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
         target.adopt(fd)
     }
 
+    private func refuseOne(_ listener: Int32) {
+        guard let fd = spare else { return }
+        Socket.close(fd)
+        if let accepted = try? Socket.accept(listener) { Socket.close(accepted) }
+        spare = Socket.spare()
+    }
+
     /// Out of descriptors: waiting sockets would keep the loop awake for nothing.
     private func pause() {
         guard !isPaused else { return }
@@ -156,6 +167,7 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
         }
         loop.schedule(afterNanos: 100_000_000) { [self] in
             isPaused = false
+            if spare == nil { spare = Socket.spare() }
             for registration in registrations {
                 loop.update(registration, readable: true, writable: false)
             }
@@ -166,6 +178,8 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
         for registration in registrations { loop.unregister(registration) }
         registrations = []
         for fd in listeners { Socket.close(fd) }
+        if let spare { Socket.close(spare) }
+        spare = nil
     }
 }
 

@@ -47,6 +47,7 @@ extension BackupError: CustomStringConvertible {
                 code: .resourceExhausted, reason: "OUT_OF_SPACE",
                 message: "\(error): free space on the volume of the backups and try again",
                 retryAfterMillis: 5_000)
+        case .store(let error) where error.isShortage: error.kyroError
         case .store(let error):
             KyroError(code: .internal, reason: "BACKUP_FAILED", message: "\(error)")
         case .refused, .missing: KyroError(.backupRefused, description)

@@ -99,7 +99,7 @@ public final class BackupRestore {
     }
 
     /// What may be in a data directory, and be removed with `force`.
-    private static let ownNames = ["MANIFEST", "catalog.log", "shard-", "RESERVE", "reserve"]
+    private static let ownNames = ["MANIFEST", "catalog.log", "shard-", "RESERVE"]
 
     private func prepareTarget() throws(BackupError) -> any File {
         let path = request.to

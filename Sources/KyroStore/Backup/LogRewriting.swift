@@ -107,8 +107,10 @@ extension CatalogLog {
         _ state: CatalogState, path: String, directory: String, fileSystem: any FileSystem,
         id: DirectoryID
     ) throws(StoreError) {
-        _ = try write(
-            state.records, ordinal: 1, wallMillis: 0, path: path, directory: directory, fileSystem,
-            LogIdentity(directory: id, shard: LogIdentity.catalogShard))
+        let header = SegmentHeader(
+            identity: LogIdentity(directory: id, shard: LogIdentity.catalogShard), ordinal: 1,
+            base: .zero, chain: 0, wallMillis: 0)
+        _ = try write(state.records, header, path: path, fileSystem)
+        try storing { () throws(FileError) in try fileSystem.syncDirectory(directory) }
     }
 }

@@ -109,7 +109,11 @@ public enum DirectoryVerification {
         let shards = Set(survey.shards.indices.map { survey.shardPath($0) })
         for name in names {
             let path = "\(survey.path)/\(name)"
-            if [Manifest.fileName, "catalog.log", "LOCK", "lost+found"].contains(name) { continue }
+            if [Manifest.fileName, "catalog.log", "LOCK", Reserve.fileName, "lost+found"]
+                .contains(name)
+            {
+                continue
+            }
             if shards.contains(path) { continue }
             let isOurs = name == Manifest.unfinishedName || name == "catalog.log.new"
             report.findings.append(

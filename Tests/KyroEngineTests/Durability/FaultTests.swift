@@ -82,7 +82,8 @@ private final class Trap: Sendable {
         }
         for id in 2...4 as ClosedRange<UInt64> {
             let full = try test.write([document(id)], to: Self.scope)
-            #expect(full.outcomes[0].error?.code == .unavailable)
+            #expect(full.outcomes[0].error?.code == .resourceExhausted)
+            #expect(full.outcomes[0].error?.reason == "OUT_OF_SPACE")
             #expect(full.outcomes[0].error?.retryAfterMillis != nil)
         }
         #expect(try test.scan(Self.scope).map(\.id) == [.number(1)])

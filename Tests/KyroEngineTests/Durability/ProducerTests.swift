@@ -35,7 +35,7 @@ import Testing
         try test.write([upsert(0)], to: Self.scope, creating: Schema(), producer: mark(1))
         isFull.withLock { $0 = true }
         let refused = try test.write([upsert(1)], to: Self.scope, producer: mark(2))
-        #expect(refused.outcomes[0].error?.code == .unavailable)
+        #expect(refused.outcomes[0].error?.code == .resourceExhausted)
         isFull.withLock { $0 = false }
         let overtaking = try test.write([upsert(2)], to: Self.scope, producer: mark(3))
         #expect(overtaking.outcomes[0].error?.message.contains("batch 2") == true)

@@ -35,6 +35,23 @@ struct EngineSettings {
     var scrubBytesPerSecond = 0
     var scheduler: any Scheduler = ThreadScheduler()
     var clock: any Clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
+    var memory = ManualGauge()
+    var memoryLimitBytes: UInt64?
+    var reserve = ReserveSize.none
+}
+
+/// Tells what a test says.
+final class ManualGauge: MemoryGauge {
+    private let reading = Locked(MemoryReading(residentBytes: 1 << 20))
+
+    func read() -> MemoryReading { reading.withLock { $0 } }
+    func giveBack() {}
+
+    func set(_ residentBytes: UInt64, addressBytesLeft: UInt64? = nil) {
+        reading.withLock {
+            $0 = MemoryReading(residentBytes: residentBytes, addressBytesLeft: addressBytesLeft)
+        }
+    }
 }
 
 /// An engine that has recovered. Close it before the disk is opened again.
@@ -59,10 +76,13 @@ final class TestEngine: Sendable {
         configuration.queueBytesMax = settings.queueBytesMax
         configuration.rebuildDeadRowsMin = settings.rebuildDeadRowsMin
         configuration.scrubBytesPerSecond = settings.scrubBytesPerSecond
+        configuration.memoryLimitBytes = settings.memoryLimitBytes
+        configuration.reserve = settings.reserve
         let gate = Gate()
         let notices = notices
         engine = try Engine(
             configuration, files: files, time: settings.clock, scheduler: settings.scheduler,
+            memory: settings.memory,
             hashSeed: 0x5EED,
             notice: { text in notices.withLock { $0.append(text) } },
             onRecovered: { _ in gate.open() })
