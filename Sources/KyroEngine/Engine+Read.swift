@@ -105,34 +105,34 @@ extension Engine {
         }
         _ = try CheckedQuery.check(request.timeRange)
         // One sequence for all shards, and none that was acknowledged lies above it.
-        var seq: Sequence
+        var lease: ScanLease?
         var after: DocumentID?
-        repeat {
+        while lease == nil {
             let published = shards.reduce(request.minSeq) { max($0, $1.published) }
             try waitForSequence(published, cancellation: cancellation)
             // What was stable once stays published, though a writer that is about to begin may make
             // the clock's own answer fall back for a moment.
-            seq = max(published, clock.stable)
+            var seq = max(published, clock.stable)
             if !request.resumeToken.isEmpty {
-                let token = try checked(request.resumeToken, of: collection, latest: seq)
+                let token = try checked(request.resumeToken, latest: seq)
                 seq = token.seq
                 after = token.after
-                break
             }
-        } while !collection.leases.take(seq, nowNanos: time.monotonicNanos())
+            lease = collection.leases.take(seq, time: time)
+            if lease == nil, after != nil { throw Self.expired(seq) }
+        }
+        guard let lease else { throw KyroError(.internal, "a scan without a sequence") }
         let nowMillis = expiry.nowMillis()
         if request.filter != nil || request.timeRange != nil {
             for part in collection.shards { try part.requireMetadata() }
         }
         return try ScanCursor(
-            views: collection.shards.map { $0.view(seq: seq, nowMillis: nowMillis) },
-            request: request, seq: seq, after: after,
-            leases: collection.leases, time: time, cancellation: cancellation)
+            views: collection.shards.map { $0.view(seq: lease.seq, nowMillis: nowMillis) },
+            request: request, lease: lease, after: after, cancellation: cancellation)
     }
 
-    /// A token whose sequence can still be read, and is leased again.
     private func checked(
-        _ bytes: [UInt8], of collection: Collection, latest: Sequence
+        _ bytes: [UInt8], latest: Sequence
     ) throws(KyroError) -> ScanToken {
         let token = try ScanToken(decoding: bytes)
         guard token.seq <= latest else {
@@ -141,13 +141,14 @@ extension Engine {
                 "resume_token names sequence \(token.seq.raw), which this server has not reached",
                 field: "resume_token")
         }
-        guard collection.leases.take(token.seq, nowNanos: time.monotonicNanos()) else {
-            throw KyroError(
-                .tokenExpired,
-                "resume_token names sequence \(token.seq.raw), of which versions have been dropped "
-                    + "since; start the scan again", field: "resume_token")
-        }
         return token
+    }
+
+    private static func expired(_ seq: Sequence) -> KyroError {
+        KyroError(
+            .tokenExpired,
+            "resume_token names sequence \(seq.raw), of which versions have been dropped since; "
+                + "start the scan again", field: "resume_token")
     }
 
     /// Waits until every shard has published `seq`, which takes one commit at most.

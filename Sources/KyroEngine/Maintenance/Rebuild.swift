@@ -101,13 +101,10 @@ final class Rebuild: @unchecked Sendable {
         let nowMillis: Int64
 
         /// The sequence first: what is leased later lies at or above it.
-        init(
-            _ shard: Shard, _ collection: Collection, time: any Clock, expiry: ExpiryClock
-        ) {
+        init(_ shard: Shard, _ collection: Collection, nanos: UInt64, nowMillis: Int64) {
             published = shard.published
-            leased = collection.leases.raiseHorizon(
-                to: published, nowNanos: time.monotonicNanos())
-            nowMillis = expiry.nowMillis()
+            leased = collection.leases.raiseHorizon(to: published, nowNanos: nanos)
+            self.nowMillis = nowMillis
         }
 
         func keeps(born: UInt64, died: UInt64) -> Bool {

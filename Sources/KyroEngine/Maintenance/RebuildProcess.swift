@@ -29,7 +29,8 @@ extension Engine {
         if rebuild.collection.isDropped { return rebuild.abandon() }
         do throws(KyroError) {
             let moment = Rebuild.Moment(
-                shard, rebuild.collection, time: time, expiry: expiry)
+                shard, rebuild.collection, nanos: time.monotonicNanos(),
+                nowMillis: expiry.nowMillis())
             guard try rebuild.step(moment, cancellation: maintenance) else { return }
             rebuild.state.store(.finishing, ordering: .releasing)
             let result = shard.queue.push(.finish(rebuild), weight: 0, ignoresBound: true)

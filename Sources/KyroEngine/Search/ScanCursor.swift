@@ -2,7 +2,6 @@
 import KyroBytes
 import KyroIndex
 import KyroModel
-import KyroPlatform
 
 /// Where a scan continues: the sequence it reads at and the id it has passed.
 ///
@@ -70,22 +69,18 @@ struct ScanToken: Equatable {
 public final class ScanCursor {
     private let views: [CollectionView]
     private let projection: Projection
-    private let seq: Sequence
-    private let leases: SequenceLeases
-    private let time: any Clock
+    private let lease: ScanLease
     /// By shard: matching slots in the order of their ids, and how many are done.
     private var slots: [[UInt32]]
     private var positions: [Int]
     private var remaining: UInt64
 
     init(
-        views: [CollectionView], request: ScanRequest, seq: Sequence, after: DocumentID?,
-        leases: SequenceLeases, time: any Clock, cancellation: Cancellation
+        views: [CollectionView], request: ScanRequest, lease: ScanLease, after: DocumentID?,
+        cancellation: Cancellation
     ) throws(KyroError) {
         self.views = views
-        self.seq = seq
-        self.leases = leases
-        self.time = time
+        self.lease = lease
         projection = request.projection ?? .everything
         remaining = request.limit == 0 ? .max : request.limit
         slots = []
@@ -134,10 +129,10 @@ public final class ScanCursor {
             documents.append(document)
         }
         guard let last else {
-            leases.end(seq, nowNanos: time.monotonicNanos())
+            lease.isEnded = true
             return nil
         }
-        leases.renew(seq, nowNanos: time.monotonicNanos())
+        let seq = lease.seq
         var response = ScanResponse(
             documents: documents, resumeToken: ScanToken(seq: seq, after: last).encoded(), seq: seq)
         response.vectorEncoding = projection.vectorEncoding

@@ -158,8 +158,9 @@ final class ShardWriter {
         let collection = rebuild.collection
         if collection.isDropped { return rebuild.abandon() }
         do throws(KyroError) {
-            if try rebuild.finishStep(Rebuild.Moment(shard, collection, time: time, expiry: expiry))
-            {
+            let moment = Rebuild.Moment(
+                shard, collection, nanos: time.monotonicNanos(), nowMillis: expiry.nowMillis())
+            if try rebuild.finishStep(moment) {
                 rebuild.old.endRebuild()
                 collection.install(rebuild.new, at: shard.index)
                 shard.retire(rebuild.old)

@@ -89,13 +89,14 @@ import Synchronization
     /// Algorithm 4: takes a candidate when it is nearer to `row` than to every one taken before.
     /// Of equals one is taken, so that copies of a row form a chain and do not fill each other's
     /// lists.
-    /// Leaves the rows in `chosen` and returns their number.
+    /// Leaves the rows in `chosen`, whose first `kept` are taken already, and returns their number.
     func choose(
-        _ sorted: UnsafePointer<UInt64>, count: Int, for row: UInt32, limit: Int
+        _ sorted: UnsafePointer<UInt64>, count: Int, for row: UInt32, limit: Int,
+        taken kept: Int = 0
     ) -> Int {
         // Under L2 a score lacks the square of the row that asked.
         let bias = unsafe rows.terms.pointer(Int(row))[1]
-        var taken = 0
+        var taken = kept
         for i in 0..<count where taken < limit {
             let key = unsafe sorted[i]
             let candidate = unsafe CandidatePool.row(key)
@@ -123,7 +124,7 @@ import Synchronization
     }
 
     /// Adds `row` to the list of `neighbour`, choosing anew when the list is full.
-    private func connect(_ neighbour: UInt32, to row: UInt32, layer: Int) {
+    func connect(_ neighbour: UInt32, to row: UInt32, layer: Int) {
         let cells = unsafe graph.cells(neighbour, layer: layer)
         let width = graph.width(layer: layer)
         for i in 0..<width where unsafe cells[i].load(ordering: .relaxed) == 0 {

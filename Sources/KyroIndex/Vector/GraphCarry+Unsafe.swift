@@ -1,9 +1,9 @@
 // A graph taken over by an index that has only some of its rows, in a fraction of the time that
 // inserting them anew takes.
 //
-// In the base layer a row keeps its neighbours. Where some of them are gone it may choose anew among
-// those that are left and the neighbours of the gone (Singh et al. 2021, FreshDiskANN, algorithm 4),
-// nearest first and diverse as ever. A row's height follows from its number, which changes, so the
+// In the base layer a row keeps its neighbours. In the place of those that are gone it chooses among
+// the neighbours that they had (after Singh et al. 2021, FreshDiskANN, algorithm 4), nearest first
+// and diverse as ever, and is made known to them. A row's height follows from its number, which changes, so the
 // layers above, with one row in sixteen, are built anew. Rows that nobody leads to any more are
 // inserted once more.
 import CKernels
@@ -17,6 +17,7 @@ import Synchronization
 @safe public final class GraphCarry: @unchecked Sendable {
     private enum Phase {
         case base
+        case mending
         case upper
         case orphans
     }
@@ -38,9 +39,7 @@ import Synchronization
 
     /// Below this share of rows that are left, inserting them anew is cheaper and better.
     private static let shareMin = 0.3
-    private static let gatheredMax = 256
-    /// Neighbours taken of one that is gone. Its own choice comes first in its list.
-    private static let heirsMax = 6
+    private static let gatheredMax = 512
 
     /// Nil when the rows should rather be inserted anew, if there is a graph at all.
     /// - Parameters:
@@ -100,6 +99,7 @@ import Synchronization
             case .base:
                 new.reserve(row: row)
                 carry(row)
+            case .mending: mend(row)
             case .upper: builder.insertAbove(row)
             case .orphans:
                 if unsafe !isLedTo[Int(row)] { builder.relink(row, bound: UInt32(newCount)) }
@@ -107,7 +107,8 @@ import Synchronization
             guard Int(next) == newCount else { continue }
             next = 0
             switch phase {
-            case .base: phase = .upper
+            case .base: phase = .mending
+            case .mending: phase = .upper
             case .upper: phase = .orphans
             case .orphans: return true
             }
@@ -115,66 +116,80 @@ import Synchronization
         return false
     }
 
+    /// The neighbours that are left, with their new numbers.
     private func carry(_ row: UInt32) {
-        let memory = builder.memory
-        memory.beginVisits(rowCount: newCount)
-        unsafe memory.visited[Int(row)] = memory.epoch
-        let oldRow = unsafe oldRows[Int(row)]
-        let width = old.width(layer: 0)
-        let from = unsafe old.cells(oldRow, layer: 0)
+        let from = unsafe old.cells(oldRows[Int(row)], layer: 0)
+        let to = unsafe new.cells(row, layer: 0)
         var count = 0
-        var degree = 0
-        for i in 0..<width {
+        for i in 0..<old.width(layer: 0) {
             let cell = unsafe from[i].load(ordering: .acquiring)
             if cell == 0 { break }
             guard Int(cell) <= oldCount else { continue }
-            degree += 1
-            _ = take(cell - 1, count: &count)
+            let left = unsafe newRows[Int(cell) - 1]
+            guard left != 0 else { continue }
+            unsafe to[count].store(left, ordering: .releasing)
+            unsafe isLedTo[Int(left) - 1] = true
+            count += 1
         }
-        let to = unsafe new.cells(row, layer: 0)
-        guard count < degree else {
-            for i in 0..<count { unsafe lead(to[i], gathered[i]) }
-            return
+    }
+
+    /// Where neighbours have gone, new ones from among theirs.
+    private func mend(_ row: UInt32) {
+        let from = unsafe old.cells(oldRows[Int(row)], layer: 0)
+        let width = old.width(layer: 0)
+        var lost = 0
+        for i in 0..<width {
+            let cell = unsafe from[i].load(ordering: .acquiring)
+            if cell == 0 { break }
+            if Int(cell) <= oldCount, unsafe newRows[Int(cell) - 1] == 0 { lost += 1 }
         }
+        guard lost > 0 else { return }
+        let memory = builder.memory
+        memory.beginVisits(rowCount: newCount)
+        unsafe memory.visited[Int(row)] = memory.epoch
+        let cells = unsafe new.cells(row, layer: 0)
+        var kept = 0
+        while kept < width {
+            let cell = unsafe cells[kept].load(ordering: .relaxed)
+            if cell == 0 { break }
+            unsafe memory.visited[Int(cell) - 1] = memory.epoch
+            kept += 1
+        }
+        var count = 0
         for i in 0..<width {
             let cell = unsafe from[i].load(ordering: .acquiring)
             if cell == 0 { break }
             guard Int(cell) <= oldCount, unsafe newRows[Int(cell) - 1] == 0 else { continue }
             inherit(from: cell - 1, count: &count)
         }
-        let limit = max(degree, new.parameters.neighboursMax)
-        let taken = unsafe builder.choose(among: gathered, count: count, for: row, limit: limit)
-        for i in 0..<taken { unsafe lead(to[i], builder.chosen[i]) }
+        guard count > 0 else { return }
+        unsafe builder.mend(row, kept: kept, among: gathered, count: count, limit: lost) { heir in
+            unsafe isLedTo[Int(heir)] = true
+        }
+        unsafe isLedTo[Int(row)] = true
     }
 
     /// The neighbours of a row that is gone.
     private func inherit(from gone: UInt32, count: inout Int) {
         let cells = unsafe old.cells(gone, layer: 0)
-        var heirs = 0
         for i in 0..<old.width(layer: 0) {
             let cell = unsafe cells[i].load(ordering: .acquiring)
-            if cell == 0 || heirs == Self.heirsMax { return }
+            if cell == 0 { return }
             guard Int(cell) <= oldCount else { continue }
-            if take(cell - 1, count: &count) { heirs += 1 }
+            take(cell - 1, count: &count)
         }
     }
 
     /// Gathers what an old row became, if it is left and new here.
-    private func take(_ oldRow: UInt32, count: inout Int) -> Bool {
+    private func take(_ oldRow: UInt32, count: inout Int) {
         let cell = unsafe newRows[Int(oldRow)]
-        guard cell != 0, count < Self.gatheredMax else { return false }
+        guard cell != 0, count < Self.gatheredMax else { return }
         let memory = builder.memory
         let row = Int(cell) - 1
-        guard unsafe memory.visited[row] != memory.epoch else { return false }
+        guard unsafe memory.visited[row] != memory.epoch else { return }
         unsafe memory.visited[row] = memory.epoch
         unsafe gathered[count] = cell - 1
         count += 1
-        return true
-    }
-
-    private func lead(_ cell: borrowing Atomic<UInt32>, _ row: UInt32) {
-        cell.store(row + 1, ordering: .releasing)
-        unsafe isLedTo[Int(row)] = true
     }
 }
 
@@ -199,10 +214,41 @@ extension GraphBuilder {
         _ = link(row, layer: 0, from: start, bound: bound)
     }
 
-    /// Scores rows against `row` and chooses among the best. Leaves the rows in `chosen`.
-    func choose(
-        among gathered: UnsafePointer<UInt32>, count: Int, for row: UInt32, limit: Int
-    ) -> Int {
+    /// Adds up to `limit` of the rows gathered to the `kept` neighbours of a row, and the row to
+    /// theirs.
+    func mend(
+        _ row: UInt32, kept: Int, among gathered: UnsafePointer<UInt32>, count: Int, limit: Int,
+        onLink: (UInt32) -> Void
+    ) {
+        let cells = unsafe graph.cells(row, layer: 0)
+        for i in 0..<kept { unsafe chosen[i] = unsafe cells[i].load(ordering: .relaxed) - 1 }
+        let pool = unsafe score(gathered, count: count, for: row)
+        let most = min(kept + limit, graph.width(layer: 0))
+        let taken = unsafe choose(pool.keys, count: pool.count, for: row, limit: most, taken: kept)
+        for i in kept..<taken {
+            unsafe cells[i].store(chosen[i] + 1, ordering: .releasing)
+        }
+        for i in kept..<taken {
+            let neighbour = unsafe cells[i].load(ordering: .relaxed) - 1
+            onLink(neighbour)
+            connectOnce(neighbour, to: row)
+        }
+    }
+
+    private func connectOnce(_ neighbour: UInt32, to row: UInt32) {
+        let cells = unsafe graph.cells(neighbour, layer: 0)
+        for i in 0..<graph.width(layer: 0) {
+            let cell = unsafe cells[i].load(ordering: .relaxed)
+            if cell == 0 { break }
+            if cell == row + 1 { return }
+        }
+        connect(neighbour, to: row, layer: 0)
+    }
+
+    /// The nearest of the rows to `row`.
+    private func score(
+        _ gathered: UnsafePointer<UInt32>, count: Int, for row: UInt32
+    ) -> CandidatePool {
         let rows = graph.rows
         let codes = unsafe UnsafePointer(rows.codes.pointer(Int(row)))
         let factor = rows.queryFactor(row: Int(row))
@@ -227,6 +273,6 @@ extension GraphBuilder {
             }
             first += batch
         }
-        return unsafe choose(pool.keys, count: pool.count, for: row, limit: limit)
+        return unsafe pool
     }
 }
