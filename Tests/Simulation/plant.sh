@@ -102,7 +102,6 @@ plant ignore-crc Sources/KyroStore/LogFormat.swift \
     'guard header.crc == crc32c(bytes, range: (offset + 8)..<(offset + header.byteCount)) else {' \
     'guard header.byteCount > 0 else {'
 plant replay-twice Sources/KyroEngine/Recovery/ShardRecovery.swift \
-    'try collection.shard(shard.index).apply(record)' \
-    'for _ in 0..<2 { try collection.shard(shard.index).apply(record) }'
+    'try rows.apply(record)' 'for _ in 0..<2 { try rows.apply(record) }'
 
 ((failures == 0))

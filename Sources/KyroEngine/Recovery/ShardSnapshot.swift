@@ -66,7 +66,8 @@ struct SnapshotContents {
                 for name in names { writer.writeLengthAndUTF8(name) }
             }
         }
-        for (key, sequence) in producers {
+        // In their order, so that the same state gives the same bytes.
+        for (key, sequence) in producers.sorted(by: { $0.key < $1.key }) {
             writer.writeVarint(UInt64(key.collection.raw))
             writer.writeLengthAndUTF8(key.producer)
             writer.writeVarint(sequence)

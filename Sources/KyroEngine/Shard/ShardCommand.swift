@@ -39,7 +39,7 @@ struct SnapshotMark: Sendable {
 }
 
 /// Compares the producer's bytes: `String` would take two spellings of a character for one.
-struct ProducerKey: Hashable, Sendable {
+struct ProducerKey: Hashable, Comparable, Sendable {
     var collection: CollectionID
     private var bytes: [UInt8]
 
@@ -49,6 +49,11 @@ struct ProducerKey: Hashable, Sendable {
     }
 
     var producer: String { String(decoding: bytes, as: UTF8.self) }
+
+    static func < (a: ProducerKey, b: ProducerKey) -> Bool {
+        if a.collection != b.collection { return a.collection < b.collection }
+        return a.bytes.lexicographicallyPrecedes(b.bytes)
+    }
 }
 
 enum ShardCommand: Sendable {

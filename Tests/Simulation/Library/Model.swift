@@ -79,7 +79,7 @@ final class SimulatedWrite: @unchecked Sendable {
 }
 
 /// How far a producer has got in one shard: somewhere from `low` to `high`.
-struct ProducerRange {
+struct ProducerRange: Hashable {
     var low: UInt64 = 0
     var high: UInt64 = 0
 

@@ -1,4 +1,5 @@
 // After a crash: which of a shard's allowed states is the one that was found?
+import KyroBytes
 import KyroModel
 
 /// What a look-up found of every document of a collection.
@@ -10,7 +11,9 @@ struct Observation {
 /// Walks the parts that are in doubt. The log keeps their order, so that a shard holds what is
 /// durable and then the first so many of them, less those that failed alone.
 final class ShardMatch {
-    private static let visitsMax = 100_000
+    private static let visitsMax = 1_000_000
+    /// From here on places that were reached before, in the same state, are not gone on from again.
+    private static let visitsUntilMemory = 500
 
     private let shard: ShardModel
     private let observations: [Observation]
@@ -25,10 +28,20 @@ final class ShardMatch {
     private var producers: [Int: ProducerRange]
     private var mismatches = 0
     private var visits = 0
+    /// Of `states`, whatever the order of the changes.
+    private var stateHash: UInt64 = 0
+    private var visited: Set<Place> = []
 
     /// Of what failed at the end of the log, one run may be there: what was written with the last
     /// attempt.
     private enum FailedRun { case before, inside, behind }
+
+    private struct Place: Hashable {
+        var position: Int
+        var run: FailedRun
+        var stateHash: UInt64
+        var producers: [Int: ProducerRange]
+    }
 
     struct Match {
         var partCount: Int
@@ -79,6 +92,11 @@ final class ShardMatch {
         visits += 1
         guard visits < Self.visitsMax else {
             throw Violation("shard \(shard.index) has more allowed states than can be visited")
+        }
+        if visits > Self.visitsUntilMemory {
+            let place = Place(
+                position: position, run: run, stateHash: stateHash, producers: producers)
+            guard visited.insert(place).inserted else { return }
         }
         if position >= lower, mismatches == 0 { record(position) }
         guard position < shard.parts.count else { return }
@@ -145,8 +163,18 @@ final class ShardMatch {
 
     private func set(_ index: Int, _ id: Int, _ document: ModelDocument?) {
         if differs(index, id) { mismatches -= 1 }
+        stateHash ^= hash(index, id)
         states[index][id] = document
+        stateHash ^= hash(index, id)
         if differs(index, id) { mismatches += 1 }
+    }
+
+    private func hash(_ index: Int, _ id: Int) -> UInt64 {
+        guard let document = states[index][id] else { return 0 }
+        var number: Int64 = 0
+        if case .int64(let value)? = document.document.metadata["n"] { number = value }
+        let place = UInt64(index * homes.count + id)
+        return mix64(UInt64(bitPattern: number) ^ mix64(document.seq ^ mix64(place + 1)))
     }
 
     private func record(_ position: Int) {
