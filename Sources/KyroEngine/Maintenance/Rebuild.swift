@@ -9,7 +9,8 @@
 //
 // A row is left out when it died at or below what the shard had published at the beginning of the
 // step and no leased sequence sees it, or when it expired a while ago. A row that dies later is
-// copied as if it lived; the old part keeps a list of such deaths.
+// copied as if it lived, and dies in the new part when the rest is done: the old part keeps a list
+// of such deaths.
 import KyroBytes
 import KyroIndex
 import KyroModel
@@ -170,6 +171,9 @@ final class Rebuild: @unchecked Sendable {
                 map.append(nil)
             } else {
                 map.append(try take(slot, isDead ? died : 0))
+                // It may have died in the group that was under way when the old part began to keep
+                // its list. Dying twice does no harm.
+                if died != 0, !isDead { deaths.append(UInt32(slot)) }
             }
         }
     }
