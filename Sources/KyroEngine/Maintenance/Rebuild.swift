@@ -69,7 +69,7 @@ final class Rebuild: @unchecked Sendable {
     /// Rows whose neighbours are looked through in a step, up to 20 µs each.
     private static let carriedRows = 512
     /// Rows copied as documents in a step, 10 to 40 µs each.
-    private static let documentRows = 256
+    private static let documentRows = 512
     /// The writer takes over when so few rows are left.
     private static let handOverRows = 512
     /// What the writer copies between two groups besides twice what came in: less than 1 ms.
