@@ -22,7 +22,7 @@ public struct FieldMap<Value: Sendable>: Sendable {
 
     @inlinable public var isEmpty: Bool { sorted.isEmpty }
     @inlinable public var count: Int { sorted.count }
-    public var names: [String] { sorted.map(\.name) }
+    public var names: [String] { sorted.map { $0.name } }
 
     @inlinable public subscript(name: String) -> Value? {
         get {

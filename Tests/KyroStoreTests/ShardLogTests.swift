@@ -196,7 +196,8 @@ import Testing
             guard case .file(let event) = entry, event.isMutation else { return nil }
             return event
         }
-        #expect(tail.map(\.operation) == [.write, .sync])
+        // At last the names that the start found are made durable.
+        #expect(tail.map(\.operation) == [.write, .sync, .syncDirectory])
         #expect(tail.first?.byteCount == markBatchBytes)
         #expect(again.log.syncedLSN == again.log.currentLSN)
     }

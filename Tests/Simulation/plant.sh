@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Plants known bugs, one at a time, into a copy of the sources, and requires that the simulator
-# catches each within 1,000 seeds. Fails when an edit no longer applies.
+# catches each within 1,000 seeds, and that it finds nothing in the copy as it is. Fails when an edit
+# no longer applies.
 #
 # plant.sh [WORD…] plants only those whose name contains one of the words.
 set -uo pipefail
@@ -31,6 +32,19 @@ in_copy() {
             "$work/tree" "$PWD" "$@"
     else
         (cd "$work/tree" && "$@")
+    fi
+}
+
+# What the simulator says without a bug: that must be nothing.
+control() {
+    in_copy swift build -c release --product kyro-simulator > "$work/build.log" 2>&1
+    if "$work/tree/.build/release/kyro-simulator" --seeds "0..<$seeds" --jobs "$jobs" \
+        --until-failures 1 2> /dev/null > "$work/control.log"; then
+        echo "ok      no bug, no failure"
+    else
+        echo "FAILED  no bug, and yet"
+        cut -c 1-160 "$work/control.log" | sed 's/^/        /'
+        failures=$((failures + 1))
     fi
 }
 
@@ -77,6 +91,7 @@ plant() {
     touch "$work/tree/$file"
 }
 
+control
 plant directory-fsync Sources/KyroStore/SegmentFiles.swift \
     'func syncDirectory() throws(FileError) { try fileSystem.syncDirectory(directory) }' \
     'func syncDirectory() throws(FileError) { _ = try fileSystem.list(directory) }'

@@ -64,7 +64,8 @@ final class Catalog: Sendable {
     /// The lowest id not given out yet.
     var nextID: CollectionID { log.withLock { $0.state.nextID } }
 
-    var all: [Collection] { collections.withLock { Array($0.values) } }
+    /// By id, so that whoever goes through them does so in the same order every time.
+    var all: [Collection] { collections.withLock { $0.values.sorted { $0.id < $1.id } } }
 
     /// Ordered by namespace.
     func collections(ofTenant tenant: String) -> [Collection] {

@@ -84,9 +84,9 @@ struct DamagedBed {
     }
 
     /// Compares what an engine holds with the models.
-    func expectAll(_ test: TestEngine, _ what: Comment) throws {
+    func expectAll(_ test: TestEngine, _ what: Comment, nowMillis: Int64 = 1_000_000) throws {
         for (scope, model) in models {
-            let expected = model.visible(nowMillis: 1_000_000)
+            let expected = model.visible(nowMillis: nowMillis)
             let found = try test.scan(scope)
             #expect(found.count == expected.count, what)
             for (a, b) in zip(found, expected) { try #require(a == b, what) }

@@ -118,7 +118,8 @@ final class ScrubByHand: Scheduler {
         #expect(bed.status.damages.count == 1, "nothing new")
 
         let after = bed.disk.copy()
-        try bed.damaged.expectAll(bed.test, "the server went on")
+        try bed.damaged.expectAll(
+            bed.test, "the server went on", nowMillis: bed.clock.wallMillis())
         let names = try after.list("\(TestEngine.path)/shard-0000")
         #expect(!names.contains { path.hasSuffix($0) })
         let reopened = try TestEngine(

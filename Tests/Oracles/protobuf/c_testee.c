@@ -44,6 +44,8 @@ static const ProtobufCMessageDescriptor *const descriptors[] = {
     &kyrodb__v2__status_request__descriptor,
     &kyrodb__v2__snapshot_request__descriptor,
     &kyrodb__v2__flush_request__descriptor,
+    &kyrodb__v2__create_backup_request__descriptor,
+    &kyrodb__v2__create_backup_response__descriptor,
     &grpc__health__v1__health_check_request__descriptor,
     &grpc__health__v1__health_check_response__descriptor,
     &google__rpc__status__descriptor,

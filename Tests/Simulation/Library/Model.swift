@@ -34,16 +34,38 @@ final class CollectionLife {
     var existence = Existence.perhaps
     /// Whether the running engine must show it; nil while a change is under way.
     var isShown: Bool? = false
+    var durability: Durability
     var current: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
     var durable: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
+    /// Documents of which nobody can see whether they are there, since they have expired.
+    var doubtful: Set<Int> = []
     /// By producer: the last batch sent, and the last few for sending again.
     var sent: [UInt64] = Array(repeating: 0, count: Workload.producers.count)
     var batches: [[(sequence: UInt64, items: [WriteItem])]] = Array(
         repeating: [], count: Workload.producers.count)
 
-    init(number: Int, scope: Int) {
+    init(number: Int, scope: Int, durability: Durability) {
         self.number = number
         self.scope = scope
+        self.durability = durability
+    }
+}
+
+extension CollectionLife {
+    /// What is written, or found when it is removed, is in doubt no longer.
+    func resolve(_ item: WriteItem, seq: UInt64) throws(Violation) {
+        guard doubtful.contains(item.id) else { return }
+        switch item.mutation {
+        case .upsert: doubtful.remove(item.id)
+        case .update: return
+        case .remove:
+            doubtful.remove(item.id)
+            var document = Document(id: Workload.ids[item.id])
+            document.expiresAtMillis = 0
+            let hidden = ModelDocument(document: document, seq: 0)
+            if current[item.id] == nil { current[item.id] = hidden }
+            if durable[item.id] == nil { durable[item.id] = hidden }
+        }
     }
 }
 
@@ -130,6 +152,13 @@ final class Part {
     }
 }
 
+extension Part {
+    /// Whether its answer meant that it is durable.
+    var wasSynced: Bool {
+        fate == .applied && !positions.isEmpty && write.life.durability == .always
+    }
+}
+
 /// One shard of the model.
 final class ShardModel {
     let index: Int
@@ -206,7 +235,8 @@ extension ShardModel {
                     throw Violation("write \(write.number): an upsert found nothing")
                 }
                 let isUpdate = if case .update = item.mutation { true } else { false }
-                if let state, !(isUpdate && state.document.isExpired) {
+                let isHidden = isUpdate && state?.document.isExpired == true
+                if state != nil, !isHidden, !life.doubtful.contains(item.id) {
                     throw Violation(
                         "write \(write.number) did not find \(Workload.ids[item.id])")
                 }
@@ -219,6 +249,7 @@ extension ShardModel {
                         "write \(write.number) has sequence \(seq.raw) behind \(lastSeq)")
                 }
                 lastSeq = seq.raw
+                try life.resolve(item, seq: seq.raw)
                 try life.current.apply(item, seq: seq.raw, write.number)
             }
         }
@@ -257,12 +288,10 @@ extension ShardModel {
         settledCount -= count
     }
 
-    /// How many settled parts lie at or below the last one that was applied.
-    var settledAndApplied: Int {
+    /// Settled parts up to the last one that was synced before its answer, and with it all before.
+    var syncedCount: Int {
         var count = settledCount
-        while count > 0, parts[count - 1].fate != .applied || parts[count - 1].positions.isEmpty {
-            count -= 1
-        }
+        while count > 0, !parts[count - 1].wasSynced { count -= 1 }
         return count
     }
 }

@@ -34,6 +34,8 @@ final class ShardMatch {
         var partCount: Int
         var states: [[ModelDocument?]]
         var producers: [Int: ProducerRange]
+        /// Expired documents that are there in one of the states that fit and not in another.
+        var doubtful: [(index: Int, id: Int)] = []
     }
 
     private(set) var match: Match?
@@ -46,7 +48,9 @@ final class ShardMatch {
         self.lastApplied = lastApplied
         firstOfFailedOnly =
             (shard.parts.lastIndex { $0.fate == .applied || $0.fate == .unknown } ?? -1) + 1
-        lower = keepsAnswered ? lastApplied : 0
+        lower =
+            keepsAnswered
+            ? lastApplied : (shard.parts.lastIndex { $0.wasSynced } ?? -1) + 1
         states = observations.map(\.life.durable)
         producers = shard.durableProducers
         for index in observations.indices {
@@ -159,6 +163,13 @@ final class ShardMatch {
         }
         for key in known.producers.keys where producers[key] == nil {
             known.producers[key]?.low = 0
+        }
+        for index in states.indices {
+            for id in homes.indices where homes[id] == shard.index {
+                if (states[index][id] == nil) != (known.states[index][id] == nil) {
+                    known.doubtful.append((index, id))
+                }
+            }
         }
         if position > known.partCount {
             known.partCount = position

@@ -20,7 +20,7 @@ extension Simulation {
         for shard in shards {
             let match = try ShardMatch(
                 shard, observations, homes: homes,
-                keepsAnswered: settings.policy == .always || !hadPowerCut
+                keepsAnswered: !hadPowerCut
             ).run()
             trace("shard \(shard.index) has \(match.partCount) of \(shard.parts.count) parts")
             disk.note(UInt64(match.partCount))
@@ -32,6 +32,7 @@ extension Simulation {
                     observation.life.current[id] = known
                 }
             }
+            for (index, id) in match.doubtful { observations[index].life.doubtful.insert(id) }
             shard.parts.removeAll()
             shard.settledCount = 0
             shard.durableProducers = match.producers
@@ -90,6 +91,7 @@ extension Simulation {
             throw Violation("collection \(scope) is there, which was dropped or never created")
         }
         highestCollectionID = max(highestCollectionID, description.id.raw)
+        life.durability = description.durability ?? settings.policy
         return life
     }
 
@@ -128,7 +130,10 @@ extension Simulation {
             throw Violation("describe failed: \(error)")
         }
         let expected = life.current.count { $0 != nil }
-        guard count == expected else {
+        let sure = life.current.indices.count {
+            life.current[$0] != nil && !life.doubtful.contains($0)
+        }
+        guard count >= sure, count <= sure + life.doubtful.count else {
             throw Violation("collection \(scope) counts \(count) documents, not \(expected)")
         }
     }
@@ -268,7 +273,8 @@ extension Simulation {
             }
         }
         let scores: [Double?]
-        if dice.chance(50) {
+        // Documents that have expired count in the statistics of texts.
+        if dice.chance(50) || !life.doubtful.isEmpty {
             let own = documents.compactMap { $0?.document.vectors["v"] }
             let query = own.isEmpty || dice.chance(20) ? workload.vector() : dice.pick(own)
             request.vector = VectorQuery(field: "v", vector: query)

@@ -75,7 +75,7 @@ extension Simulation {
             for shard in shards {
                 _ = try ShardMatch(
                     shard, observations, homes: homes,
-                    keepsAnswered: settings.policy == .always || !hadPowerCut
+                    keepsAnswered: !hadPowerCut
                 ).run()
             }
         } catch {

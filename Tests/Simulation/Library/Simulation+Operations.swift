@@ -12,15 +12,16 @@ extension Simulation {
         case ..<54: try stream(scope)
         case ..<58: try create(scope)
         case ..<60: try drop(scope)
-        case ..<64: try snapshot()
+        case ..<63: try snapshot()
         case ..<67: try flush()
         case ..<72: try advance()
-        case ..<73: workload.learnField()
-        case ..<74: planFault()
-        case ..<76: try claimDurable()
+        case ..<73: jump()
+        case ..<74: workload.learnField()
+        case ..<75: planFault()
+        case ..<77: try claimDurable()
         default: try read(scope)
         }
-        if dice.chance(12) {
+        if dice.chance(8) {
             try runUntilQuiet()
         } else {
             try turn(dice.below(5))
@@ -54,7 +55,8 @@ extension Simulation {
             case false?: return (life, true)
             }
         }
-        let life = CollectionLife(number: lifeCount, scope: scope)
+        let life = CollectionLife(
+            number: lifeCount, scope: scope, durability: settings.policy)
         lifeCount += 1
         lives[scope] = life
         return (life, true)
@@ -67,7 +69,7 @@ extension Simulation {
     }
 
     private func items() -> [WriteItem] {
-        (0..<(1 + dice.below(4))).map { _ in
+        (0..<(1 + dice.below(3))).map { _ in
             let id = dice.below(Workload.idCount)
             return WriteItem(id: id, mutation: workload.mutation(id))
         }
@@ -107,6 +109,7 @@ extension Simulation {
         writeCount += 1
         report.writes += 1
         openWrites.append(write)
+        if life.durability == .never { mayStayDirty = true }
         trace(
             "WRITE \(write.number) to \(life.scope)\(creates ? " or create" : "") "
                 + "\(producer.map { "\($0)" } ?? "") \(items.map { Workload.ids[$0.id] })")
@@ -177,8 +180,10 @@ extension Simulation {
         let wasThere = life.isShown == true
         if !wasThere { life.isShown = nil }
         trace("CREATE \(scope)")
+        let own: [Durability?] = [nil, nil, .always, .interval(millis: 100), .never]
+        let durability = dice.pick(own)
         let request = CreateCollectionRequest(
-            scope: Workload.scopes[scope], schema: Workload.schema)
+            scope: Workload.scopes[scope], schema: Workload.schema, durability: durability)
         let answer: Result<CollectionDescription, KyroError>? = try ask {
             engine.createCollection(request, completion: $0)
         }
@@ -191,6 +196,7 @@ extension Simulation {
             }
             life.existence = .present
             life.isShown = true
+            life.durability = durability ?? settings.policy
         case .failure(let error):
             let exists = error.reason == KyroError.Reason.collectionExists.rawValue
             if !wasThere { life.isShown = false }
@@ -318,6 +324,19 @@ extension Simulation {
         }
     }
 
+    /// The wall clock is set wrong by ten years, or right. Nothing expires by that: there must be a
+    /// time in some log to hold against it.
+    private func jump() {
+        let hasTime = lives.contains { life in
+            life?.durable.contains { $0 != nil } ?? false
+        }
+        guard hasTime else { return }
+        let years = Int64(dice.pick([-10, 10, 0]))
+        trace("JUMP by \(years) years")
+        let passed = Int64(clock.monotonicNanos() / 1_000_000)
+        clock.setWall(millis: Workload.bornMillis + passed + years * Workload.yearMillis)
+    }
+
     private func advance() throws(Violation) {
         let millis = Int64(1 + dice.below(400))
         trace("ADVANCE \(millis) ms")
@@ -325,9 +344,7 @@ extension Simulation {
         // What is written in the meantime may wait for the next sync.
         let last = openWrites.isEmpty ? shards.reduce(0) { max($0, $1.lastSeq) } : 0
         clock.advance(millis: millis)
-        guard case .interval(let interval) = settings.policy, millis >= interval,
-            disk.faultCount == 0
-        else { return }
+        guard millis >= 100, !mayStayDirty, disk.faultCount == 0 else { return }
         try runUntilQuiet()
         guard !disk.isDown, disk.faultCount == 0, let engine else { return }
         guard engine.durable.raw >= last else {
