@@ -9,7 +9,8 @@
 //
 // A row is left out when it died at or below what the shard had published at the beginning of the
 // step and no leased sequence sees it, or when it expired a while ago. A row that dies later is
-// copied as if it lived; the old part keeps a list of such deaths.
+// copied as if it lived, and dies in the new part when the rest is done: the old part keeps a list
+// of such deaths.
 import KyroBytes
 import KyroIndex
 import KyroModel
@@ -68,7 +69,7 @@ final class Rebuild: @unchecked Sendable {
     /// Rows whose neighbours are looked through in a step, up to 20 µs each.
     private static let carriedRows = 512
     /// Rows copied as documents in a step, 10 to 40 µs each.
-    private static let documentRows = 256
+    private static let documentRows = 512
     /// The writer takes over when so few rows are left.
     private static let handOverRows = 512
     /// What the writer copies between two groups besides twice what came in: less than 1 ms.
@@ -176,6 +177,9 @@ final class Rebuild: @unchecked Sendable {
                 map.append(nil)
             } else {
                 map.append(try take(slot, isDead ? died : 0))
+                // It may have died in the group that was under way when the old part began to keep
+                // its list. Dying twice does no harm.
+                if died != 0, !isDead { deaths.append(UInt32(slot)) }
             }
         }
     }

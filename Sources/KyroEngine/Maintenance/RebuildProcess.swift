@@ -25,15 +25,23 @@ extension Engine {
         }
     }
 
+    /// Steps for about ten milliseconds. Folding gets a smaller part of the time meanwhile: a rebuild
+    /// that is slower than the writers gets longer and longer.
     private func step(_ rebuild: Rebuild, _ shard: Shard, _ process: FoldingProcess) {
         if rebuild.collection.isDropped { return rebuild.abandon() }
+        let endNanos = time.monotonicNanos() + Self.rebuildTurnNanos
         do throws(KyroError) {
             // Copying grows what cannot be told that there is no memory.
             if !budget.hasRoom(for: 0) { throw budget.refusal(queuedBytes: queuedBytes) }
-            let moment = Rebuild.Moment(
-                shard, rebuild.collection, nanos: time.monotonicNanos(),
-                nowMillis: expiry.nowMillis())
-            guard try rebuild.step(moment, cancellation: maintenance) else { return }
+            var isNearlyDone = false
+            for _ in 0..<Self.rebuildStepsMax {
+                let now = time.monotonicNanos()
+                if isNearlyDone || now >= endNanos || maintenance.isCancelled { break }
+                let moment = Rebuild.Moment(
+                    shard, rebuild.collection, nanos: now, nowMillis: expiry.nowMillis())
+                isNearlyDone = try rebuild.step(moment, cancellation: maintenance)
+            }
+            guard isNearlyDone else { return }
             rebuild.state.store(.finishing, ordering: .releasing)
             let result = shard.queue.push(.finish(rebuild), weight: 0, ignoresBound: true)
             if case .accepted = result { return }
@@ -54,6 +62,9 @@ extension Engine {
             (sum.0 + shard.heldBytes, sum.1 + shard.deadBytes.load(ordering: .relaxed))
         }
     }
+
+    private static let rebuildTurnNanos: UInt64 = 10_000_000
+    private static let rebuildStepsMax = 16
 
     /// After a rebuild that failed; the documents it stumbled over will still be there.
     private static let rebuildRetryNanos: UInt64 = 60_000_000_000

@@ -20,22 +20,24 @@ extension Engine {
         if time.monotonicNanos() >= process.spareFileNanos, !shard.prepareSpareFile() {
             process.spareFileNanos = time.monotonicNanos() + 10_000_000_000
         }
-        let hasFolded = fold(shard) > 0
+        let hasFolded = fold(shard, process.rebuild?.collection) > 0
         let hasRebuilt = rebuildStep(shard, process)
         process.hasMore = hasFolded || hasRebuilt
         if !process.hasMore { takeSnapshotIfNeeded(of: shard) }
         return process.hasMore ? .again : .idle
     }
 
-    /// One step over every collection; returns the rows that were linked.
-    private func fold(_ shard: Shard) -> Int {
+    /// One step over every collection; returns the rows that were linked. Where a rebuild is under
+    /// way it has most of the time: what is linked now may be dropped or carried over then.
+    private func fold(_ shard: Shard, _ rebuilding: Collection?) -> Int {
         var inserted = 0
         for collection in catalog.all {
+            let rowsMax = Self.foldStepRows / (collection === rebuilding ? 4 : 1)
             let rows = collection.shard(shard.index)
             let view = rows.view(seq: shard.published, nowMillis: .min)
             for entry in view.root.vectors {
                 inserted += entry.value.foldStep(
-                    rowsMax: Self.foldStepRows, visibility: view.visibility,
+                    rowsMax: rowsMax, visibility: view.visibility,
                     cancellation: maintenance)
             }
         }

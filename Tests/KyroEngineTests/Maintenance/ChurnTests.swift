@@ -101,6 +101,43 @@ import Testing
                 + "\(churned) against \(built)")
     }
 
+    @Test("No version outlives its successor, however rebuilds and large groups meet")
+    func everyDocumentIsThereOnce() throws {
+        var settings = EngineSettings(shardCount: 2)
+        settings.fsync = .never
+        settings.logSegmentBytes = 4 << 20
+        settings.rebuildDeadRowsMin = 100
+        let test = try TestEngine(MemoryFileSystem(), settings)
+        defer { test.close() }
+        let ids = 0..<scaled(1_500)
+        func document(_ id: Int, _ version: Int) -> Document {
+            var document = Document(id: .number(UInt64(id)))
+            document.metadata["version"] = .int64(Int64(version))
+            document.texts["t"] = "common edition\(version) of\(id)"
+            return document
+        }
+        for version in 1...scaled(150) {
+            // Several large groups wait at a time.
+            let parts = [ids.prefix(ids.count / 2), ids.suffix(ids.count - ids.count / 2)]
+            let gate = Gate()
+            for part in parts {
+                let changes = part.map { DecodedMutation.success(.upsert(document($0, version))) }
+                let request = WriteRequest(
+                    scope: Self.scope, mutations: changes, createIfMissing: Schema())
+                test.engine.write(request, byteCount: 100_000) { _ in gate.open() }
+                if version % 4 == 0 || version == 1 { gate.wait() }
+            }
+        }
+        try test.write([.upsert(document(0, 0))], to: Self.scope)
+        let found = try test.scan(Self.scope)
+        let last = scaled(150)
+        #expect(found == ids.map { document($0, $0 == 0 ? 0 : last) })
+        #expect(try test.describe(Self.scope).documentCount == UInt64(ids.count))
+        let rebuilds = test.engine.status().shards.reduce(0) { $0 + $1.rebuilds }
+        #expect(rebuilds > 0)
+        print("RESULT churn of large groups: \(rebuilds) rebuilds")
+    }
+
     @Test func whatHasExpiredGoesAndIsNeitherCountedNorFound() throws {
         let clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
         let disk = MemoryFileSystem()
