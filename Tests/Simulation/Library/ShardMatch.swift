@@ -20,8 +20,6 @@ final class ShardMatch {
     private let homes: [Int]
     /// Parts below were answered, and this crash may not have taken them.
     private let lower: Int
-    /// Behind the last part that was answered as applied.
-    private let lastApplied: Int
     /// From here on everything was answered as failed.
     private let firstOfFailedOnly: Int
     private var states: [[ModelDocument?]]
@@ -32,8 +30,8 @@ final class ShardMatch {
     private var stateHash: UInt64 = 0
     private var visited: Set<Place> = []
 
-    /// Of what failed at the end of the log, one run may be there: what was written with the last
-    /// attempt.
+    /// Of what failed, one run may be there, the parts of one attempt, when nothing that was written
+    /// in its place has reached the disk.
     private enum FailedRun { case before, inside, behind }
 
     private struct Place: Hashable {
@@ -56,7 +54,6 @@ final class ShardMatch {
         self.observations = observations
         self.homes = homes
         let lastApplied = (shard.parts.lastIndex { $0.fate == .applied } ?? -1) + 1
-        self.lastApplied = lastApplied
         firstOfFailedOnly =
             (shard.parts.lastIndex { $0.fate == .applied || $0.fate == .unknown } ?? -1) + 1
         lower =
@@ -108,12 +105,14 @@ final class ShardMatch {
         }
         switch part.fate {
         case .void: try visit(position + 1, run)
-        case .applied: try visit(position, run, applying: part, index)
+        case .applied:
+            // It lies where the failed attempt lay.
+            if run == .before { try visit(position, run, applying: part, index) }
         case .failed:
             if part.positions.isEmpty {
                 return try visit(position, run, applying: part, index)
             }
-            if position >= lastApplied, run != .behind {
+            if position >= lower, run != .behind {
                 try visit(position, .inside, applying: part, index)
             }
             try visit(position + 1, run == .inside ? .behind : run)
