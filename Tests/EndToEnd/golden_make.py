@@ -13,7 +13,7 @@ from golden_parts import Filling, compare
 from harness import ROOT, Checks, Server, Stubs, operations
 
 GOLDEN = ROOT / "Tests/Fixtures/golden"
-FLAGS = ("--shards", "2", "--log-segment-bytes", "16384", "--quiet")
+FLAGS = ("--shards", "2", "--log-segment-bytes", "16384", "--reserve-bytes", "0", "--quiet")
 
 
 def make(folder, seed, stop):
