@@ -129,6 +129,8 @@ import Testing
             }
         }
         try test.write([.upsert(document(0, 0))], to: Self.scope)
+        // Behind what still waits in the queues of both shards.
+        _ = try awaited { done in test.engine.flush(completion: done) }.get()
         let found = try test.scan(Self.scope)
         let last = scaled(150)
         #expect(found == ids.map { document($0, $0 == 0 ? 0 : last) })
