@@ -120,14 +120,16 @@ final class BackupService: Sendable {
     }
 
     func status(_ shards: [Shard]) -> BackupStatus {
-        var (status, archived) = shared.withLock { ($0.status, $0.archivedLSN) }
-        if status.isArchiving {
-            for (shard, lsn) in zip(shards, archived) {
-                let end = shard.log.endLSN
-                status.archiveLagBytes += end > lsn.raw ? end - lsn.raw : 0
+        shared.withLock { shared in
+            var status = shared.status
+            if status.isArchiving {
+                for (shard, lsn) in zip(shards, shared.archivedLSN) {
+                    let end = shard.log.endLSN
+                    status.archiveLagBytes += end > lsn.raw ? end - lsn.raw : 0
+                }
             }
+            return status
         }
-        return status
     }
 }
 

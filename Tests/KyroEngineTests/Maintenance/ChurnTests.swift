@@ -90,7 +90,7 @@ import Testing
         defer { fresh.engine.close() }
         try write(6, to: fresh, order: Array(0..<Self.count))
         fresh.scheduler.settle()
-        #expect(stepped.rebuilds >= 3)
+        #expect(stepped.rebuilds >= scaled(3))
         #expect(stepped.status.shards[0].documents == UInt64(Self.count))
         let ratio = Double(stepped.residentBytes) / Double(fresh.residentBytes)
         #expect(ratio < 1.3, "\(ratio)")

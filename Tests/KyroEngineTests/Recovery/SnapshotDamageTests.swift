@@ -21,7 +21,8 @@ import Testing
             try disk.damage(life.path(life.latest)) { $0[bit / 8] ^= 1 << UInt8(bit % 8) }
             told += try life.expectSame(disk, "bit \(bit)")
         }
-        // Each kind of section was met, and each was told.
+        // Each kind of section was met, and each was told; a smaller sample may miss one.
+        guard Self.triesAll || Self.sample >= 400 else { return }
         for words in [
             "the one before it", "section metadata-", "section sparse-", "section text-",
             "section graph-",
