@@ -403,8 +403,11 @@ def scan_response(m, path, out):
 
 def status_response(m, path, out):
     enum(m, "state", path, out, 3)
+    enum(m, "admission", path, out, 3)
+    enum(m, "reserve", path, out, 3)
     for index, item in enumerate(m.shards):
         enum(item, "state", f"shards[{index}]", out, 4)
+        enum(item, "recovery_phase", f"shards[{index}]", out, 4)
     if m.HasField("backup"):
         enum(m.backup, "running", "backup", out, 4)
 
