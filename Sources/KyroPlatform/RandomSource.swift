@@ -1,6 +1,7 @@
 // Chance as a parameter: the kernel's, or a seeded one that a test can repeat.
 import CLinux
 import Glibc
+import KyroBytes
 
 public protocol RandomSource: AnyObject, Sendable {
     func next() -> UInt64
@@ -46,13 +47,9 @@ public final class SeededRandomSource: RandomSource {
     public init(seed: UInt64) { state = Locked(seed) }
 
     public func next() -> UInt64 {
-        let counter = state.withLock { state -> UInt64 in
-            state &+= 0x9E37_79B9_7F4A_7C15
-            return state
+        state.withLock { state in
+            defer { state &+= 0x9E37_79B9_7F4A_7C15 }
+            return mix64(state)
         }
-        var word = counter
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }

@@ -105,7 +105,12 @@ wait
 
 passed=$(grep -c '^ok ' "$results")
 failed=$(grep -c '^FAILED ' "$results")
-sed -n 's/^FAILED /failed: /p' "$results"
+# Once more at the end, where whoever reads a long log looks first.
+sed -n 's/^FAILED //p' "$results" | while read -r name; do
+    echo "failed: $name"
+    grep -E 'error:|✘|FAILED|Traceback|ERROR: |WARNING: ThreadSanitizer' "$logs/$name.log" \
+        | head -12 | sed 's/^/    /'
+done
 echo "$((SECONDS - started)) s"
 echo "$passed passed, $failed failed"
 ((failed == 0 && passed > 0))

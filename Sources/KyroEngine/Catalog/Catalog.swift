@@ -69,6 +69,10 @@ final class Catalog: Sendable {
     /// By id, so that whoever goes through them does so in the same order every time.
     var all: [Collection] { collections.withLock { $0.values.sorted { $0.id < $1.id } } }
 
+    var byID: [CollectionID: Collection] {
+        Dictionary(uniqueKeysWithValues: collections.withLock { $0.values.map { ($0.id, $0) } })
+    }
+
     /// Ordered by namespace.
     func collections(ofTenant tenant: String) -> [Collection] {
         all.filter { $0.scope.tenant.utf8.elementsEqual(tenant.utf8) }.sorted {

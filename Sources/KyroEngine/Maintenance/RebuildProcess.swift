@@ -76,7 +76,7 @@ extension Engine {
         if looksForExpired { process.expiryNanos = now + Self.expiryLookNanos }
         var deadBytes = 0
         var chosen: Collection?
-        for collection in catalog.all.sorted(by: { $0.id < $1.id }) where !collection.isDropped {
+        for collection in catalog.all where !collection.isDropped {
             let part = collection.shard(shard.index)
             let dead = part.deadCount
             if dead > 0 { deadBytes += part.residentBytes / part.slotCount * dead }

@@ -179,8 +179,7 @@ struct ShardRecovery {
         _ log: ShardLog, from lsn: LSN, seq: Sequence, syncedAtLeast: LSN,
         _ producers: inout [ProducerKey: UInt64]
     ) throws(StoreError) -> RecoveryReport {
-        var collections: [CollectionID: Collection] = [:]
-        for collection in engine.catalog.all { collections[collection.id] = collection }
+        let collections = engine.catalog.byID
         var marks = producers
         var touched: [CollectionID: CollectionShard] = [:]
         var last = seq

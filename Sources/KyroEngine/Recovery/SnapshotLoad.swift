@@ -46,8 +46,7 @@ struct SnapshotLoad {
         }
         var loaded = LoadedSnapshot(
             reference: reference, byteCount: reader.byteCount, contents: contents)
-        var known: [CollectionID: Collection] = [:]
-        for collection in engine.catalog.all { known[collection.id] = collection }
+        let known = engine.catalog.byID
         for part in contents.collections {
             guard let collection = known[part.id] else { continue }
             loaded.parts.append((collection, try load(part, of: collection)))

@@ -24,7 +24,7 @@ final class ShardWriter {
     /// Called when there is no memory for a group; returns what its callers are told.
     private let refuseMemory: () -> KyroError
 
-    private var collections: [CollectionID: Collection] = [:]
+    private var collections: [CollectionID: Collection]
     private var producers: [ProducerKey: UInt64]
     /// Batches that this shard could not log.
     private var gaps: [ProducerKey: UInt64] = [:]
@@ -54,7 +54,7 @@ final class ShardWriter {
         self.producers = producers
         self.onGroup = onGroup
         self.refuseMemory = refuseMemory
-        for collection in engine.catalog.all { collections[collection.id] = collection }
+        collections = engine.catalog.byID
     }
 
     /// One group of what waits; finished when the queue is closed and empty, with the log sealed.

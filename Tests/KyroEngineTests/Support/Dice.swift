@@ -1,5 +1,5 @@
 // Seeded chance for the engine's tests.
-import KyroPlatform
+import KyroBytes
 
 struct Dice: RandomNumberGenerator {
     private var state: UInt64
@@ -8,11 +8,8 @@ struct Dice: RandomNumberGenerator {
 
     /// SplitMix64 (Steele, Lea & Flood 2014, figure 17).
     mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
+        defer { state &+= 0x9E37_79B9_7F4A_7C15 }
+        return mix64(state)
     }
 
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }

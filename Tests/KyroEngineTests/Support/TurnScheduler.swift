@@ -6,16 +6,12 @@ import KyroPlatform
 /// `@unchecked Sendable`: the test that owns it has one thread.
 final class TurnScheduler: Scheduler, @unchecked Sendable {
     private final class Process: ScheduledProcess, @unchecked Sendable {
-        let name: String
         let turn: @Sendable (Bool) -> Turn
         var isFinished = false
         /// Until the process has finished: who joins it may hold nothing else of the engine.
         var scheduler: TurnScheduler?
 
-        init(_ name: String, _ turn: @escaping @Sendable (Bool) -> Turn) {
-            self.name = name
-            self.turn = turn
-        }
+        init(_ turn: @escaping @Sendable (Bool) -> Turn) { self.turn = turn }
 
         func join() {
             while !isFinished { scheduler?.round() }
@@ -28,7 +24,7 @@ final class TurnScheduler: Scheduler, @unchecked Sendable {
         name: String, priority: ThreadPriority,
         turn: @escaping @Sendable (_ mayWait: Bool) -> Turn
     ) -> any ScheduledProcess {
-        let process = Process(name, turn)
+        let process = Process(turn)
         process.scheduler = self
         processes.append(process)
         return process
@@ -53,5 +49,14 @@ final class TurnScheduler: Scheduler, @unchecked Sendable {
     /// Turns until nobody has anything to do.
     func settle() {
         while round() {}
+    }
+
+    /// Turns until `isDone`. Traps when nobody has anything to do and it is not.
+    func run(until isDone: () -> Bool) {
+        var idleRounds = 0
+        while !isDone() {
+            precondition(idleRounds < 100, "every process is idle")
+            idleRounds = round() ? 0 : idleRounds + 1
+        }
     }
 }

@@ -4,58 +4,11 @@ import KyroModel
 import KyroPlatform
 import KyroStore
 
-/// Gives turns in the order in which the processes were started.
-///
-/// `@unchecked Sendable`: used by one thread.
-final class DrivenScheduler: Scheduler, @unchecked Sendable {
-    private final class Process: ScheduledProcess, @unchecked Sendable {
-        let turn: @Sendable (Bool) -> Turn
-        unowned let scheduler: DrivenScheduler
-        var isFinished = false
-
-        init(_ scheduler: DrivenScheduler, _ turn: @escaping @Sendable (Bool) -> Turn) {
-            self.scheduler = scheduler
-            self.turn = turn
-        }
-
-        func join() { scheduler.run { [self] in isFinished } }
-    }
-
-    private var processes: [Process] = []
-
-    func start(
-        name: String, priority: ThreadPriority,
-        turn: @escaping @Sendable (_ mayWait: Bool) -> Turn
-    ) -> any ScheduledProcess {
-        let process = Process(self, turn)
-        processes.append(process)
-        return process
-    }
-
-    /// Takes turns until `isDone`. Traps when nobody has anything to do and it is not.
-    func run(until isDone: () -> Bool) {
-        var idleRounds = 0
-        while !isDone() {
-            precondition(idleRounds < 100, "every process is idle")
-            idleRounds += 1
-            for process in processes where !process.isFinished {
-                switch process.turn(false) {
-                case .again: idleRounds = 0
-                case .idle: continue
-                case .finished:
-                    process.isFinished = true
-                    idleRounds = 0
-                }
-            }
-        }
-    }
-}
-
 /// An engine on the thread of the test. Close it before the disk is opened again.
 final class TurnedEngine {
     static let path = "/db"
     let engine: Engine
-    private let scheduler = DrivenScheduler()
+    private let scheduler = TurnScheduler()
 
     /// Recovery is over when this returns.
     init(
