@@ -90,9 +90,10 @@ let package = Package(
             dependencies: ["KyroEngine", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"],
             path: "Tests/Simulation/Library", swiftSettings: plain),
         .executableTarget(
-            name: "kyro-simulator", dependencies: ["KyroSimulation"],
+            name: "kyro-simulator", dependencies: ["KyroSimulation", "CLinux"],
             path: "Tests/Simulation/Simulator", swiftSettings: plain),
 
+        .target(name: "TestSupport", path: "Tests/Support", swiftSettings: plain),
         tests("KyroBytesTests", ["KyroBytes"]),
         tests("KyroPlatformTests", ["KyroPlatform"]),
         tests("KyroModelTests", ["KyroModel"]),
@@ -103,10 +104,15 @@ let package = Package(
             "KyroServerTests",
             ["KyroServer", "KyroEngine", "KyroHTTP2", "KyroModel", "KyroPlatform"]),
         tests("KyroIndexTests", ["KyroIndex", "KyroModel", "KyroBytes", "CKernels"]),
-        tests("KyroStoreTests", ["KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
+        tests(
+            "KyroStoreTests",
+            ["KyroStore", "KyroPlatform", "KyroModel", "KyroBytes", "TestSupport"]),
         tests(
             "KyroEngineTests",
-            ["KyroEngine", "KyroIndex", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"]),
+            [
+                "KyroEngine", "KyroIndex", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes",
+                "TestSupport",
+            ]),
         tests("SimulationTests", ["KyroSimulation"]),
         tests("KyroClientTests", ["KyroClient", "KyroHTTP2", "KyroWire", "KyroModel"]),
         tests("KyroCommandsTests", ["KyroCommands", "KyroModel"]),

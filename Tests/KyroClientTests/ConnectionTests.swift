@@ -128,7 +128,7 @@ import Testing
         #expect(try old.receive() == [0])
         #expect(try connection.unary("/a/b", [1]) == [1])
         do {
-            _ = try old.receive(timeoutMillis: 5_000)
+            _ = try old.receive(timeoutMillis: 60_000)
             Issue.record("received")
         } catch {
             #expect(error.code == .unavailable, "\(error)")
@@ -158,7 +158,7 @@ import Testing
         #expect(try connection.unary("/a/b", [1]) == [1])
         var count = 0
         do {
-            while let message = try old.receive(timeoutMillis: 5_000) {
+            while let message = try old.receive(timeoutMillis: 60_000) {
                 #expect(message == piece)
                 count += 1
             }

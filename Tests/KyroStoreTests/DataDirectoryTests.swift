@@ -2,6 +2,7 @@
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 @Suite struct DataDirectoryTests {
@@ -97,7 +98,7 @@ import Testing
 
     @Test("a stop at any operation of the making leaves nothing or all", arguments: 0..<16)
     func stoppedMaking(index: Int) throws {
-        for seed in 0..<8 as Range<UInt64> {
+        for seed in 0..<UInt64(scaled(8)) {
             let disk = MemoryFileSystem()
             let faulty = FaultyFileSystem(disk, stoppingAtMutation: index)
             let first = try? open(faulty)

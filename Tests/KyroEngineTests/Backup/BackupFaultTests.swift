@@ -2,6 +2,7 @@
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 @Suite struct BackupFaultTests {

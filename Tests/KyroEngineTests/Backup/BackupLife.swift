@@ -131,13 +131,11 @@ struct BackupLife {
 
     /// Lets time pass until the archive has done something about it; false when it does not.
     func wait(until isDone: (BackupStatus) -> Bool) -> Bool {
-        let pause = Gate()
-        for _ in 0..<5_000 {
+        eventually {
             if let status = test.engine.status().backup, isDone(status) { return true }
             clock.advance(millis: 1_000)
-            _ = pause.wait(timeoutNanos: 1_000_000)
+            return false
         }
-        return false
     }
 
     // MARK: Restoring

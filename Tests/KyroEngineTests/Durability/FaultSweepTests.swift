@@ -6,6 +6,7 @@ import KyroEngine
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 /// What a document may be, by what was acknowledged and what was tried since.

@@ -81,8 +81,10 @@ import Testing
             MemoryFileSystem(), EngineSettings(logSegmentBytes: 1 << 20))
         defer { test.close() }
         var document = Document(id: .number(1))
-        for field in 0..<3 {
-            document.texts["t\(field)"] = String(repeating: "a", count: Limits.textBytesMax - 64)
+        // Metadata, since an index of text would read all of it again for every update.
+        for field in 0..<48 {
+            document.metadata["s\(field)"] = .string(
+                String(repeating: "a", count: Limits.metadataStringBytesMax - 64))
         }
         try test.write([.upsert(document)], to: Self.scope, creating: Schema())
         var touch = PartialUpdate(set: Document(id: .number(1)))

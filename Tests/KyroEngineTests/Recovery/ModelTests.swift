@@ -3,6 +3,7 @@
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 @Suite struct ModelTests {

@@ -5,6 +5,7 @@ import KyroEngine
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 @Suite struct SnapshotDamageTests {
@@ -161,12 +162,10 @@ import Testing
     }
 
     private func waitUntilFolded(_ test: TestEngine, _ count: Int) throws {
-        let gate = Gate()
-        for _ in 0..<60_000 {
-            if test.engine.status().shards[0].graphRows == UInt64(count) { return }
-            _ = gate.wait(timeoutNanos: 1_000_000)
+        let isFolded = eventually {
+            test.engine.status().shards[0].graphRows == UInt64(count)
         }
-        Issue.record("the graph is not complete: \(test.engine.status().shards[0])")
+        #expect(isFolded, "the graph is not complete: \(test.engine.status().shards[0])")
     }
 
     /// Ascending; all of them, or a sample.
@@ -237,17 +236,18 @@ private struct SnapshotLife {
 
     /// What needs an index that is being made again is refused until it is there.
     private func answer(_ test: TestEngine, _ question: SearchRequest) throws -> [Hit] {
-        let pause = Gate()
-        for _ in 0..<10_000 {
+        var hits: [Hit]?
+        _ = try eventually {
             do {
-                return try test.search(question).hits
+                hits = try test.search(question).hits
             } catch let error as KyroError
                 where error.reason == KyroError.Reason.rebuilding.rawValue
             {
-                _ = pause.wait(timeoutNanos: 1_000_000)
+                return false
             }
+            return true
         }
-        return try test.search(question).hits
+        return try #require(hits, "the index is still being made")
     }
 }
 

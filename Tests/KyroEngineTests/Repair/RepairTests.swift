@@ -4,6 +4,7 @@ import KyroEngine
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 @Suite struct RepairTests {

@@ -5,6 +5,7 @@ import KyroEngine
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 @Suite struct OutOfMemoryTests {

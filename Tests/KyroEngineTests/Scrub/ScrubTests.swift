@@ -14,7 +14,7 @@ final class ScrubByHand: Scheduler {
         turn: @escaping @Sendable (_ mayWait: Bool) -> Turn
     ) -> any ScheduledProcess {
         guard name == "kyro-scrub" else {
-            return ThreadScheduler().start(name: name, priority: priority, turn: turn)
+            return EvenScheduler().start(name: name, priority: priority, turn: turn)
         }
         self.turn.withLock { $0 = turn }
         return Ended()
@@ -59,13 +59,11 @@ final class ScrubByHand: Scheduler {
 
         /// Turns until nothing is left to heal.
         func heal() {
-            var turns = 0
-            while status.damages.contains(where: { !$0.isHealed }), turns < 100_000 {
+            _ = eventually {
                 _ = scrub()
                 // Snapshots are taken by a thread of their own.
-                _ = Gate().wait(timeoutNanos: 100_000)
                 clock.advance(millis: 50)
-                turns += 1
+                return status.damages.allSatisfy(\.isHealed)
             }
         }
     }

@@ -1,6 +1,7 @@
 // Exact hybrid search against brute force, and against itself with other numbers of shards.
 import KyroModel
 import KyroPlatform
+import TestSupport
 import Testing
 
 @Suite struct ExactnessTests {

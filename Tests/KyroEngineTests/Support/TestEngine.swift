@@ -33,7 +33,7 @@ struct EngineSettings {
     var queueBytesMax = 64 << 20
     var rebuildDeadRowsMin = 4_096
     var scrubBytesPerSecond = 0
-    var scheduler: any Scheduler = ThreadScheduler()
+    var scheduler: any Scheduler = EvenScheduler()
     var clock: any Clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
     var memory = ManualGauge()
     var memoryLimitBytes: UInt64?

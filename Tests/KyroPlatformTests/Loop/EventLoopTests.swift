@@ -11,7 +11,7 @@ final class Latch: Sendable {
     init(_ count: Int = 1) throws {
         ends = try Socket.pair()
         expected = count
-        Socket.setReadTimeout(ends.0, millis: 10_000)
+        Socket.setReadTimeout(ends.0, millis: 120_000)
     }
 
     deinit {
@@ -21,7 +21,7 @@ final class Latch: Sendable {
 
     func count() { _ = Socket.write(ends.1, [1], from: 0) }
 
-    /// False after ten seconds: something that had to happen did not.
+    /// False after two minutes: something that had to happen did not.
     func wait() -> Bool {
         var left = expected
         while left > 0 {

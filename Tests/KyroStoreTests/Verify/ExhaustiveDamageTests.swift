@@ -7,6 +7,7 @@
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 @Suite struct ExhaustiveDamageTests {
@@ -141,16 +142,15 @@ import Testing
         var counts: [String: Int] = [:]
         for path in bed.paths {
             let size = try bed.disk.bytes(path).count
-            for byte in 0..<size {
-                for bit in 0..<8 {
-                    let harmed = bed.disk.copy()
-                    try harmed.flip(path, byte: byte, bits: 1 << UInt8(bit))
-                    // The exception: only there a flip can take what was written.
-                    let isDoubtful = path == bed.doubtful.path && byte >= bed.doubtful.offset
-                    try Self.judge(
-                        harmed, bed, &counts, "\(path), byte \(byte), bit \(bit)",
-                        mayLose: isDoubtful)
-                }
+            for position in stride(from: 0, to: size * 8, by: scaledStride) {
+                let (byte, bit) = position.quotientAndRemainder(dividingBy: 8)
+                let harmed = bed.disk.copy()
+                try harmed.flip(path, byte: byte, bits: 1 << UInt8(bit))
+                // The exception: only there a flip can take what was written.
+                let isDoubtful = path == bed.doubtful.path && byte >= bed.doubtful.offset
+                try Self.judge(
+                    harmed, bed, &counts, "\(path), byte \(byte), bit \(bit)",
+                    mayLose: isDoubtful)
             }
         }
         print("flips, sealed \(sealed): \(counts.sorted { $0.key < $1.key })")
