@@ -5,7 +5,25 @@ import KyroStore
 
 /// Read by every request, changed by the engine's control thread alone.
 final class Catalog: Sendable {
-    private let collections: Locked<[Scope: Collection]>
+    private struct Known: Sendable {
+        var byScope: [Scope: Collection] = [:]
+        /// In the order of their ids, so that whoever goes through them does so in the same order
+        /// every time.
+        var ordered: [Collection] = []
+
+        // A new array each time: who still reads the old one must not see it change.
+        mutating func insert(_ collection: Collection) {
+            byScope[collection.scope] = collection
+            ordered = (ordered + [collection]).sorted { $0.id < $1.id }
+        }
+
+        mutating func remove(_ collection: Collection) {
+            byScope[collection.scope] = nil
+            ordered = ordered.filter { $0.id != collection.id }
+        }
+    }
+
+    private let known: Locked<Known>
     private let directory: DataDirectory
     private let log: Locked<CatalogLog>
     private let shardCount: Int
@@ -33,17 +51,17 @@ final class Catalog: Sendable {
         }
         tear = log.tear
         if acceptsClock { log.forgetTime() }
-        var byScope: [Scope: Collection] = [:]
+        var known = Known()
         for description in log.state.collections.values {
             let collection = Collection(
                 id: description.id, scope: description.scope, schema: description.schema,
                 version: description.schemaVersion, durability: description.durability)
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
-            byScope[description.scope] = collection
+            known.insert(collection)
         }
         clock.restore(atLeast: log.state.seq)
         self.log = Locked(log)
-        collections = Locked(byScope)
+        self.known = Locked(known)
     }
 
     /// The file's changes so far: all that were made at a sequence given out before the call.
@@ -61,16 +79,16 @@ final class Catalog: Sendable {
 
     // MARK: Reading
 
-    func find(_ scope: Scope) -> Collection? { collections.withLock { $0[scope] } }
+    func find(_ scope: Scope) -> Collection? { known.withLock { $0.byScope[scope] } }
 
     /// The lowest id not given out yet.
     var nextID: CollectionID { log.withLock { $0.state.nextID } }
 
-    /// By id, so that whoever goes through them does so in the same order every time.
-    var all: [Collection] { collections.withLock { $0.values.sorted { $0.id < $1.id } } }
+    /// Ascending by id.
+    var all: [Collection] { known.withLock { $0.ordered } }
 
     var byID: [CollectionID: Collection] {
-        Dictionary(uniqueKeysWithValues: collections.withLock { $0.values.map { ($0.id, $0) } })
+        Dictionary(uniqueKeysWithValues: all.map { ($0.id, $0) })
     }
 
     /// Ordered by namespace.
@@ -96,7 +114,7 @@ final class Catalog: Sendable {
             id: id, scope: scope, schema: schema, version: 1, durability: durability)
         Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
         try append(.created(id, scope, schemaVersion: 1, schema, durability: durability))
-        collections.withLock { $0[scope] = collection }
+        known.withLock { $0.insert(collection) }
         return collection
     }
 
@@ -122,7 +140,7 @@ final class Catalog: Sendable {
         // What frees space must not fail for want of it.
         try append(.dropped(collection.id), isFreeing: true)
         collection.fields.markDropped()
-        collections.withLock { $0[collection.scope] = nil }
+        known.withLock { $0.remove(collection) }
     }
 
     private func append(

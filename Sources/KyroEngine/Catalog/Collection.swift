@@ -76,7 +76,11 @@ final class Collection: Sendable {
     /// one or the other.
     func install(_ shard: CollectionShard, at index: Int) {
         leases.restoreHorizon(shard.horizon)
-        parts.withLock { $0[index] = shard }
+        // A new array, though Swift would copy a shared one by itself: that the last reader of the
+        // old one has let go is known to the runtime alone, and not to the thread sanitizer.
+        parts.withLock { parts in
+            parts = parts.indices.map { $0 == index ? shard : parts[$0] }
+        }
     }
 
     var documentCount: UInt64 {
