@@ -96,10 +96,12 @@ public struct ByteReader {
     /// Strict UTF-8: no surrogates, no overlong forms.
     @inlinable public mutating func readString(count: Int) throws(ByteError) -> String {
         let range = try readRange(count: count)
-        guard let text = String(validating: bytes[range], as: UTF8.self) else {
+        // Not `String(validating:as:)`, which is generic code of the library, not specialised.
+        do throws(UTF8.ValidationError) {
+            return String(copying: try UTF8Span(validating: bytes.span.extracting(range)))
+        } catch {
             throw .invalidUTF8
         }
-        return text
     }
 
     /// Narrows the reader to the next `count` bytes; hand the result to `leave`.

@@ -22,7 +22,7 @@ public struct FieldMap<Value: Sendable>: Sendable {
 
     @inlinable public var isEmpty: Bool { sorted.isEmpty }
     @inlinable public var count: Int { sorted.count }
-    public var names: [String] { sorted.map { $0.name } }
+    @inlinable public var names: [String] { sorted.map { $0.name } }
 
     @inlinable public subscript(name: String) -> Value? {
         get {
@@ -68,7 +68,7 @@ extension FieldMap: Swift.Sequence {
 }
 
 extension FieldMap: ExpressibleByDictionaryLiteral {
-    public init(dictionaryLiteral elements: (String, Value)...) {
+    @inlinable public init(dictionaryLiteral elements: (String, Value)...) {
         for (name, value) in elements { self[name] = value }
     }
 }

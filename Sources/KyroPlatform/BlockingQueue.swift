@@ -4,16 +4,18 @@
 /// queue refuses. The consumer takes everything that is there at once, which is what makes a group
 /// commit a group.
 ///
+/// Inlinable, since a generic call across modules looks its types up at run time.
+///
 /// `@unchecked Sendable`: all state is touched under the monitor's lock only.
 public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
-    private let monitor = Monitor()
-    private let weightMax: Int
-    private var elements: [Element] = []
-    private var weights: [Int] = []
-    private var weight = 0
-    private var isClosed = false
+    @usableFromInline let monitor = Monitor()
+    @usableFromInline let weightMax: Int
+    @usableFromInline var elements: [Element] = []
+    @usableFromInline var weights: [Int] = []
+    @usableFromInline var weight = 0
+    @usableFromInline var isClosed = false
     /// The depth that the consumer waits for; zero while it does not.
-    private var awaitedDepth = 0
+    @usableFromInline var awaitedDepth = 0
 
     /// - Parameter weightMax: in the unit of `push`'s weight, bytes as a rule.
     public init(weightMax: Int) {
@@ -28,7 +30,7 @@ public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
 
     /// An element heavier than the whole bound is taken when the queue is empty.
     /// - Parameter ignoresBound: for producers whose total is bounded elsewhere.
-    public func push(
+    @inlinable public func push(
         _ element: Element, weight added: Int = 1, ignoresBound: Bool = false
     ) -> PushResult {
         monitor.lock()
@@ -45,7 +47,7 @@ public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
     /// Takes what is there, oldest first, up to `weightLimit` but at least one element; waits for
     /// one up to `timeoutMillis`, for ever when that is nil. Empty after the time-out, and when the
     /// queue is closed and empty. One consumer.
-    public func popAll(weightLimit: Int = .max, timeoutMillis: Int? = nil) -> [Element] {
+    @inlinable public func popAll(weightLimit: Int = .max, timeoutMillis: Int? = nil) -> [Element] {
         monitor.lock()
         defer { monitor.unlock() }
         if elements.isEmpty, !isClosed {
@@ -107,7 +109,7 @@ public final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
         return isClosed && elements.isEmpty
     }
 
-    private func wait(forDepth depth: Int, timeoutNanos: UInt64?) {
+    @inlinable func wait(forDepth depth: Int, timeoutNanos: UInt64?) {
         awaitedDepth = depth
         defer { awaitedDepth = 0 }
         guard let timeoutNanos else {

@@ -4,10 +4,12 @@ import CLinux
 
 /// One value that threads take turns with.
 ///
+/// Inlinable, since a generic call across modules looks its types up at run time.
+///
 /// `@unchecked Sendable`: `value` is touched under the lock alone.
 @safe public final class Locked<Value>: @unchecked Sendable {
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private var value: Value
+    @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    @usableFromInline var value: Value
 
     public init(_ value: consuming sending Value) {
         self.value = value
@@ -22,7 +24,7 @@ import CLinux
     }
 
     /// Short work only: who waits here, waits on a thread of its own.
-    public func withLock<Result, Failure: Error>(
+    @inlinable public func withLock<Result, Failure: Error>(
         _ body: (inout sending Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {
         unsafe pthread_mutex_lock(mutex)

@@ -3,7 +3,7 @@ import CLinux
 
 /// pthread's mutex and condition variable on the monotonic clock, in memory of their own, since
 /// neither may move.
-@safe final class Monitor {
+@safe @usableFromInline final class Monitor {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
 
@@ -27,18 +27,18 @@ import CLinux
         unsafe mutex.deallocate()
     }
 
-    func lock() { unsafe pthread_mutex_lock(mutex) }
-    func unlock() { unsafe pthread_mutex_unlock(mutex) }
-    func wakeOne() { unsafe pthread_cond_signal(condition) }
-    func wakeAll() { unsafe pthread_cond_broadcast(condition) }
+    @usableFromInline func lock() { unsafe pthread_mutex_lock(mutex) }
+    @usableFromInline func unlock() { unsafe pthread_mutex_unlock(mutex) }
+    @usableFromInline func wakeOne() { unsafe pthread_cond_signal(condition) }
+    @usableFromInline func wakeAll() { unsafe pthread_cond_broadcast(condition) }
 
     /// Locked: waits while `isBlocked`.
-    func wait(while isBlocked: () -> Bool) {
+    @usableFromInline func wait(while isBlocked: () -> Bool) {
         while isBlocked() { unsafe pthread_cond_wait(condition, mutex) }
     }
 
     /// Locked: waits while `isBlocked`, at most so long.
-    func wait(timeoutNanos: UInt64, while isBlocked: () -> Bool) {
+    @usableFromInline func wait(timeoutNanos: UInt64, while isBlocked: () -> Bool) {
         guard timeoutNanos > 0, isBlocked() else { return }
         var deadline = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)

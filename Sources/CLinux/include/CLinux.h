@@ -33,9 +33,19 @@ extern int sync_file_range(int fd, off_t offset, off_t length, unsigned int flag
 extern int pthread_setname_np(pthread_t thread, const char *name);
 
 extern int malloc_trim(size_t pad);
+extern int mallopt(int parameter, int value);
 
 // Returns freed memory of all arenas to the kernel; 1 when there was some.
 static inline int kyro_give_memory_back(void) { return malloc_trim(0); }
+
+// Freed memory stays with the process, and blocks of any size come from the heap: for a program that
+// makes and drops the same things all the time (mallopt(3): M_MXFAST, whose chunks are merged again
+// for every large block, M_TRIM_THRESHOLD, M_MMAP_THRESHOLD).
+static inline void kyro_keep_memory(void) {
+    mallopt(1, 0);
+    mallopt(-1, 1 << 30);
+    mallopt(-3, 1 << 30);
+}
 
 // Bytes of addresses that the process may map; UINT64_MAX without a limit.
 static inline unsigned long long kyro_address_limit(void) {

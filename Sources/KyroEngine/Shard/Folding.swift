@@ -20,21 +20,27 @@ extension Engine {
         if time.monotonicNanos() >= process.spareFileNanos, !shard.prepareSpareFile() {
             process.spareFileNanos = time.monotonicNanos() + 10_000_000_000
         }
-        let hasFolded = fold(shard, process.rebuild?.collection) > 0
+        let hasFolded = fold(shard, process)
         let hasRebuilt = rebuildStep(shard, process)
         process.hasMore = hasFolded || hasRebuilt
         if !process.hasMore { takeSnapshotIfNeeded(of: shard) }
         return process.hasMore ? .again : .idle
     }
 
-    /// One step over every collection; returns the rows that were linked. Where a rebuild is under
-    /// way it has most of the time: what is linked now may be dropped or carried over then.
-    private func fold(_ shard: Shard, _ rebuilding: Collection?) -> Int {
+    /// One step over every collection; whether rows were linked. Where a rebuild is under way it has
+    /// most of the time: what is linked now may be dropped or carried over then.
+    private func fold(_ shard: Shard, _ process: FoldingProcess) -> Bool {
+        let published = shard.published
+        let rebuilding = process.rebuild?.collection
+        let now = time.monotonicNanos()
+        if rebuilding == nil, process.foldedSeq == published, now < process.foldNanos {
+            return false
+        }
         var inserted = 0
         for collection in catalog.all {
             let rowsMax = Self.foldStepRows / (collection === rebuilding ? 4 : 1)
             let rows = collection.shard(shard.index)
-            let view = rows.view(seq: shard.published, nowMillis: .min)
+            let view = rows.view(seq: published, nowMillis: .min)
             for entry in view.root.vectors {
                 inserted += entry.value.foldStep(
                     rowsMax: rowsMax, visibility: view.visibility,
@@ -42,7 +48,9 @@ extension Engine {
             }
         }
         shard.graphRowsInserted.add(inserted, ordering: .relaxed)
-        return inserted
+        process.foldedSeq = inserted == 0 && rebuilding == nil ? published : nil
+        process.foldNanos = now + 1_000_000_000
+        return inserted > 0
     }
 }
 
@@ -54,6 +62,10 @@ final class FoldingProcess: @unchecked Sendable {
     let resources: ResourceMaintenance?
     /// The last step did not reach the end of the tails.
     var hasMore = false
+    /// At this sequence no tail had anything to fold in; looked at again at `foldNanos` all the same,
+    /// since there may have been no memory for it. Parts change hands only through a rebuild.
+    var foldedSeq: Sequence?
+    var foldNanos: UInt64 = 0
     /// On a full disk the next attempt at a spare file waits until then.
     var spareFileNanos: UInt64 = 0
     var rebuild: Rebuild?

@@ -415,7 +415,7 @@ final class ShardWriter {
                 guard let current else { return .notFound }
                 var merged = current.applying(update)
                 var validation = DocumentValidation(schema: command.collection.schema)
-                let path = "mutations[\(item.position)].update"
+                var path: String { "mutations[\(item.position)].update" }
                 try validation.check(&merged, path: path + ".set")
                 guard group.byteCount - commandStart <= Limits.updatedBytesMax else {
                     throw .overLimit(

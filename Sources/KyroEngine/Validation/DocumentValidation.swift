@@ -13,28 +13,30 @@ struct DocumentValidation {
 
     /// Puts sparse vectors in ascending order of their indices.
     /// - Parameter path: names the document in errors, such as `mutations[3].upsert`.
-    mutating func check(_ document: inout Document, path: String) throws(KyroError) {
-        try NameValidation.check(document.id, field: path + ".id")
-        try SchemaValidation.checkCount(document.vectors.count, path + ".vectors")
-        try SchemaValidation.checkCount(document.sparseVectors.count, path + ".sparse_vectors")
-        try SchemaValidation.checkCount(document.texts.count, path + ".texts")
-        try SchemaValidation.checkCount(document.metadata.count, path + ".metadata")
+    mutating func check(
+        _ document: inout Document, path: @autoclosure () -> String
+    ) throws(KyroError) {
+        try NameValidation.check(document.id, field: path() + ".id")
+        try SchemaValidation.checkCount(document.vectors.count, path() + ".vectors")
+        try SchemaValidation.checkCount(document.sparseVectors.count, path() + ".sparse_vectors")
+        try SchemaValidation.checkCount(document.texts.count, path() + ".texts")
+        try SchemaValidation.checkCount(document.metadata.count, path() + ".metadata")
         // A document that is refused adds no field.
         var grown = schema
         for entry in document.vectors {
-            let field = "\(path).vectors[\"\(entry.name)\"]"
+            var field: String { "\(path()).vectors[\"\(entry.name)\"]" }
             try NameValidation.check(entry.name, field: field)
             try Self.check(vector: entry.value, name: entry.name, field: field, schema: &grown)
         }
         for name in document.sparseVectors.names {
-            let field = "\(path).sparse_vectors[\"\(name)\"]"
+            var field: String { "\(path()).sparse_vectors[\"\(name)\"]" }
             try NameValidation.check(name, field: field)
             guard let sparse = document.sparseVectors[name] else { continue }
             document.sparseVectors[name] = try Self.normalised(sparse, field: field)
             if grown.sparseVectors[name] == nil { grown.sparseVectors[name] = SparseField() }
         }
         for entry in document.texts {
-            let field = "\(path).texts[\"\(entry.name)\"]"
+            var field: String { "\(path()).texts[\"\(entry.name)\"]" }
             try NameValidation.check(entry.name, field: field)
             let byteCount = entry.value.utf8.count
             guard byteCount <= Limits.textBytesMax else {
@@ -44,7 +46,7 @@ struct DocumentValidation {
             if grown.texts[entry.name] == nil { grown.texts[entry.name] = TextField() }
         }
         for entry in document.metadata {
-            let field = "\(path).metadata[\"\(entry.name)\"]"
+            var field: String { "\(path()).metadata[\"\(entry.name)\"]" }
             try NameValidation.check(entry.name, field: field)
             try Self.check(value: entry.value, field: field)
             if let declared = grown.metadata[entry.name] {
@@ -59,74 +61,79 @@ struct DocumentValidation {
                 grown.metadata[entry.name] = entry.value.type
             }
         }
-        try checkSize(document, path: path)
+        try checkSize(document, path: path())
         if grown != schema {
-            try SchemaValidation.checkCount(grown.vectors.count, path + ".vectors")
-            try SchemaValidation.checkCount(grown.sparseVectors.count, path + ".sparse_vectors")
-            try SchemaValidation.checkCount(grown.texts.count, path + ".texts")
-            try SchemaValidation.checkCount(grown.metadata.count, path + ".metadata")
+            try SchemaValidation.checkCount(grown.vectors.count, path() + ".vectors")
+            try SchemaValidation.checkCount(grown.sparseVectors.count, path() + ".sparse_vectors")
+            try SchemaValidation.checkCount(grown.texts.count, path() + ".texts")
+            try SchemaValidation.checkCount(grown.metadata.count, path() + ".metadata")
             schema = grown
             addsFields = true
         }
     }
 
-    private func checkSize(_ document: Document, path: String) throws(KyroError) {
+    private func checkSize(
+        _ document: Document, path: @autoclosure () -> String
+    ) throws(KyroError) {
         let byteCount = document.approximateByteCount
         guard byteCount <= Limits.documentBytesMax else {
             throw .overLimit(
-                path, "has \(byteCount) bytes; the limit is \(Limits.documentBytesMax)")
+                path(), "has \(byteCount) bytes; the limit is \(Limits.documentBytesMax)")
         }
     }
 
     /// Also what a query vector has to satisfy.
-    static func check(vector: [Float], metric: Metric, field: String) throws(KyroError) {
+    static func check(
+        vector: [Float], metric: Metric, field: @autoclosure () -> String
+    ) throws(KyroError) {
         var squares = 0.0
         for value in vector {
             guard value.isFinite else {
-                throw .invalid(field, "contains NaN or infinity; every component must be finite")
+                throw .invalid(field(), "contains NaN or infinity; every component must be finite")
             }
             squares += Double(value) * Double(value)
         }
         guard metric != .cosine || squares > 0 else {
-            throw .invalid(field, "is the zero vector, which has no direction under cosine")
+            throw .invalid(field(), "is the zero vector, which has no direction under cosine")
         }
     }
 
     private static func check(
-        vector: [Float], name: String, field: String, schema: inout Schema
+        vector: [Float], name: String, field: @autoclosure () -> String, schema: inout Schema
     ) throws(KyroError) {
         guard let declared = schema.vectors[name] else {
-            try SchemaValidation.checkDimension(vector.count, field: field + ".dimension")
-            try check(vector: vector, metric: .cosine, field: field)
+            try SchemaValidation.checkDimension(vector.count, field: field() + ".dimension")
+            try check(vector: vector, metric: .cosine, field: field())
             schema.vectors[name] = VectorField(dimension: vector.count)
             return
         }
         guard vector.count == declared.dimension else {
             throw KyroError(
                 .dimensionMismatch,
-                "\(field) has \(vector.count) dimensions; the collection has it with "
+                "\(field()) has \(vector.count) dimensions; the collection has it with "
                     + "\(declared.dimension)",
-                field: field)
+                field: field())
         }
-        try check(vector: vector, metric: declared.metric, field: field)
+        try check(vector: vector, metric: declared.metric, field: field())
     }
 
     /// Sorted by index; refuses unequal lengths, a repeated index and what is not finite.
-    static func normalised(_ sparse: SparseVector, field: String) throws(KyroError) -> SparseVector
-    {
+    static func normalised(
+        _ sparse: SparseVector, field: @autoclosure () -> String
+    ) throws(KyroError) -> SparseVector {
         guard sparse.indices.count == sparse.values.count else {
             throw .invalid(
-                field,
+                field(),
                 "has \(sparse.indices.count) indices and \(sparse.values.count) values; "
                     + "there must be as many of each")
         }
         guard sparse.indices.count <= Limits.sparseEntriesMax else {
             throw .overLimit(
-                field,
+                field(),
                 "has \(sparse.indices.count) entries; the limit is \(Limits.sparseEntriesMax)")
         }
         guard sparse.values.allSatisfy(\.isFinite) else {
-            throw .invalid(field, "contains NaN or infinity; every value must be finite")
+            throw .invalid(field(), "contains NaN or infinity; every value must be finite")
         }
         let isAscending = zip(sparse.indices, sparse.indices.dropFirst()).allSatisfy { $0 < $1 }
         if isAscending { return sparse }
@@ -135,17 +142,19 @@ struct DocumentValidation {
             indices: positions.map { sparse.indices[$0] },
             values: positions.map { sparse.values[$0] })
         for (a, b) in zip(sorted.indices, sorted.indices.dropFirst()) where a == b {
-            throw .invalid(field, "has index \(a) twice; each index may occur once")
+            throw .invalid(field(), "has index \(a) twice; each index may occur once")
         }
         return sorted
     }
 
-    private static func check(value: MetadataValue, field: String) throws(KyroError) {
+    private static func check(
+        value: MetadataValue, field: @autoclosure () -> String
+    ) throws(KyroError) {
         func check(_ string: String) throws(KyroError) {
             let byteCount = string.utf8.count
             guard byteCount <= Limits.metadataStringBytesMax else {
                 throw .overLimit(
-                    field,
+                    field(),
                     "has a string of \(byteCount) bytes; the limit is "
                         + "\(Limits.metadataStringBytesMax)")
             }
@@ -153,11 +162,11 @@ struct DocumentValidation {
         func check(count: Int) throws(KyroError) {
             guard count <= Limits.metadataListMax else {
                 throw .overLimit(
-                    field, "has \(count) elements; the limit is \(Limits.metadataListMax)")
+                    field(), "has \(count) elements; the limit is \(Limits.metadataListMax)")
             }
         }
         func check(_ number: Double) throws(KyroError) {
-            guard number.isFinite else { throw .invalid(field, "is NaN or infinite") }
+            guard number.isFinite else { throw .invalid(field(), "is NaN or infinite") }
         }
         switch value {
         case .string(let string): try check(string)

@@ -39,15 +39,20 @@ enum SchemaValidation {
         }
     }
 
-    static func checkDimension(_ dimension: Int, field: String) throws(KyroError) {
+    static func checkDimension(
+        _ dimension: Int, field: @autoclosure () -> String
+    ) throws(KyroError) {
         guard (1...Limits.dimensionMax).contains(dimension) else {
-            throw .overLimit(field, "is \(dimension); it must lie in 1...\(Limits.dimensionMax)")
+            throw .overLimit(
+                field(), "is \(dimension); it must lie in 1...\(Limits.dimensionMax)")
         }
     }
 
-    static func checkCount(_ count: Int, _ field: String) throws(KyroError) {
+    static func checkCount(
+        _ count: Int, _ field: @autoclosure () -> String
+    ) throws(KyroError) {
         guard count <= Limits.fieldsMax else {
-            throw .overLimit(field, "has \(count) fields; the limit is \(Limits.fieldsMax)")
+            throw .overLimit(field(), "has \(count) fields; the limit is \(Limits.fieldsMax)")
         }
     }
 }

@@ -219,12 +219,13 @@ public final class MemoryFileSystem: FileSystem {
     }
 
     private static func trimmed(_ path: String) -> String {
-        path.hasSuffix("/") ? String(path.dropLast()) : path
+        path.utf8.last == UInt8(ascii: "/") ? String(path.utf8.dropLast()) ?? path : path
     }
 
     private static func split(_ path: String) -> (parent: String, name: String) {
-        guard let slash = path.lastIndex(of: "/") else { return ("", path) }
-        return (String(path[..<slash]), String(path[path.index(after: slash)...]))
+        let bytes = path.utf8
+        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return ("", path) }
+        return (String(path[..<slash]), String(path[bytes.index(after: slash)...]))
     }
 }
 
