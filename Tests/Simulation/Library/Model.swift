@@ -145,7 +145,11 @@ final class ShardModel {
     /// Not part of the durable state, in the log's order.
     var parts: [Part] = []
     /// So many of them are part of the current state, or will never be.
-    var settledCount = 0
+    var settledCount = 0 {
+        didSet { syncedCount = min(syncedCount, settledCount) }
+    }
+    /// Settled parts up to the last one that was synced before its answer, and with it all before.
+    private(set) var syncedCount = 0
     /// By life and producer.
     var currentProducers: [Int: ProducerRange] = [:]
     var durableProducers: [Int: ProducerRange] = [:]
@@ -176,6 +180,7 @@ extension ShardModel {
             let part = parts[settledCount]
             try settle(part, isFaulty: isFaulty)
             settledCount += 1
+            if part.wasSynced { syncedCount = settledCount }
         }
     }
 
@@ -263,14 +268,9 @@ extension ShardModel {
         }
         parts.removeFirst(count)
         settledCount -= count
+        syncedCount = max(0, syncedCount - count)
     }
 
-    /// Settled parts up to the last one that was synced before its answer, and with it all before.
-    var syncedCount: Int {
-        var count = settledCount
-        while count > 0, !parts[count - 1].wasSynced { count -= 1 }
-        return count
-    }
 }
 
 extension [ModelDocument?] {

@@ -28,18 +28,11 @@ final class ShardMatch {
     private var visits = 0
     /// Of `states`, whatever the order of the changes.
     private var stateHash: UInt64 = 0
-    private var visited: Set<Place> = []
+    private var visited: Set<UInt64> = []
 
     /// Of what failed, one run may be there, the parts of one attempt, when nothing that was written
     /// in its place has reached the disk.
-    private enum FailedRun { case before, inside, behind }
-
-    private struct Place: Hashable {
-        var position: Int
-        var run: FailedRun
-        var stateHash: UInt64
-        var producers: [Int: ProducerRange]
-    }
+    private enum FailedRun: UInt64 { case before, inside, behind }
 
     struct Match {
         var partCount: Int
@@ -91,9 +84,7 @@ final class ShardMatch {
             throw Violation("shard \(shard.index) has more allowed states than can be visited")
         }
         if visits > Self.visitsUntilMemory {
-            let place = Place(
-                position: position, run: run, stateHash: stateHash, producers: producers)
-            guard visited.insert(place).inserted else { return }
+            guard visited.insert(place(position, run)).inserted else { return }
         }
         if position >= lower, mismatches == 0 { record(position) }
         guard position < shard.parts.count else { return }
@@ -120,6 +111,16 @@ final class ShardMatch {
             try visit(position, run, applying: part, index)
             if write.mayHaveFailed { try visit(position + 1, run) }
         }
+    }
+
+    /// All that the rest of the walk depends on, as one word.
+    private func place(_ position: Int, _ run: FailedRun) -> UInt64 {
+        var word = mix64(stateHash ^ mix64(UInt64(position) << 2 | run.rawValue))
+        // Whatever the order of the keys.
+        for (key, range) in producers {
+            word ^= mix64(range.low ^ mix64(range.high ^ mix64(UInt64(key))))
+        }
+        return word
     }
 
     /// Goes on with the part in the log, and then takes it back.

@@ -12,8 +12,8 @@ extension Simulation {
         case ..<54: try stream(scope)
         case ..<58: try create(scope)
         case ..<60: try drop(scope)
-        case ..<63: try snapshot()
-        case ..<67: try flush()
+        case ..<62: try snapshot()
+        case ..<66: try flush()
         case ..<72: try advance()
         case ..<73: jump()
         case ..<74: workload.learnField()
@@ -21,7 +21,7 @@ extension Simulation {
         case ..<77: try claimDurable()
         default: try read(scope)
         }
-        if dice.chance(8) {
+        if dice.chance(5) {
             try runUntilQuiet()
         } else {
             try turn(dice.below(5))

@@ -145,7 +145,7 @@ final class Simulation {
         guard try start() else { return }
         try checkEverything()
         let left = max(1, options.operations - report.operations)
-        let count = min(left, 1 + dice.below(240))
+        let count = min(left, 1 + dice.below(360))
         for _ in 0..<count {
             if disk.isDown { break }
             try operation()
@@ -166,8 +166,8 @@ final class Simulation {
 
     private func planCrash() {
         switch dice.below(100) {
-        case ..<20: disk.callsToCrash = 1 + dice.below(40)
-        case ..<80: disk.callsToCrash = 1 + dice.below(800)
+        case ..<15: disk.callsToCrash = 1 + dice.below(40)
+        case ..<70: disk.callsToCrash = 1 + dice.below(1_200)
         default: disk.callsToCrash = nil
         }
     }

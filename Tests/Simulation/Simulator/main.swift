@@ -4,6 +4,7 @@
 //     kyro-simulator --seeds A..<B [--jobs N] [--json] [--until-failures N]
 //
 // Ends with 0 when every seed passed, 1 when one did not, 2 when it was not understood.
+import CLinux
 import Glibc
 import KyroSimulation
 
@@ -20,6 +21,9 @@ func fail(_ message: String) -> Never {
     put("kyro-simulator: \(message)", to: 2)
     exit(2)
 }
+
+// A life ends every few milliseconds; what it had is for the next one.
+kyro_keep_memory()
 
 var arguments = Array(CommandLine.arguments.dropFirst())
 while !arguments.isEmpty {
