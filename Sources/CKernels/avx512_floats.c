@@ -107,13 +107,13 @@ TARGET KYRO_INLINE void bf16_rows(
 #define LIST_FORM(NAME, ROW, FORM, IS_SQUARE)                                                     \
     TARGET void NAME(                                                                             \
         const float *query, const ROW *const *rows, size_t count, size_t n, float *out) {         \
-        for (size_t row = 0; row < 2 && row < count; row++) {                                     \
+        for (size_t row = 0; row < 4 && row < count; row++) {                                     \
             prefetch_row((const int8_t *)rows[row], n * sizeof(ROW));                             \
         }                                                                                         \
         size_t row = 0;                                                                           \
-        for (; row + 2 <= count; row += 2) {                                                      \
-            const ROW *const *next = row + 4 <= count ? rows + row + 2 : rows + row;              \
-            FORM(2, IS_SQUARE, query, rows + row, next, n, out + row);                            \
+        for (; row + 4 <= count; row += 4) {                                                      \
+            const ROW *const *next = row + 8 <= count ? rows + row + 4 : rows + row;              \
+            FORM(4, IS_SQUARE, query, rows + row, next, n, out + row);                            \
         }                                                                                         \
         for (; row < count; row++) {                                                              \
             FORM(1, IS_SQUARE, query, rows + row, rows + row, n, out + row);                      \
