@@ -1,4 +1,4 @@
-// Kernels for x86-64 with AVX2 and FMA.
+// Kernels for x86-64 with AVX2, FMA and POPCNT.
 #include "code_forms.h"
 #include "tile_form.h"
 

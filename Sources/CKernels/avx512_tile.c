@@ -58,13 +58,14 @@ TARGET static void pack(
             transpose(rows, groups);
             size_t used = dims - i < 64 ? (dims - i + 3) / 4 : 16;
             for (size_t group = 0; group < used; group++) {
-                _mm512_store_si512(panel + ((i / 4 + group) * vectors + vector) * 64, groups[group]);
+                uint8_t *to = panel + ((i / 4 + group) * vectors + vector) * 64;
+                _mm512_store_si512(to, groups[group]);
             }
         }
     }
 }
 
-// Four codes of a row, of which the last `4 - count` are zero.
+// The first `count` ≤ 4 codes of a row, and zeros.
 KYRO_INLINE int32_t group_of(const int8_t *codes, size_t count) {
     int32_t group = 0;
     __builtin_memcpy(&group, codes, count);

@@ -18,7 +18,8 @@ __attribute__((constructor)) static void find_variants(void) {
         }
         variants[variant_count++] = &kyro_avx512vnni;
     }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("popcnt")) {
         variants[variant_count++] = &kyro_avx2;
     }
 #elif defined(__aarch64__)

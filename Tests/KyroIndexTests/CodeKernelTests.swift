@@ -30,7 +30,8 @@ func nibble(_ codes: ArraySlice<UInt8>, _ d: Int, of n: Int) -> Int {
                 kernels.encode_u4(row, n, &codes, &step, &low)
                 #expect(codes.removeLast() == 0xEE, "\(label)")
                 #expect(low == row.min()!, "\(label)")
-                #expect(abs(step * 15 - (row.max()! - low)) <= 1e-6 * abs(middle), "\(label)")
+                let spread = row.max()! - low
+                #expect(abs(step * 15 - spread) <= 1e-6 * (middle + spread), "\(label)")
                 for d in 0..<n {
                     let decoded = low + step * Float(nibble(codes[...], d, of: n))
                     let rounding = 4 * row[d].ulp

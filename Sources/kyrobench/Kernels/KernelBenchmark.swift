@@ -31,8 +31,6 @@ struct KernelResult {
 }
 
 struct KernelBenchmark {
-    /// What the rows of a list in cache take: half of a usual first-level cache.
-    static let cacheBytes = 24 << 10
     /// Kernels are called at least as often for one sample.
     static let callsPerSample = 16
 
@@ -69,7 +67,7 @@ struct KernelBenchmark {
     ) -> KernelResult {
         KernelResult(
             kernel: kernel.name, variant: variant,
-            cacheNanos: samples(kernel, memory, withinCache: Self.cacheBytes),
+            cacheNanos: samples(kernel, memory, withinCache: kernel.cacheBytes),
             memoryNanos: samples(kernel, memory, withinCache: nil))
     }
 

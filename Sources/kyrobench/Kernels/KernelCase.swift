@@ -40,6 +40,8 @@ struct KernelCase {
     var rowCount = Self.listCount
     /// Distances, or rows encoded or copied, of one call.
     var unitCount = Self.listCount
+    /// What the rows in cache take: half of a usual first-level cache.
+    var cacheBytes = 24 << 10
     /// Bytes read behind the place of a row; nil for the row alone.
     var span: Int?
     /// The first pointer is the query, the rows are the others.
@@ -172,7 +174,7 @@ struct KernelCase {
         return [
             KernelCase(
                 name: "int8 all pairs, per pair", rowBytes: n, rowCount: 2 * side,
-                unitCount: side * side
+                unitCount: side * side, cacheBytes: 1 << 20
             ) { _, rows, out in
                 let list = rows.list(of: Int8.self)
                 kernels.dot_i8_tile(

@@ -1,6 +1,7 @@
 // The rows that kernels are measured on.
 import Glibc
 import KyroBytes
+import KyroCommands
 
 /// A block of memory in huge pages, where the system has some, filled so that it can be read as rows
 /// of any kind: each half of a float is a bf16 of magnitude 0.5 to 2, so nothing is subnormal.
