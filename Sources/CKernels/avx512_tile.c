@@ -153,10 +153,12 @@ TARGET static void block(
     _Alignas(64) uint8_t panel[tile_vectors * 16 * panel_dims];
     int32_t excess[block_rows];
     excess_of(a, a_count, from, dims, excess);
-    for (size_t first = 0; first < b_count; first += 16 * tile_vectors) {
+    for (size_t first = 0, count; first < b_count; first += count) {
         size_t rest = b_count - first;
-        size_t count = rest < 16 * tile_vectors ? rest : 16 * tile_vectors;
-        size_t vectors = (count + 15) / 16;
+        size_t vectors = (rest + 15) / 16;
+        // Two and two are quicker than three and one.
+        vectors = vectors == 4 ? 2 : vectors < tile_vectors ? vectors : tile_vectors;
+        count = rest < 16 * vectors ? rest : 16 * vectors;
         __mmask16 last = (__mmask16)low_bits(count - 16 * (vectors - 1));
         int32_t *to = out + first;
         pack(b + first, count, vectors, from, dims, panel);
