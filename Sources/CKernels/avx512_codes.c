@@ -89,7 +89,13 @@ TARGET size_t scan_u4_avx512(
 
 TARGET void encode_bits_avx512(
     const float *row, const float *thresholds, size_t n, uint8_t *codes) {
-    for (size_t i = 0; i < n; i += 16) {
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __mmask16 above = _mm512_cmp_ps_mask(
+            _mm512_loadu_ps(row + i), _mm512_loadu_ps(thresholds + i), _CMP_GT_OQ);
+        __builtin_memcpy(codes + i / 8, &above, 2);
+    }
+    if (i < n) {
         __mmask16 mask = (__mmask16)low_bits(n - i);
         __mmask16 above = _mm512_mask_cmp_ps_mask(
             mask, _mm512_maskz_loadu_ps(mask, row + i),
