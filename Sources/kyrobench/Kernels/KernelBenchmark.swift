@@ -31,8 +31,9 @@ struct KernelResult {
 }
 
 struct KernelBenchmark {
-    /// Kernels are called at least as often for one sample.
-    static let callsPerSample = 16
+    /// Calls for one sample: the same rows over and over, or other ones each time.
+    static let callsInCache = 128
+    static let callsInMemory = 16
 
     let options: KernelOptions
 
@@ -76,7 +77,8 @@ struct KernelBenchmark {
         _ kernel: KernelCase, _ memory: KernelMemory, withinCache cacheBytes: Int?
     ) -> [Double] {
         // A tile is a sample by itself: 65,536 distances.
-        let calls = kernel.unitCount > 1_000 ? 1 : Self.callsPerSample
+        let usual = cacheBytes == nil ? Self.callsInMemory : Self.callsInCache
+        let calls = kernel.unitCount > 1_000 ? 1 : usual
         let span = kernel.span ?? kernel.rowBytes
         let query = memory.rows(
             count: 1, rowBytes: 4 * options.dimension, span: 4 * options.dimension,
@@ -88,12 +90,11 @@ struct KernelBenchmark {
         var nanos: [Double] = []
         for _ in 0..<options.sampleCount {
             let rows = memory.rows(
-                count: kernel.rowCount * (calls + 1), rowBytes: kernel.rowBytes, span: span,
-                withinCache: cacheBytes)
+                count: kernel.rowCount * (cacheBytes == nil ? calls + 1 : 1),
+                rowBytes: kernel.rowBytes, span: span, withinCache: cacheBytes)
             let taken: UInt64 = rows.withUnsafeBufferPointer { rows in
                 guard let first = rows.baseAddress else { return 0 }
                 func call(_ index: Int) {
-                    // In cache all calls are for the same rows.
                     let from = cacheBytes == nil ? index * kernel.rowCount : 0
                     kernel.run(
                         query, KernelRows(pointers: first + from, count: kernel.rowCount), output)
