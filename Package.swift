@@ -81,7 +81,10 @@ let package = Package(
             ["KyroCommands", "KyroClient", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
         executable(
             "kyrobench",
-            ["KyroCommands", "KyroClient", "KyroWire", "KyroModel", "KyroPlatform"]),
+            [
+                "KyroCommands", "KyroClient", "KyroWire", "KyroModel", "KyroPlatform", "KyroBytes",
+                "CKernels",
+            ]),
         .executableTarget(
             name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
             path: "Tests/WireTestee", swiftSettings: plain),

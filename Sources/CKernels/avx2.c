@@ -1,10 +1,11 @@
-// Kernels for x86-64 with AVX2 and FMA.
-#include "variants.h"
+// Kernels for x86-64 with AVX2, FMA and POPCNT.
+#include "code_forms.h"
+#include "tile_form.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx2,fma")))
+#define TARGET __attribute__((target("avx2,fma,popcnt")))
 
 TARGET static inline double sum_pd(__m256d v) {
     __m128d pair = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
@@ -90,7 +91,72 @@ TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx
     }
 }
 
+// Two products of a nibble and a code are within 2 × 15 × 128, so that nothing saturates.
+TARGET static inline __m256i nibble_products(__m256i codes, const int8_t *low, const int8_t *high) {
+    const __m256i nibble = _mm256_set1_epi8(0x0F);
+    __m256i first = _mm256_and_si256(codes, nibble);
+    __m256i second = _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble);
+    __m256i sums = _mm256_add_epi16(
+        _mm256_maddubs_epi16(first, _mm256_loadu_si256((const __m256i *)low)),
+        _mm256_maddubs_epi16(second, _mm256_loadu_si256((const __m256i *)high)));
+    return _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
+}
+
+TARGET static int32_t dot_u4_avx2(const int8_t *query, const uint8_t *codes, size_t n) {
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0;
+    size_t i = 0;
+    for (; i + block_dims <= n; i += block_dims) {
+        const __m256i *block = (const __m256i *)(codes + i / 2);
+        const int8_t *q = query + i;
+        s0 = _mm256_add_epi32(s0, nibble_products(_mm256_loadu_si256(block), q, q + 64));
+        s1 = _mm256_add_epi32(s1, nibble_products(_mm256_loadu_si256(block + 1), q + 32, q + 96));
+    }
+    s0 = _mm256_add_epi32(s0, s1);
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(s0), _mm256_extracti128_si256(s0, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1));
+    return _mm_cvtsi128_si32(half) + u4_block(query + i, codes + i / 2, n - i);
+}
+
+TARGET static inline __m256i wide(const int16_t *codes) {
+    return _mm256_loadu_si256((const __m256i *)codes);
+}
+
+TARGET static inline void store_sums(__m256i s0, __m256i s1, __m256i s2, __m256i s3, int32_t *to) {
+    __m256i sums =
+        _mm256_hadd_epi32(_mm256_hadd_epi32(s0, s1), _mm256_hadd_epi32(s2, s3));
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    _mm_storeu_si128((__m128i *)to, four);
+}
+
+TARGET static void wide_tile_avx2(
+    int16_t (*rows)[wide_dims], int16_t (*columns)[wide_dims], size_t dims,
+    int32_t (*sums)[wide_step]) {
+    __m256i s[wide_rows][wide_step];
+    for (size_t row = 0; row < wide_rows; row++) {
+        for (size_t column = 0; column < wide_step; column++) {
+            s[row][column] = _mm256_setzero_si256();
+        }
+    }
+    for (size_t i = 0; i < dims; i += 16) {
+        __m256i x = wide(rows[0] + i), y = wide(rows[1] + i);
+        for (size_t column = 0; column < wide_step; column++) {
+            __m256i codes = wide(columns[column] + i);
+            s[0][column] = _mm256_add_epi32(s[0][column], _mm256_madd_epi16(x, codes));
+            s[1][column] = _mm256_add_epi32(s[1][column], _mm256_madd_epi16(y, codes));
+        }
+    }
+    store_sums(s[0][0], s[0][1], s[0][2], s[0][3], sums[0]);
+    store_sums(s[1][0], s[1][1], s[1][2], s[1][3], sums[1]);
+}
+
 KYRO_LIST_FORM(TARGET, avx2)
 KYRO_BATCH_FORMS(TARGET, avx2)
-KYRO_KERNEL_TABLE(avx2);
+KYRO_TILE_FORM(TARGET, avx2, wide_tile_avx2)
+KYRO_FLOAT_FORMS(TARGET, avx2)
+KYRO_CODE_LIST(TARGET, dot_u4, avx2, int8_t, uint8_t, int32_t, (n + 1) / 2)
+KYRO_CODE_FORMS(TARGET, avx2)
+KYRO_PLAIN_FORMS(TARGET, avx2)
+KYRO_HAMMING_FORMS(TARGET, avx2)
+KYRO_KERNEL_TABLE(avx2, avx2, avx2);
 #endif

@@ -1,10 +1,7 @@
 // Kernels for x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI.
-#include "variants.h"
+#include "avx512.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
 
 TARGET static inline __m512d widen(const float *p) {
     return _mm512_cvtps_pd(_mm256_loadu_ps(p));
@@ -149,5 +146,6 @@ TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx
 }
 
 KYRO_BATCH_FORMS(TARGET, avx512)
-KYRO_KERNEL_TABLE(avx512);
+KYRO_KERNEL_TABLE(avx512, avx512, avx512);
+KYRO_KERNEL_TABLE(avx512vnni, avx512, avx512vnni);
 #endif

@@ -1,7 +1,7 @@
 // Picks the instruction set, before main, and forwards to it.
 #include "variants.h"
 
-enum { variants_max = 3 };
+enum { variants_max = 4 };
 
 static const kyro_kernels *variants[variants_max];
 static size_t variant_count = 0;
@@ -13,9 +13,13 @@ __attribute__((constructor)) static void find_variants(void) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512vnni")) {
-        variants[variant_count++] = &kyro_avx512;
+        if (__builtin_cpu_supports("avx512vpopcntdq")) {
+            variants[variant_count++] = &kyro_avx512;
+        }
+        variants[variant_count++] = &kyro_avx512vnni;
     }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("popcnt")) {
         variants[variant_count++] = &kyro_avx2;
     }
 #elif defined(__aarch64__)
@@ -72,3 +76,82 @@ float kyro_encode_i8(const float *row, size_t n, int8_t *codes) {
 }
 
 void kyro_copy_row(void *to, const void *from, size_t count) { active->copy_row(to, from, count); }
+
+void kyro_dot_i8_tile(
+    const int8_t *const *a, size_t a_count, const int8_t *const *b, size_t b_count, size_t n,
+    int32_t *out, size_t out_stride) {
+    active->dot_i8_tile(a, a_count, b, b_count, n, out, out_stride);
+}
+
+size_t kyro_keep_i32(
+    const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
+    float least, uint32_t *columns, float *scores) {
+    return active->keep_i32(dots, factors, biases, count, factor, least, columns, scores);
+}
+
+void kyro_dot_f32_fast_list(
+    const float *query, const float *const *rows, size_t count, size_t n, float *out) {
+    active->dot_f32_fast_list(query, rows, count, n, out);
+}
+
+void kyro_l2sq_f32_fast_list(
+    const float *query, const float *const *rows, size_t count, size_t n, float *out) {
+    active->l2sq_f32_fast_list(query, rows, count, n, out);
+}
+
+void kyro_encode_bf16(const float *row, size_t n, uint16_t *codes) {
+    active->encode_bf16(row, n, codes);
+}
+
+float kyro_dot_bf16(const float *query, const uint16_t *row, size_t n) {
+    return active->dot_bf16(query, row, n);
+}
+
+float kyro_l2sq_bf16(const float *query, const uint16_t *row, size_t n) {
+    return active->l2sq_bf16(query, row, n);
+}
+
+void kyro_dot_bf16_list(
+    const float *query, const uint16_t *const *rows, size_t count, size_t n, float *out) {
+    active->dot_bf16_list(query, rows, count, n, out);
+}
+
+void kyro_l2sq_bf16_list(
+    const float *query, const uint16_t *const *rows, size_t count, size_t n, float *out) {
+    active->l2sq_bf16_list(query, rows, count, n, out);
+}
+
+void kyro_encode_u4(const float *row, size_t n, uint8_t *codes, float *step, float *low) {
+    active->encode_u4(row, n, codes, step, low);
+}
+
+int32_t kyro_dot_u4(const int8_t *query, const uint8_t *codes, size_t n) {
+    return active->dot_u4(query, codes, n);
+}
+
+void kyro_dot_u4_list(
+    const int8_t *query, const uint8_t *const *rows, size_t count, size_t n, int32_t *out) {
+    active->dot_u4_list(query, rows, count, n, out);
+}
+
+size_t kyro_scan_u4(
+    const int8_t *query, const uint8_t *codes, size_t stride, const float *terms,
+    const uint64_t *words, size_t word_count, size_t n, float factor, float shift, float least,
+    uint32_t *rows, float *scores) {
+    return active->scan_u4(
+        query, codes, stride, terms, words, word_count, n, factor, shift, least, rows, scores);
+}
+
+void kyro_encode_bits(const float *row, const float *thresholds, size_t n, uint8_t *codes) {
+    active->encode_bits(row, thresholds, n, codes);
+}
+
+uint32_t kyro_hamming(const uint8_t *a, const uint8_t *b, size_t byte_count) {
+    return active->hamming(a, b, byte_count);
+}
+
+void kyro_hamming_list(
+    const uint8_t *query, const uint8_t *const *rows, size_t count, size_t byte_count,
+    uint32_t *out) {
+    active->hamming_list(query, rows, count, byte_count, out);
+}

@@ -1,5 +1,6 @@
 // Kernels for aarch64; every such processor has NEON.
-#include "variants.h"
+#include "code_forms.h"
+#include "tile_form.h"
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
@@ -65,7 +66,38 @@ __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_neon(
     }
 }
 
+// Four products of a nibble and a code are within 4 × 15 × 128, so that an int16 holds them.
+static inline int16x8_t nibble_products(uint8x16_t codes, const int8_t *low, const int8_t *high) {
+    int8x16_t first = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15)));
+    int8x16_t second = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
+    int8x16_t x = vld1q_s8(low), y = vld1q_s8(high);
+    int16x8_t sums = vmull_s8(vget_low_s8(first), vget_low_s8(x));
+    sums = vmlal_high_s8(sums, first, x);
+    sums = vmlal_s8(sums, vget_low_s8(second), vget_low_s8(y));
+    return vmlal_high_s8(sums, second, y);
+}
+
+static int32_t dot_u4_neon(const int8_t *query, const uint8_t *codes, size_t n) {
+    int32x4_t s0 = vdupq_n_s32(0), s1 = s0;
+    size_t i = 0;
+    for (; i + block_dims <= n; i += block_dims) {
+        for (size_t j = 0; j < block_bytes; j += 32) {
+            const uint8_t *block = codes + i / 2 + j;
+            const int8_t *q = query + i + j;
+            s0 = vpadalq_s16(s0, nibble_products(vld1q_u8(block), q, q + 64));
+            s1 = vpadalq_s16(s1, nibble_products(vld1q_u8(block + 16), q + 16, q + 80));
+        }
+    }
+    return vaddvq_s32(vaddq_s32(s0, s1)) + u4_block(query + i, codes + i / 2, n - i);
+}
+
 KYRO_LIST_FORM(, neon)
 KYRO_BATCH_FORMS(, neon)
-KYRO_KERNEL_TABLE(neon);
+KYRO_TILE_FORM(, neon, wide_tile_body)
+KYRO_FLOAT_FORMS(, neon)
+KYRO_CODE_LIST(, dot_u4, neon, int8_t, uint8_t, int32_t, (n + 1) / 2)
+KYRO_CODE_FORMS(, neon)
+KYRO_PLAIN_FORMS(, neon)
+KYRO_HAMMING_FORMS(, neon)
+KYRO_KERNEL_TABLE(neon, neon, neon);
 #endif

@@ -1,5 +1,6 @@
 // Kernels in plain C, for machines without the instruction sets that the other files use.
-#include "variants.h"
+#include "code_forms.h"
+#include "tile_form.h"
 
 static double dot_f32_portable(const float *a, const float *b, size_t n) {
     double sums[4] = {0, 0, 0, 0};
@@ -54,6 +55,21 @@ __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_portable(
     }
 }
 
+static int32_t dot_u4_portable(const int8_t *query, const uint8_t *codes, size_t n) {
+    int32_t sum = 0;
+    size_t i = 0;
+    for (; i + block_dims <= n; i += block_dims) {
+        sum += u4_block(query + i, codes + i / 2, block_dims);
+    }
+    return sum + u4_block(query + i, codes + i / 2, n - i);
+}
+
 KYRO_LIST_FORM(, portable)
 KYRO_BATCH_FORMS(, portable)
-KYRO_KERNEL_TABLE(portable);
+KYRO_TILE_FORM(, portable, wide_tile_body)
+KYRO_FLOAT_FORMS(, portable)
+KYRO_CODE_LIST(, dot_u4, portable, int8_t, uint8_t, int32_t, (n + 1) / 2)
+KYRO_CODE_FORMS(, portable)
+KYRO_PLAIN_FORMS(, portable)
+KYRO_HAMMING_FORMS(, portable)
+KYRO_KERNEL_TABLE(portable, portable, portable);

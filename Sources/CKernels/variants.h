@@ -11,6 +11,7 @@ extern const kyro_kernels kyro_portable;
 #if defined(__x86_64__)
 extern const kyro_kernels kyro_avx2;
 extern const kyro_kernels kyro_avx512;
+extern const kyro_kernels kyro_avx512vnni;
 #elif defined(__aarch64__)
 extern const kyro_kernels kyro_neon;
 #endif
@@ -131,9 +132,11 @@ KYRO_INLINE size_t keep_rows(
         return encode_i8_body(row, n, codes);                                                     \
     }
 
-#define KYRO_KERNEL_TABLE(SUFFIX)                                                                 \
-    const kyro_kernels kyro_##SUFFIX = {                                                          \
-        .name = #SUFFIX,                                                                          \
+// BITS is the suffix of the kernels that count bits: where they need more than the others do, one
+// instruction set makes two variants.
+#define KYRO_KERNEL_TABLE(NAME, SUFFIX, BITS)                                                     \
+    const kyro_kernels kyro_##NAME = {                                                            \
+        .name = #NAME,                                                                            \
         .dot_f32 = dot_f32_##SUFFIX,                                                              \
         .l2sq_f32 = l2sq_f32_##SUFFIX,                                                            \
         .dot_f32_rows = dot_f32_rows_##SUFFIX,                                                    \
@@ -144,6 +147,22 @@ KYRO_INLINE size_t keep_rows(
         .scan_i8 = scan_i8_##SUFFIX,                                                              \
         .encode_i8 = encode_i8_##SUFFIX,                                                          \
         .copy_row = copy_row_##SUFFIX,                                                            \
+        .dot_i8_tile = dot_i8_tile_##SUFFIX,                                                      \
+        .keep_i32 = keep_i32_##SUFFIX,                                                            \
+        .dot_f32_fast_list = dot_f32_fast_list_##SUFFIX,                                          \
+        .l2sq_f32_fast_list = l2sq_f32_fast_list_##SUFFIX,                                        \
+        .encode_bf16 = encode_bf16_##SUFFIX,                                                      \
+        .dot_bf16 = dot_bf16_##SUFFIX,                                                            \
+        .l2sq_bf16 = l2sq_bf16_##SUFFIX,                                                          \
+        .dot_bf16_list = dot_bf16_list_##SUFFIX,                                                  \
+        .l2sq_bf16_list = l2sq_bf16_list_##SUFFIX,                                                \
+        .encode_u4 = encode_u4_##SUFFIX,                                                          \
+        .dot_u4 = dot_u4_##SUFFIX,                                                                \
+        .dot_u4_list = dot_u4_list_##SUFFIX,                                                      \
+        .scan_u4 = scan_u4_##SUFFIX,                                                              \
+        .encode_bits = encode_bits_##SUFFIX,                                                      \
+        .hamming = hamming_##BITS,                                                                \
+        .hamming_list = hamming_list_##BITS,                                                      \
     }
 
 #endif

@@ -1,4 +1,4 @@
-// kyrobench: measures a server over gRPC, on real data. `--help` tells how.
+// kyrobench: measures a server over gRPC, on real data, and kernels. `--help` tells how.
 import Glibc
 import KyroModel
 import KyroPlatform
@@ -45,6 +45,15 @@ func snapshotBenchmark(_ words: [String]) throws -> Int32 {
     return try SnapshotBenchmark(options: options).run()
 }
 
+func kernelBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
+    let options = try KernelOptions(words)
+    if options.wantsHelp {
+        print(KernelOptions.usage)
+        return 0
+    }
+    return try KernelBenchmark(options: options).run()
+}
+
 func writes(_ options: Options) throws -> Int32 {
     let server = options.endpoint == nil ? try ServerProcess(binary: options.binary) : nil
     defer { _ = server?.stop() }
@@ -62,6 +71,7 @@ do {
     if let word = words.first, SnapshotOptions.words.contains(word) {
         exit(try snapshotBenchmark(words))
     }
+    if words.first == KernelOptions.word { exit(try kernelBenchmark(words.dropFirst())) }
     let options = try Options(words)
     if options.wantsHelp {
         print(Options.usage)

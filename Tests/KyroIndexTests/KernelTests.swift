@@ -18,6 +18,9 @@ struct SeededNumbers {
 
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 
+    /// Any int8.
+    mutating func code() -> Int8 { Int8(truncatingIfNeeded: next()) }
+
     /// Uniform in [-1, 1).
     mutating func float() -> Float { Float(Int64(next() >> 40)) / Float(1 << 23) - 1 }
 

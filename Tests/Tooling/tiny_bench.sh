@@ -17,3 +17,5 @@ assert len(kinds) == 16, kinds
 assert all(r["requests"] > 0 for r in runs), runs
 PYTHON
 "$bin/kyrobench" snapshots --binary "$bin/kyrodb" --documents 10000 --tail 1000 --seconds 1 --folder "$out"
+"$bin/kyrobench" kernels --tiny --all --dimension 100 > "$out/kernels"
+grep -q "int8 all pairs" "$out/kernels"

@@ -61,6 +61,72 @@ size_t kyro_scan_i8(
 // Equal on all variants.
 float kyro_encode_i8(const float *row, size_t n, int8_t *codes);
 
+// Dots of all pairs: out[i × out_stride + j] = Σ a[i][d] × b[j][d] over d in [0, n), for i in
+// [0, a_count) and j in [0, b_count), exact as kyro_dot_i8. Both lists are worked through in blocks
+// that stay in the caches; needs 56 KB of stack. Best with 48 columns or more.
+void kyro_dot_i8_tile(
+    const int8_t *const *a, size_t a_count, const int8_t *const *b, size_t b_count, size_t n,
+    int32_t *out, size_t out_stride);
+
+// The entries of one row of such a tile that reach `least`: the score of column j is
+// dots[j] × (factor × factors[j]) + biases[j], in float and rounded after each operation. Writes
+// column and score of those whose score is not below `least`, in the order of columns, and returns
+// their number; `columns` and `scores` have room for `count`. Equal on all variants.
+size_t kyro_keep_i32(
+    const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
+    float least, uint32_t *columns, float *scores);
+
+// The float forms that rerank: sums in float, within n × 2^-23 of the sum of magnitudes, for rows
+// that a list points to; rows ahead are prefetched. A row's answer does not depend on its place.
+void kyro_dot_f32_fast_list(
+    const float *query, const float *const *rows, size_t count, size_t n, float *out);
+void kyro_l2sq_f32_fast_list(
+    const float *query, const float *const *rows, size_t count, size_t n, float *out);
+
+// bf16 is the upper half of a float. Encoding rounds to nearest, ties to even, also subnormal
+// numbers; what is above the largest bf16 by half a step or more becomes infinite, and a NaN stays
+// one. Equal on all variants.
+void kyro_encode_bf16(const float *row, size_t n, uint16_t *codes);
+// A float query against bf16 rows, with sums in float as above. The query keeps its 24 bits, which
+// is why VDPBF16PS is not used: it would round the query, too, and flush subnormal numbers.
+float kyro_dot_bf16(const float *query, const uint16_t *row, size_t n);
+float kyro_l2sq_bf16(const float *query, const uint16_t *row, size_t n);
+void kyro_dot_bf16_list(
+    const float *query, const uint16_t *const *rows, size_t count, size_t n, float *out);
+void kyro_l2sq_bf16_list(
+    const float *query, const uint16_t *const *rows, size_t count, size_t n, float *out);
+
+// 4-bit codes: c[d] in [0, 15] stands for low + step × c[d]. A row of n takes ⌈n / 2⌉ bytes. It is
+// cut into blocks of 128 dimensions, and the last block may be shorter; a block of m dimensions
+// takes h = ⌈m / 2⌉ bytes, of which byte j holds dimension j in its low nibble and dimension h + j
+// in its high one (0 where h + j = m). So the nibbles of one 64-byte load lie against two
+// consecutive loads of the query.
+
+// Encodes a row, rounded half up: step = (max − min) / 15, low = min. The step is 0, with all codes
+// 0, where all elements are equal or the spread underflows. Equal on all variants.
+void kyro_encode_u4(const float *row, size_t n, uint8_t *codes, float *step, float *low);
+// Σ query[d] × c[d], exact for n ≤ 65,536.
+int32_t kyro_dot_u4(const int8_t *query, const uint8_t *codes, size_t n);
+void kyro_dot_u4_list(
+    const int8_t *query, const uint8_t *const *rows, size_t count, size_t n, int32_t *out);
+// As kyro_scan_i8, with three terms a row: the score of row r is
+// dot × (factor × terms[3r]) + (shift × terms[3r + 1] + terms[3r + 2]). With factor the scale of
+// the query's codes, shift their sum times that scale, and terms (step, low, 0), it is the inner
+// product of the two decoded vectors.
+size_t kyro_scan_u4(
+    const int8_t *query, const uint8_t *codes, size_t stride, const float *terms,
+    const uint64_t *words, size_t word_count, size_t n, float factor, float shift, float least,
+    uint32_t *rows, float *scores);
+
+// 1-bit codes: bit d % 8 of byte d / 8 is set where row[d] > thresholds[d]; ⌈n / 8⌉ bytes, of which
+// the bits behind n are 0.
+void kyro_encode_bits(const float *row, const float *thresholds, size_t n, uint8_t *codes);
+// The number of bits in which `byte_count` bytes differ.
+uint32_t kyro_hamming(const uint8_t *a, const uint8_t *b, size_t byte_count);
+void kyro_hamming_list(
+    const uint8_t *query, const uint8_t *const *rows, size_t count, size_t byte_count,
+    uint32_t *out);
+
 // Copies `count` bytes between buffers that do not overlap. glibc 2.36's memcpy can take 1–2 µs for
 // 3 KB when both lie close modulo 4096.
 void kyro_copy_row(void *to, const void *from, size_t count);
@@ -68,7 +134,7 @@ void kyro_copy_row(void *to, const void *from, size_t count);
 // Asks for the cache line at `address`.
 static inline void kyro_prefetch(const void *address) { __builtin_prefetch(address); }
 
-// "avx512", "avx2", "neon" or "portable".
+// "avx512", "avx512vnni" (the same without VPOPCNTDQ), "avx2", "neon" or "portable".
 const char *kyro_kernels_name(void);
 
 // One instruction set's kernels, for tests that compare them.
@@ -86,6 +152,26 @@ typedef struct {
         float, float, uint32_t *, float *);
     float (*encode_i8)(const float *, size_t, int8_t *);
     void (*copy_row)(void *, const void *, size_t);
+    void (*dot_i8_tile)(
+        const int8_t *const *, size_t, const int8_t *const *, size_t, size_t, int32_t *, size_t);
+    size_t (*keep_i32)(
+        const int32_t *, const float *, const float *, size_t, float, float, uint32_t *, float *);
+    void (*dot_f32_fast_list)(const float *, const float *const *, size_t, size_t, float *);
+    void (*l2sq_f32_fast_list)(const float *, const float *const *, size_t, size_t, float *);
+    void (*encode_bf16)(const float *, size_t, uint16_t *);
+    float (*dot_bf16)(const float *, const uint16_t *, size_t);
+    float (*l2sq_bf16)(const float *, const uint16_t *, size_t);
+    void (*dot_bf16_list)(const float *, const uint16_t *const *, size_t, size_t, float *);
+    void (*l2sq_bf16_list)(const float *, const uint16_t *const *, size_t, size_t, float *);
+    void (*encode_u4)(const float *, size_t, uint8_t *, float *, float *);
+    int32_t (*dot_u4)(const int8_t *, const uint8_t *, size_t);
+    void (*dot_u4_list)(const int8_t *, const uint8_t *const *, size_t, size_t, int32_t *);
+    size_t (*scan_u4)(
+        const int8_t *, const uint8_t *, size_t, const float *, const uint64_t *, size_t, size_t,
+        float, float, float, uint32_t *, float *);
+    void (*encode_bits)(const float *, const float *, size_t, uint8_t *);
+    uint32_t (*hamming)(const uint8_t *, const uint8_t *, size_t);
+    void (*hamming_list)(const uint8_t *, const uint8_t *const *, size_t, size_t, uint32_t *);
 } kyro_kernels;
 
 // Variant `index`, best first and the portable one last; null behind the last. Only variants that
