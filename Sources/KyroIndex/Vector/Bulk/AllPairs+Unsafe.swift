@@ -115,7 +115,8 @@ import KyroBytes
         var first = 0
         while first < count {
             let width = min(Self.block, count - first)
-            unsafe multiply(codes + first, width, codes, count)
+            unsafe kyro_dot_i8_tile(
+                codes + first, width, codes, count, rows.dimension, dots.pointer, stride)
             for i in 0..<width {
                 let products = unsafe UnsafePointer(dots.pointer + i * stride)
                 let bestCount = unsafe select(products, row: first + i, count: count)
@@ -126,15 +127,6 @@ import KyroBytes
                 }
             }
             first += width
-        }
-    }
-
-    private func multiply(
-        _ a: UnsafePointer<UnsafePointer<Int8>?>, _ aCount: Int,
-        _ b: UnsafePointer<UnsafePointer<Int8>?>, _ bCount: Int
-    ) {
-        for i in 0..<aCount {
-            unsafe kyro_dot_i8_list(a[i], b, bCount, rows.dimension, dots.pointer + i * stride)
         }
     }
 

@@ -27,7 +27,7 @@ import Testing
         let numbers = SeededNumbers(seed: 11)
         let bulk = Self.fixture(corpus, field: field, numbers: numbers)
         let clock = ContinuousClock()
-        let asked = (0..<min(queries.rows, 500)).map { queries.row($0) }
+        let asked = (0..<min(queries.rows, 200)).map { queries.row($0) }
         let best = try truth(bulk, asked)
 
         let times = StepTimes()
