@@ -8,7 +8,8 @@ import KyroBytes
     static let none = UInt32.max
     /// Rows whose products are taken at once: 32 × 1,152 products are 147 KB.
     private static let block = 32
-    private static let lanes = 16
+    /// Columns that are looked at with one least score.
+    private static let columnBlock = 64
 
     private let rows: BulkRows
     private let leafRows: Int
@@ -20,6 +21,7 @@ import KyroBytes
     private let stride: Int
     private let codes: UnsafeMutablePointer<UnsafePointer<Int8>?>
     private let dots: BulkArray<Int32>
+    private let columns: BulkArray<UInt32>
     private let scores: BulkArray<Float>
     private let factors: BulkArray<Float>
     private let biases: BulkArray<Float>
@@ -36,11 +38,12 @@ import KyroBytes
         self.leafRowsMax = leafRowsMax
         leafRows = parameters.leafRows
         seed = parameters.seed
-        stride = (leafRowsMax + Self.lanes - 1) / Self.lanes * Self.lanes
+        stride = leafRowsMax
         unsafe codes = .allocate(capacity: stride)
         unsafe codes.initialize(repeating: nil, count: stride)
         dots = BulkArray(repeating: 0, count: Self.block * stride)
-        scores = BulkArray(repeating: 0, count: stride)
+        columns = BulkArray(repeating: 0, count: Self.columnBlock)
+        scores = BulkArray(repeating: 0, count: Self.columnBlock)
         factors = BulkArray(repeating: 0, count: stride)
         biases = BulkArray(repeating: 0, count: stride)
         best = BulkArray(repeating: 0, count: kept)
@@ -130,55 +133,28 @@ import KyroBytes
         }
     }
 
-    /// Leaves the nearest in `best` and returns their number.
-    ///
-    /// The greatest scores of 16 lanes tell a score that at least `kept` reach, so that only about
-    /// a dozen of some hundred are put in order.
+    /// Leaves the nearest in `best` and returns their number. The kernel passes on what reaches the
+    /// worst kept so far: of some hundred columns about eighty, most of them of the first block.
+    /// The row's own bias is left out, for it is the same in all scores.
     private func select(_ products: UnsafePointer<Int32>, row: Int, count: Int) -> Int {
-        let scores = unsafe scores.pointer
-        let factors = unsafe factors.pointer
-        let biases = unsafe biases.pointer
-        let factor = unsafe rows.pairFactor * factors[row]
-        let bias = unsafe biases[row]
-        for j in 0..<count {
-            unsafe scores[j] =
-                unsafe Float(products[j]) * (factor * factors[j])
-                + (bias + biases[j])
-        }
-        unsafe scores[row] = -.infinity
-        let end = (count + Self.lanes - 1) / Self.lanes * Self.lanes
-        for j in count..<end { unsafe scores[j] = -.infinity }
-        var found = unsafe BulkBest(keys: best.pointer, capacity: kept)
-        var least = kept <= Self.lanes ? leastWorthKeeping(end) : -.infinity
-        for j in 0..<count where unsafe scores[j] >= least {
-            if j == row { continue }
-            unsafe found.insert(BulkKey.key(scores[j], UInt32(j), asks: UInt32(row)))
-            if unsafe found.count == kept {
-                least = unsafe max(least, BulkKey.score(best.pointer[kept - 1]))
+        let factor = rows.pairFactor * factors[row]
+        var nearest = unsafe BulkBest(keys: best.pointer, capacity: kept)
+        var least = -Float.infinity
+        var first = 0
+        while first < count {
+            let width = min(Self.columnBlock, count - first)
+            let passed = unsafe kyro_keep_i32(
+                products + first, factors.pointer + first, biases.pointer + first, width, factor,
+                least, columns.pointer, scores.pointer)
+            for i in 0..<passed {
+                let column = first + Int(columns[i])
+                if column == row || scores[i] < least { continue }
+                let key = BulkKey.key(scores[i], UInt32(column), asks: UInt32(row))
+                unsafe nearest.insert(key)
+                if unsafe nearest.count == kept { least = BulkKey.score(best[kept - 1]) }
             }
+            first += width
         }
-        return unsafe found.count
-    }
-
-    private func leastWorthKeeping(_ end: Int) -> Float {
-        let scores = unsafe scores.pointer
-        var greatest = SIMD16<Float>(repeating: -.infinity)
-        var j = 0
-        while j < end {
-            let block = unsafe UnsafeRawPointer(scores + j).loadUnaligned(as: SIMD16<Float>.self)
-            greatest.replace(with: block, where: block .> greatest)
-            j += Self.lanes
-        }
-        var sorted = greatest
-        for i in 1..<Self.lanes {
-            let value = sorted[i]
-            var position = i
-            while position > 0, sorted[position - 1] < value {
-                sorted[position] = sorted[position - 1]
-                position -= 1
-            }
-            sorted[position] = value
-        }
-        return sorted[kept - 1]
+        return unsafe nearest.count
     }
 }

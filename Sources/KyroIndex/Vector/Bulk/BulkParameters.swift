@@ -37,7 +37,7 @@ public struct BulkParameters: Equatable, Sendable {
 
     /// Candidates of a row over all its partitions; its table of them has twice as many places.
     static let candidatesMax = 128
-    /// As many as the lanes that the least score worth keeping is found with.
+    /// Few enough to be kept in order by moving them.
     static let keptMax = 16
     static let leafRowsMax = 2_048
     /// Partitions above so many times the mean are split: their cost grows with the square.

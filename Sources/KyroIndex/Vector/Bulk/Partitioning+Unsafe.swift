@@ -132,6 +132,8 @@ import KyroModel
     private let rows: BulkRows
     private let overlap: Int
     private let dots: BulkArray<Int32>
+    private let columns: BulkArray<UInt32>
+    private let scores: BulkArray<Float>
     private let best: BulkArray<UInt64>
     private let bestGroups: BulkArray<UInt64>
 
@@ -139,7 +141,10 @@ import KyroModel
         self.pivots = pivots
         self.rows = rows
         self.overlap = overlap
-        dots = BulkArray(repeating: 0, count: pivots.count)
+        let widest = max(pivots.count, pivots.groups?.count ?? 0)
+        dots = BulkArray(repeating: 0, count: widest)
+        columns = BulkArray(repeating: 0, count: widest)
+        scores = BulkArray(repeating: 0, count: widest)
         best = BulkArray(repeating: 0, count: overlap)
         bestGroups = BulkArray(repeating: 0, count: max(1, pivots.groupsProbed))
     }
@@ -177,15 +182,17 @@ import KyroModel
         let codes = unsafe table.codes.pointer + range.lowerBound * table.stride
         unsafe kyro_dot_i8_rows(
             rows.codes(member), codes, table.stride, range.count, rows.dimension, dots)
-        let factor = rows.choiceFactor(member)
-        let factors = unsafe table.factors.pointer + range.lowerBound
-        let biases = unsafe table.biases.pointer + range.lowerBound
         var least = -Float.infinity
-        for i in 0..<range.count {
-            let score = unsafe Float(dots[i]) * (factor * factors[i]) + biases[i]
-            if score < least { continue }
-            let pivot = UInt32(range.lowerBound + i)
-            unsafe best.insert(BulkKey.key(score, pivot, asks: 0))
+        if unsafe best.count == best.capacity {
+            least = unsafe BulkKey.score(best.keys[best.capacity - 1])
+        }
+        let passed = unsafe kyro_keep_i32(
+            dots, table.factors.pointer + range.lowerBound,
+            table.biases.pointer + range.lowerBound, range.count, rows.choiceFactor(member),
+            least, columns.pointer, scores.pointer)
+        for i in 0..<passed where scores[i] >= least {
+            let pivot = UInt32(range.lowerBound) + columns[i]
+            unsafe best.insert(BulkKey.key(scores[i], pivot, asks: 0))
             if unsafe best.count == best.capacity {
                 least = unsafe BulkKey.score(best.keys[best.capacity - 1])
             }

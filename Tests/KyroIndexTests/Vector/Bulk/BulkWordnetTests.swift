@@ -1,5 +1,6 @@
 // Build rate and recall of the bulk build on real embeddings, where `KYRODB_DATA` says they lie.
 import Foundation
+import Glibc
 import KyroIndex
 import KyroModel
 import Testing
@@ -43,7 +44,9 @@ import Testing
         #expect(bulk.index.install(lists))
         print(
             "RESULT bulk: \(Int(Double(corpus.rows) / (built / .seconds(1)))) vectors/s on",
-            "\(threads) threads of a shared machine;", times.description,
+            "\(threads) threads of a shared machine,",
+            "\(Double(times.processorMicros) / Double(corpus.rows)) µs of processor each;",
+            times.description,
             "; mean degree \(Double(degrees.reduce(0, +)) / Double(degrees.count)),",
             "repaired \(lists.layers.map(\.repaired))")
         let efs = [30, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 448, 640]
@@ -51,10 +54,13 @@ import Testing
         Self.report("bulk", bulkCurve)
         guard values["grown"] != 0 else { return }
         let grown = Self.fixture(corpus, field: field, numbers: numbers)
+        let began = Glibc.clock()
         let growing = clock.measure { grown.fold() }
+        let processorMicros = Double(Glibc.clock() - began)
         print(
             "RESULT grown: \(Int(Double(corpus.rows) / (growing / .seconds(1)))) vectors/s on",
-            "one thread of a shared machine")
+            "one thread of a shared machine,",
+            "\(processorMicros / Double(corpus.rows)) µs of processor each")
         let grownCurve = try RecallCurve(grown, queries: asked, truth: best, efs: efs)
         Self.report("grown", grownCurve)
         for point in grownCurve.points {
