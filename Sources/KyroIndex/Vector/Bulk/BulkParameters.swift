@@ -58,12 +58,12 @@ public struct BulkParameters: Equatable, Sendable {
 public protocol BulkWorkers: Sendable {
     var count: Int { get }
     /// Calls `body` once with each number in [0, count).
-    func run(_ body: @Sendable (Int) -> Void)
+    func run(_ body: @escaping @Sendable (Int) -> Void)
 }
 
 /// The calling thread alone.
 public struct SingleWorker: BulkWorkers {
     public init() {}
     public var count: Int { 1 }
-    public func run(_ body: @Sendable (Int) -> Void) { body(0) }
+    public func run(_ body: @escaping @Sendable (Int) -> Void) { body(0) }
 }

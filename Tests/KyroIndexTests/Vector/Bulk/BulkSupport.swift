@@ -8,8 +8,16 @@ import Synchronization
 struct ThreadedWorkers: BulkWorkers {
     let count: Int
 
-    func run(_ body: @Sendable (Int) -> Void) {
-        DispatchQueue.concurrentPerform(iterations: count) { body($0) }
+    func run(_ body: @escaping @Sendable (Int) -> Void) {
+        let ended = DispatchSemaphore(value: 0)
+        for number in 1..<max(count, 1) {
+            Thread.detachNewThread {
+                body(number)
+                ended.signal()
+            }
+        }
+        body(0)
+        for _ in 1..<max(count, 1) { ended.wait() }
     }
 }
 
