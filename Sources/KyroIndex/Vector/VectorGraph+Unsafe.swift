@@ -62,6 +62,12 @@ import Synchronization
         entryCell.store(row + 1, ordering: .releasing)
     }
 
+    /// Maintenance only: shows the first rows at once, of which `entry` is a highest one.
+    func publish(count: Int, entry: UInt32) {
+        published.store(count, ordering: .releasing)
+        entryCell.store(entry + 1, ordering: .releasing)
+    }
+
     /// Maintenance only: gives `row` its empty lists.
     func reserve(row: UInt32) {
         base.reserve(row: Int(row))

@@ -1,0 +1,48 @@
+// Memory of a bulk build, which its threads fill in places that they have to themselves.
+import Synchronization
+
+/// A fixed number of plain values.
+///
+/// `@unchecked Sendable`: between two meetings of all threads an element is written by at most one
+/// of them, and then read by no other.
+@safe final class BulkArray<Element: BitwiseCopyable & Sendable>: @unchecked Sendable {
+    let count: Int
+    let pointer: UnsafeMutablePointer<Element>
+
+    init(repeating value: Element, count: Int) {
+        precondition(count >= 0)
+        self.count = count
+        unsafe pointer = .allocate(capacity: max(count, 1))
+        unsafe pointer.initialize(repeating: value, count: count)
+    }
+
+    deinit { unsafe pointer.deallocate() }
+
+    @inline(__always) subscript(index: Int) -> Element {
+        get {
+            assert(index >= 0 && index < count, "\(index) of \(count)")
+            return unsafe pointer[index]
+        }
+        set {
+            assert(index >= 0 && index < count, "\(index) of \(count)")
+            unsafe pointer[index] = newValue
+        }
+    }
+}
+
+/// Hands out [0, count) in blocks, each to whoever comes first.
+final class BulkCursor: Sendable {
+    private let next = Atomic<Int>(0)
+    private let count: Int
+    private let block: Int
+
+    init(count: Int, block: Int) {
+        self.count = count
+        self.block = block
+    }
+
+    func take() -> Range<Int>? {
+        let (first, _) = next.add(block, ordering: .relaxed)
+        return first < count ? first..<min(first + block, count) : nil
+    }
+}

@@ -1,0 +1,58 @@
+// The way many rows come into an empty graph: built beside the readers, then shown at once.
+import KyroBytes
+import KyroModel
+
+extension VectorIndex {
+    /// The graph of all rows with slots below the visibility's `slotCount`, without showing it to
+    /// anybody; nil when there is no row or when cancelled. Any thread, beside the writer and
+    /// readers, for it reads only published rows.
+    public func bulkGraph(
+        _ parameters: BulkParameters = .default, visibility: Visibility,
+        workers: any BulkWorkers, cancellation: Cancellation,
+        observe: @escaping BulkObserver = { _ in }
+    ) -> BulkGraph? {
+        let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rows.count)
+        guard end > 0 else { return nil }
+        let build = BulkBuild(
+            rows: rows, graphParameters: self.parameters, parameters: parameters,
+            workers: workers, cancellation: cancellation, observe: observe)
+        return build.run(0..<end) { graph.height($0) }
+    }
+
+    /// Takes the lists over and shows them to searches all at once; false when there is no memory
+    /// for them. The index's one maintenance thread only; its next `foldStep` goes on behind them.
+    ///
+    /// Searches meanwhile scan the rows, as before: lists are complete before the count of the
+    /// graph's rows covers them. One that finds the count but not yet the entry scans, too.
+    ///
+    /// - Precondition: built of this index, whose graph is still empty.
+    public func install(_ bulk: BulkGraph) -> Bool {
+        precondition(graph.count == 0, "\(graph.count) rows are in the graph already")
+        return graph.install(bulk)
+    }
+}
+
+extension VectorGraph {
+    /// Maintenance only. False when there is no memory.
+    func install(_ bulk: BulkGraph) -> Bool {
+        let count = bulk.layers[0].members.count
+        precondition(count <= rows.count && upperCount == 0, "\(count) rows of \(rows.count)")
+        var aboveCount = 0
+        for layer in bulk.layers.dropFirst() { aboveCount += layer.members.count }
+        guard base.tryReserve(rows: 0..<count), upperList.tryReserve(rows: 0..<count),
+            upper.tryReserve(rows: 0..<aboveCount)
+        else { return false }
+        for row in 0..<count { reserve(row: UInt32(row)) }
+        for (level, layer) in bulk.layers.enumerated() {
+            precondition(layer.width == width(layer: level))
+            for i in 0..<layer.members.count {
+                let row = layer.members[i]
+                let list = level == 0 ? Int(row) : Int(upperList[Int(row)]) + level - 1
+                let column = level == 0 ? base : upper
+                for j in 0..<layer.width { column.store(layer.cells[i * layer.width + j], list, j) }
+            }
+        }
+        publish(count: count, entry: UInt32(bulk.entry))
+        return true
+    }
+}
