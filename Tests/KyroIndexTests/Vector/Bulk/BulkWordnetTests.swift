@@ -44,7 +44,7 @@ import Testing
         #expect(bulk.index.install(lists))
         print(
             "RESULT bulk: \(Int(Double(corpus.rows) / (built / .seconds(1)))) vectors/s on",
-            "\(threads) threads of a shared machine,",
+            "\(threads) threads,",
             "\(Double(times.processorMicros) / Double(corpus.rows)) µs of processor each;",
             times.description,
             "; mean degree \(Double(degrees.reduce(0, +)) / Double(degrees.count)),",
@@ -59,7 +59,7 @@ import Testing
         let processorMicros = Double(Glibc.clock() - began)
         print(
             "RESULT grown: \(Int(Double(corpus.rows) / (growing / .seconds(1)))) vectors/s on",
-            "one thread of a shared machine,",
+            "one thread,",
             "\(processorMicros / Double(corpus.rows)) µs of processor each")
         let grownCurve = try RecallCurve(grown, queries: asked, truth: best, efs: efs)
         Self.report("grown", grownCurve)
