@@ -6,15 +6,21 @@ import KyroStore
 /// Read by every request, changed by the engine's control thread alone.
 final class Catalog: Sendable {
     private struct Known: Sendable {
-        var byScope: [Scope: Collection] = [:]
+        var byScope: [Scope: Collection]
         /// In the order of their ids, so that whoever goes through them does so in the same order
         /// every time.
-        var ordered: [Collection] = []
+        var ordered: [Collection]
 
-        // A new array each time: who still reads the old one must not see it change.
-        mutating func insert(_ collection: Collection) {
+        init(_ collections: [Collection]) {
+            byScope = Dictionary(uniqueKeysWithValues: collections.map { ($0.scope, $0) })
+            ordered = collections.sorted { $0.id < $1.id }
+        }
+
+        // A new array each time: who still reads the old one must not see it change. A new id is
+        // above all before it.
+        mutating func append(_ collection: Collection) {
             byScope[collection.scope] = collection
-            ordered = (ordered + [collection]).sorted { $0.id < $1.id }
+            ordered = ordered + [collection]
         }
 
         mutating func remove(_ collection: Collection) {
@@ -51,17 +57,17 @@ final class Catalog: Sendable {
         }
         tear = log.tear
         if acceptsClock { log.forgetTime() }
-        var known = Known()
+        var collections: [Collection] = []
         for description in log.state.collections.values {
             let collection = Collection(
                 id: description.id, scope: description.scope, schema: description.schema,
                 version: description.schemaVersion, durability: description.durability)
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
-            known.insert(collection)
+            collections.append(collection)
         }
         clock.restore(atLeast: log.state.seq)
         self.log = Locked(log)
-        self.known = Locked(known)
+        known = Locked(Known(collections))
     }
 
     /// The file's changes so far: all that were made at a sequence given out before the call.
@@ -114,7 +120,7 @@ final class Catalog: Sendable {
             id: id, scope: scope, schema: schema, version: 1, durability: durability)
         Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
         try append(.created(id, scope, schemaVersion: 1, schema, durability: durability))
-        known.withLock { $0.insert(collection) }
+        known.withLock { $0.append(collection) }
         return collection
     }
 
