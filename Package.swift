@@ -96,7 +96,9 @@ let package = Package(
             name: "kyro-simulator", dependencies: ["KyroSimulation", "CLinux"],
             path: "Tests/Simulation/Simulator", swiftSettings: plain),
 
-        .target(name: "TestSupport", path: "Tests/Support", swiftSettings: plain),
+        .target(
+            name: "TestSupport", dependencies: ["KyroPlatform"], path: "Tests/Support",
+            swiftSettings: plain),
         tests("KyroBytesTests", ["KyroBytes"]),
         tests("KyroPlatformTests", ["KyroPlatform"]),
         tests("KyroModelTests", ["KyroModel"]),
@@ -105,7 +107,7 @@ let package = Package(
         tests("KyroTLSTests", ["KyroTLS"]),
         tests(
             "KyroServerTests",
-            ["KyroServer", "KyroEngine", "KyroHTTP2", "KyroModel", "KyroPlatform"]),
+            ["KyroServer", "KyroEngine", "KyroHTTP2", "KyroModel", "KyroPlatform", "TestSupport"]),
         tests("KyroIndexTests", ["KyroIndex", "KyroModel", "KyroBytes", "CKernels"]),
         tests(
             "KyroStoreTests",

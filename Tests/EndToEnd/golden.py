@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 from golden_parts import NOTES, check_producer, compare
-from harness import BINARY, ROOT, Checks, Server, Stubs, ingest, operations, search, types
+from harness import (
+    BINARY, ROOT, Checks, Server, Stubs, contents, ingest, operations, search, types)
 
 GOLDEN = ROOT / "Tests/Fixtures/golden"
 MADE_UP = 9_000  # added to a format version
@@ -77,11 +78,6 @@ def check_opens(folder):
         if check.failed:
             print(server.log()[-3000:])
         server.discard()
-
-
-def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-            for path in sorted(folder.rglob("*"))}
 
 
 def pretend_newer(path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 
-from process import BINARY, ROOT, Checks, Server, open_channel
+from process import BINARY, ROOT, Checks, Server, contents, open_channel
 
 __all__ = [
     "BINARY", "ROOT", "Checks", "Failure", "Server", "Stubs", "collections", "failure_of", "health",

@@ -116,6 +116,12 @@ class Server:
         self.discard()
 
 
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Bytes by path of all that is below a folder; None for a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+            for path in sorted(folder.rglob("*"))}
+
+
 class Checks:
     """Counts what holds; prints what does not, at once."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import derived
 from harness import (
-    BINARY, Checks, Server, Stubs, collections, ingest, operations, search, types)
+    BINARY, Checks, Server, Stubs, collections, contents, ingest, operations, search, types)
 
 SCOPE = types.Scope(namespace="repaired")
 COUNT = 300
@@ -62,10 +62,6 @@ def flip(data, chance, kind):
     return path, offset
 
 
-def fingerprint(data):
-    return {str(p.relative_to(data)): p.read_bytes() for p in data.rglob("*") if p.is_file()}
-
-
 def found_in(folder):
     """Version of each document that a server on `folder` has."""
     server = Server("--quiet", data=str(folder))
@@ -98,7 +94,7 @@ def trial(data, folder, chance, kind, counts):
     subprocess.run(["cp", "-r", "--sparse=always", data, damaged], check=True)
     path, offset = flip(damaged, chance, kind)
     told = f"{path.name}, a bit at {offset}"
-    before = fingerprint(damaged)
+    before = contents(damaged)
     status, report = run("verify", damaged)
     named = [f for f in report.get("findings", []) if f["file"].endswith(path.name)]
     if status == 1:
@@ -109,7 +105,7 @@ def trial(data, folder, chance, kind, counts):
         # A flip in the last write cannot be told from a tear; in padding it changes nothing.
         check.equal(status, 0, f"{told}: status of verify")
     repair_status, repair = run("repair", damaged, "--to", repaired)
-    check.equal(fingerprint(damaged), before, f"{told}: verify and repair change nothing")
+    check.equal(contents(damaged), before, f"{told}: verify and repair change nothing")
     if repair_status == 2:
         # Without a catalog or a manifest nobody knows what the logs belong to.
         check(kind in ("catalog.log", "MANIFEST"), f"{told}: nothing was saved: {repair}")

@@ -11,6 +11,7 @@ logs=.build/logs
 bin=.build/ship/release
 python=.venv/bin/python
 started=$SECONDS
+complaints='error:|✘|FAILED|Traceback|ERROR: |WARNING: ThreadSanitizer'
 mkdir -p "$logs"
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
@@ -44,7 +45,7 @@ report() {
         grep -h '^RESULT ' "$log" | sed 's/^RESULT /    /'
     else
         printf '%-24s FAILED  %4d s   %s\n' "$name" "$seconds" "$log"
-        grep -nE 'error:|✘|FAILED|Traceback|ERROR: |WARNING: ThreadSanitizer' "$log" | head -40 \
+        grep -nE "$complaints" "$log" | head -40 \
             | sed 's/^/    /'
         echo '    …'
         tail -30 "$log" | sed 's/^/    /'
@@ -108,8 +109,7 @@ failed=$(grep -c '^FAILED ' "$results")
 # Once more at the end, where whoever reads a long log looks first.
 sed -n 's/^FAILED //p' "$results" | while read -r name; do
     echo "failed: $name"
-    grep -E 'error:|✘|FAILED|Traceback|ERROR: |WARNING: ThreadSanitizer' "$logs/$name.log" \
-        | head -12 | sed 's/^/    /'
+    grep -E "$complaints" "$logs/$name.log" | head -12 | sed 's/^/    /'
 done
 echo "$((SECONDS - started)) s"
 echo "$passed passed, $failed failed"

@@ -2,6 +2,7 @@
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 /// What an engine went through, so that its state at any sequence is known.

@@ -3,6 +3,7 @@ import KyroEngine
 import KyroModel
 import KyroPlatform
 import KyroStore
+import TestSupport
 import Testing
 
 /// Threads for all processes but the scrub, which takes its turns when the test says so.

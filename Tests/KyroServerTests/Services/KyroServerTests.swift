@@ -4,6 +4,7 @@ import KyroEngine
 import KyroHTTP2
 import KyroPlatform
 import KyroServer
+import TestSupport
 import Testing
 
 @Suite struct KyroServerTests {
@@ -45,7 +46,7 @@ import Testing
             #expect(try client.finish(silent).status?.code == GRPCCode.unavailable)
             #expect(client.seen[unknown.id]?.messages == [[0x08, 0x03]])
             while try client.readOnce() { try client.write() }
-            #expect(try eventually { stopping.isFinished })
+            #expect(eventually { stopping.isFinished })
         }
     }
 

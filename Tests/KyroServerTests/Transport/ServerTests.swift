@@ -3,6 +3,7 @@ import KyroHTTP2
 import KyroPlatform
 import KyroServer
 import Synchronization
+import TestSupport
 import Testing
 
 /// What the handlers of a test saw.
@@ -163,23 +164,6 @@ final class TestClient {
     }
 }
 
-/// Looks every millisecond; false after two minutes.
-func eventually(_ condition: () -> Bool) throws -> Bool {
-    let end = EventLoop.monotonicNanos() + 120_000_000_000
-    let silent = try Socket.pair()
-    defer {
-        Socket.close(silent.0)
-        Socket.close(silent.1)
-    }
-    Socket.setReadTimeout(silent.0, millis: 1)
-    var byte: [UInt8] = [0]
-    while !condition() {
-        if EventLoop.monotonicNanos() > end { return false }
-        _ = Socket.read(silent.0, into: &byte)
-    }
-    return true
-}
-
 @Suite struct ServerTests {
     private func serve(
         _ change: (inout ServerTransportConfiguration) -> Void = { _ in },
@@ -217,7 +201,7 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
                     #expect(seen.messages == [[UInt8](repeating: UInt8(i & 255), count: i)])
                 }
             }
-            #expect(try eventually { dispatcher.witness.now.closed == 500 })
+            #expect(eventually { dispatcher.witness.now.closed == 500 })
             #expect(dispatcher.witness.now.cancelled == 0)
         }
     }
@@ -257,7 +241,7 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
             let client = try TestClient(port: port)
             let status = try client.unary("/t/Hang", [1], timeoutNanos: 20_000_000).status
             #expect(status?.code == GRPCCode.deadlineExceeded)
-            #expect(try eventually { dispatcher.witness.now.deadline == 1 })
+            #expect(eventually { dispatcher.witness.now.deadline == 1 })
             #expect(dispatcher.witness.now.closed == 1)
             #expect(
                 try client.unary("/t/Echo", [1], timeoutNanos: 0).status?.code
@@ -273,14 +257,14 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
             let calls = try (0..<3).map { _ in try client?.session.open(path: "/t/Hang") }
             for call in calls { if let call { client?.session.send([1], on: call) } }
             try client?.write()
-            #expect(try eventually { dispatcher.witness.now.received == 3 })
+            #expect(eventually { dispatcher.witness.now.received == 3 })
             if let call = calls[0] { client?.session.cancel(call) }
             try client?.write()
-            #expect(try eventually { dispatcher.witness.now.cancelled == 1 })
+            #expect(eventually { dispatcher.witness.now.cancelled == 1 })
             client = nil
-            #expect(try eventually { dispatcher.witness.now.cancelled == 3 })
+            #expect(eventually { dispatcher.witness.now.cancelled == 3 })
             #expect(dispatcher.witness.now.closed == 3)
-            #expect(try eventually { server.connectionCount == 0 })
+            #expect(eventually { server.connectionCount == 0 })
         }
     }
 
@@ -294,7 +278,7 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
             // Reads what comes until the window is shut, without taking a message.
             let other = try client.unary("/t/Echo", [5])
             #expect(other.messages == [[5]])
-            #expect(try eventually { dispatcher.witness.now.queuedMax > 0 })
+            #expect(eventually { dispatcher.witness.now.queuedMax > 0 })
             #expect(dispatcher.witness.now.queuedMax < (256 << 10) + (33 << 10))
             client.session.resumeReading(call)
             while let event = client.session.nextEvent() {
@@ -351,7 +335,7 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
             let end = EventLoop.monotonicNanos() + 3_300_000_000
             var next = EventLoop.monotonicNanos()
             #expect(
-                try eventually {
+                eventually {
                     let now = EventLoop.monotonicNanos()
                     if now >= next {
                         next = now + 15_000_000
@@ -376,7 +360,7 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
         let call = try busy.session.open(path: "/t/Echo")
         busy.session.send([1], on: call)
         try busy.write()
-        #expect(try eventually { dispatcher.witness.now.received == 2 })
+        #expect(eventually { dispatcher.witness.now.received == 2 })
         server.drain(timeoutMillis: 20_000)
         // The idle one: GOAWAY, a ping to answer, GOAWAY, end.
         while try idle.readOnce() { try idle.write() }
@@ -405,7 +389,7 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
         let call = try client.session.open(path: "/t/Hang")
         client.session.send([1], on: call)
         try client.write()
-        #expect(try eventually { dispatcher.witness.now.received == 1 })
+        #expect(eventually { dispatcher.witness.now.received == 1 })
         server.drain(timeoutMillis: 50)
         server.join()
         #expect(dispatcher.witness.now.cancelled == 1)
@@ -425,7 +409,7 @@ func eventually(_ condition: () -> Bool) throws -> Bool {
                 default: ended = true
                 }
             }
-            #expect(try eventually { server.connectionCount == 0 })
+            #expect(eventually { server.connectionCount == 0 })
         }
     }
 
