@@ -100,9 +100,11 @@ import Testing
         settings.bulkThreads = 3
         let count = scaled(20_000)
         let first = try TestEngine(disk, settings)
-        try first.write(
-            (0..<count).map { .upsert(BulkLife.document($0, version: 0)) }, to: BulkLife.scope,
-            creating: BulkLife.schema)
+        for ids in [0..<(count / 2), (count / 2)..<count] {
+            try first.write(
+                ids.map { .upsert(BulkLife.document($0, version: 0)) }, to: BulkLife.scope,
+                creating: BulkLife.schema)
+        }
         first.close()
         let again = try TestEngine(disk, settings)
         defer { again.close() }
@@ -151,7 +153,8 @@ import Testing
         while life.shard.graphRows == 0 { life.stepped.scheduler.step() }
         #expect(life.shard.graphRows == 5_100)
         #expect(try life.recall() > 0.97)
-        // And is written down again by itself.
+        // And is written down again by itself: when all is quiet the writer is asked to begin.
+        life.stepped.scheduler.settle()
         life.stepped.scheduler.settle()
         life.notices.withLock { $0 = [] }
         try life.restart()
@@ -163,10 +166,14 @@ import Testing
     @Test("A rebuild that is left with too few rows to carry the graph over builds one at once")
     func rebuilds() throws {
         var life = try BulkLife(seed: 16, clock: Self.clock)
-        try life.write(0..<17_000)
+        try life.write(0..<8_500)
+        try life.write(8_500..<17_000)
         life.stepped.scheduler.settle()
         #expect(life.shard.graphRows == 17_000)
-        try life.remove((0..<17_000).filter { $0 % 4 != 0 && $0 < 16_600 })
+        let leaving = (0..<17_000).filter { $0 % 4 != 0 && $0 < 16_600 }
+        // As many as do not yet call for a rebuild, and then far more.
+        try life.remove(Array(leaving.prefix(5_000)))
+        try life.remove(Array(leaving.dropFirst(5_000)))
         var flat = 0
         while life.stepped.rebuilds == 0 {
             life.stepped.scheduler.step()
