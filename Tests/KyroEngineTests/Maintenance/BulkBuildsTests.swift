@@ -92,7 +92,7 @@ import Testing
         life.stepped.engine.close()
     }
 
-    @Test("Threads of the engine build, and a stop does not wait for them to end")
+    @Test("Threads of the engine build, and a stop in the middle loses nothing")
     func stopsThreads() throws {
         let disk = MemoryFileSystem()
         var settings = EngineSettings(fsync: .never, logSegmentBytes: 4 << 20)
