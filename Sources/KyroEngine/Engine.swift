@@ -25,6 +25,7 @@ public final class Engine: Sendable {
     let snapshotInProgress = Atomic<Bool>(false)
     let snapshotRequests = Atomic<Int>(0)
     let maintenance = Cancellation()
+    let bulkBuilds: BulkBuilds
     /// Nil without a repository.
     let backups: BackupService?
     /// Opened when the scrub has something to look at before its time.
@@ -68,6 +69,9 @@ public final class Engine: Sendable {
         } catch {
             throw error.kyroError
         }
+        bulkBuilds = BulkBuilds(
+            rowsMin: configuration.bulkRowsMin, threads: configuration.bulkThreads,
+            budget: budget)
         let shardCount = directory.shardCount
         clock = SequenceClock(shardCount: shardCount)
         expiry = ExpiryClock(
@@ -112,6 +116,7 @@ public final class Engine: Sendable {
                     self.foldingTurn(of: shard, folding, mayWait: mayWait)
                 })
         }
+        started += bulkBuilds.start(scheduler)
         if configuration.scrubBytesPerSecond > 0 {
             let scrubber = Scrubber(
                 self, bytesPerSecond: configuration.scrubBytesPerSecond,
@@ -210,6 +215,7 @@ public final class Engine: Sendable {
         // Before the rest: the archive's last round asks the shards for what they still hold.
         backups?.stop()
         maintenance.cancel()
+        bulkBuilds.stop()
         scrubGate.open()
         snapshots.stop()
         control.stop()

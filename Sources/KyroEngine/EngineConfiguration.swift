@@ -21,6 +21,11 @@ public struct EngineConfiguration: Sendable {
     /// and more than this share of the living ones, in per cent.
     public var rebuildDeadRowsMin = 4_096
     public var rebuildDeadPercent = 50
+    /// Rows of a vector field that wait to be linked, from which on the graph is built anew of all
+    /// rows at once: inserting so many one by one takes two seconds.
+    public var bulkRowsMin = 20_000
+    /// Threads that build such a graph, in the background.
+    public var bulkThreads = 1
     /// Encoded bytes that one log batch takes.
     public var groupBytesMax = 4 << 20
     /// The longest that a group waits for callers of the last one, before a sync they can share.

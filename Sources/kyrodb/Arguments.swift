@@ -86,6 +86,7 @@ enum Arguments {
         }
         var options = ServerOptions(engine: EngineConfiguration(path: ""), version: version)
         options.engine.shardCountIfNew = min(ProcessMemory.coreCount, DataDirectory.shardsMax)
+        options.engine.bulkThreads = max(1, ProcessMemory.coreCount - 1)
         options.engine.scrubBytesPerSecond = 8 << 20
         options.engine.memoryLimitBytes = automaticMemoryLimit
         options.engine.reserve = .standard

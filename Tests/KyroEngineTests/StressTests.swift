@@ -70,6 +70,8 @@ private final class Stress: Sendable {
         configuration.logSegmentBytes = 1 << 20
         configuration.rebuildDeadRowsMin = 50
         configuration.rebuildDeadPercent = 5
+        configuration.bulkRowsMin = 200
+        configuration.bulkThreads = 2
         self.configuration = configuration
         engine = try Self.open(configuration)
         deadline = clock.monotonicNanos() + UInt64(seconds * 1e9)

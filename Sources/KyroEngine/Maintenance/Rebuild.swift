@@ -54,6 +54,12 @@ final class Rebuild: @unchecked Sendable {
     /// Within the first task.
     private var position = 0
     private var carry: GraphCarry?
+    private let bulkBuilds: BulkBuilds
+    /// Opened when a graph is built.
+    private let gate: Gate
+    private var bulk: BulkJob?
+    /// A graph could not be built at once.
+    private var foldsSingly = false
     private var deaths: [UInt32] = []
     /// Of the highest that was left out.
     private var horizon: UInt64
@@ -77,13 +83,17 @@ final class Rebuild: @unchecked Sendable {
     /// So long after its expiry a document goes, lest a small correction of the clock bring it back.
     static let expiryGraceMillis: Int64 = 60_000
 
-    init(_ collection: Collection, _ old: CollectionShard) {
+    init(
+        _ collection: Collection, _ old: CollectionShard, _ bulkBuilds: BulkBuilds, gate: Gate
+    ) {
         self.collection = collection
         self.old = old
         new = CollectionShard(
             fields: old.fields, shard: old.shard, hashSeed: old.hashSeed,
             metadata: MetadataIndex())
         missing = old.missing
+        self.bulkBuilds = bulkBuilds
+        self.gate = gate
         horizon = old.horizon.raw
         old.beginRebuild()
         bulkEnd = old.slotCount
@@ -266,12 +276,39 @@ final class Rebuild: @unchecked Sendable {
             guard let source = from.vectors[name], let target = to.vectors[name] else {
                 return true
             }
-            let view = new.view(seq: .zero, nowMillis: .min)
+            if let job = bulk {
+                takeGraph(job)
+                return false
+            }
+            let visibility = new.view(seq: .zero, nowMillis: .min).visibility
+            if !foldsSingly, bulkBuilds.isWanted(for: target, visibility) {
+                // Where the old part's is no better, nobody waits for it: it is built when the new
+                // part is in its place.
+                let known = old.view(seq: .zero, nowMillis: .min).visibility
+                if bulkBuilds.isWanted(for: source, known) { return true }
+                let job = BulkJob(collection, new, name, target, gate: gate)
+                bulk = job
+                bulkBuilds.add(job)
+                return false
+            }
             let inserted = target.foldStep(
-                rowsMax: Self.documentRows, visibility: view.visibility,
-                cancellation: cancellation)
+                rowsMax: Self.documentRows, visibility: visibility, cancellation: cancellation)
             return inserted == 0 || target.tailCount <= source.tailCount
         }
+    }
+
+    /// A step would find nothing to do before the graph is built that it needs.
+    var isAwaitingGraph: Bool { bulk?.isOpen ?? false }
+
+    private func takeGraph(_ job: BulkJob) {
+        switch job.outcome {
+        case .open: return
+        case .failed: foldsSingly = true
+        case .built(let successor):
+            let isTaken = new.replaceVectors(job.name, job.index, by: successor)
+            precondition(isTaken, "vectors \"\(job.name)\" of a part that nobody else knows")
+        }
+        bulk = nil
     }
 
     private func nextRange(_ end: Int, count: Int = columnRows) -> Range<Int> {
@@ -340,6 +377,7 @@ final class Rebuild: @unchecked Sendable {
 
     /// The old part stays what it is.
     func abandon() {
+        bulk?.cancel()
         old.endRebuild()
         state.store(.abandoned, ordering: .releasing)
     }

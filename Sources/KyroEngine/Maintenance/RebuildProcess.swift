@@ -12,6 +12,7 @@ extension Engine {
         process.rebuild = rebuild
         switch rebuild.state.load(ordering: .acquiring) {
         case .building:
+            if rebuild.isAwaitingGraph, !rebuild.collection.isDropped { return hasReleased }
             step(rebuild, shard, process)
             shard.reportRebuild(rowsLeft: rebuild.remaining, bytes: rebuild.residentBytes)
             return true
@@ -37,6 +38,7 @@ extension Engine {
             for _ in 0..<Self.rebuildStepsMax {
                 let now = time.monotonicNanos()
                 if isNearlyDone || now >= endNanos || maintenance.isCancelled { break }
+                if rebuild.isAwaitingGraph { break }
                 let moment = Rebuild.Moment(
                     shard, rebuild.collection, nanos: now, nowMillis: expiry.nowMillis())
                 isNearlyDone = try rebuild.step(moment, cancellation: maintenance)
@@ -80,7 +82,11 @@ extension Engine {
             let part = collection.shard(shard.index)
             let dead = part.deadCount
             if dead > 0 { deadBytes += part.residentBytes / part.slotCount * dead }
-            if chosen == nil, needsRebuild(part, looksForExpired: looksForExpired) {
+            // A graph that is nearly there is carried over in a fraction of the time.
+            let isBuilding = process.bulks.contains { $0.part === part }
+            if chosen == nil, !isBuilding || part.isMissingAnything,
+                needsRebuild(part, looksForExpired: looksForExpired)
+            {
                 chosen = collection
             }
         }
@@ -93,7 +99,7 @@ extension Engine {
             process.rebuildNanos = now + Self.rebuildRoomNanos
             return nil
         }
-        return Rebuild(chosen, part)
+        return Rebuild(chosen, part, bulkBuilds, gate: shard.foldGate)
     }
 
     /// Between two looks whether there is room for a rebuild by now.

@@ -254,10 +254,11 @@ final class CollectionShard: Sendable {
             && document.texts.entries.allSatisfy { root.texts[$0.name] != nil }
         if isComplete { return }
         let schema = fields.schema
-        var (vectors, sparse, texts) = (root.vectors, root.sparse, root.texts)
-        for entry in document.vectors where vectors[entry.name] == nil {
+        var newVectors: FieldMap<VectorIndex> = [:]
+        var (sparse, texts) = (root.sparse, root.texts)
+        for entry in document.vectors where root.vectors[entry.name] == nil {
             let field = schema.vectors[entry.name]
-            vectors[entry.name] = VectorIndex(
+            newVectors[entry.name] = VectorIndex(
                 field: field ?? VectorField(dimension: entry.value.count))
         }
         for entry in document.sparseVectors where sparse[entry.name] == nil {
@@ -267,8 +268,10 @@ final class CollectionShard: Sendable {
             texts[entry.name] = TextIndex(field: schema.texts[entry.name] ?? TextField())
         }
         _ = replaceRoot {
-            IndexRoot(
-                ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts)
+            // Maintenance may have put a successor into the place of one of these.
+            var vectors = $0.vectors
+            for entry in newVectors { vectors[entry.name] = entry.value }
+            return IndexRoot(ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts)
         }
     }
 

@@ -20,15 +20,17 @@ extension Engine {
         if time.monotonicNanos() >= process.spareFileNanos, !shard.prepareSpareFile() {
             process.spareFileNanos = time.monotonicNanos() + 10_000_000_000
         }
+        let hasBuilt = bulkStep(shard, process)
         let hasFolded = fold(shard, process)
         let hasRebuilt = rebuildStep(shard, process)
-        process.hasMore = hasFolded || hasRebuilt
-        if !process.hasMore { takeSnapshotIfNeeded(of: shard) }
+        process.hasMore = hasBuilt || hasFolded || hasRebuilt
+        if !process.hasMore, !process.isAwaitingGraph { takeSnapshotIfNeeded(of: shard) }
         return process.hasMore ? .again : .idle
     }
 
-    /// One step over every collection; whether rows were linked. Where a rebuild is under way it has
-    /// most of the time: what is linked now may be dropped or carried over then.
+    /// One step over every collection; whether rows were linked, or are going to be by somebody else.
+    /// Where a rebuild is under way it has most of the time: what is linked now may be dropped or
+    /// carried over then.
     private func fold(_ shard: Shard, _ process: FoldingProcess) -> Bool {
         let published = shard.published
         let rebuilding = process.rebuild?.collection
@@ -37,11 +39,15 @@ extension Engine {
             return false
         }
         var inserted = 0
+        let buildCount = process.bulks.count
         for collection in catalog.all {
             let rowsMax = Self.foldStepRows / (collection === rebuilding ? 4 : 1)
             let rows = collection.shard(shard.index)
             let view = rows.view(seq: published, nowMillis: .min)
             for entry in view.root.vectors {
+                if isBuiltAtOnce(entry.value, entry.name, of: collection, view, shard, process) {
+                    continue
+                }
                 inserted += entry.value.foldStep(
                     rowsMax: rowsMax, visibility: view.visibility,
                     cancellation: maintenance)
@@ -50,7 +56,7 @@ extension Engine {
         shard.graphRowsInserted.add(inserted, ordering: .relaxed)
         process.foldedSeq = inserted == 0 && rebuilding == nil ? published : nil
         process.foldNanos = now + 1_000_000_000
-        return inserted > 0
+        return inserted > 0 || process.bulks.count > buildCount
     }
 }
 
@@ -69,9 +75,17 @@ final class FoldingProcess: @unchecked Sendable {
     /// On a full disk the next attempt at a spare file waits until then.
     var spareFileNanos: UInt64 = 0
     var rebuild: Rebuild?
+    /// Graphs that are built at once, of parts that are in use.
+    var bulks: [BulkJob] = []
+    /// No further one before.
+    var bulkNanos: UInt64 = 0
+    /// Indexes that others took the place of, until their last reader has gone.
+    var replaced: [VectorIndex] = []
     /// No rebuild before; and no look for expired documents before.
     var rebuildNanos: UInt64 = 0
     var expiryNanos: UInt64 = 0
 
     init(resources: ResourceMaintenance?) { self.resources = resources }
+
+    var isAwaitingGraph: Bool { !bulks.isEmpty || rebuild?.isAwaitingGraph ?? false }
 }

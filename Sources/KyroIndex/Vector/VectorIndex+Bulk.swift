@@ -3,6 +3,31 @@ import KyroBytes
 import KyroModel
 
 extension VectorIndex {
+    /// An index of the same rows, none of them in its graph: a graph of all rows is installed there
+    /// while searches go on in `other`. What `append` gives to either is in both.
+    public convenience init(successorOf other: VectorIndex) {
+        self.init(
+            field: other.field, parameters: other.parameters, rows: other.rows,
+            graph: VectorGraph(rows: other.rows, parameters: other.parameters))
+    }
+
+    /// Rows of slots below the visibility's `slotCount` that are not in the graph.
+    public func unfoldedCount(_ visibility: Visibility) -> Int {
+        let folded = graph.count
+        return rows.rows(belowSlot: visibility.slotCount, rowCount: rows.count) - folded
+    }
+
+    /// Bytes that a build of all rows takes until it is installed: what it works in or the graph
+    /// itself, whichever is more, beside the lists, of which all rows have one in the base layer
+    /// and one in `neighboursMax - 1` has another above.
+    public func bulkBytes(_ parameters: BulkParameters = .default) -> Int {
+        let rowCount = rows.count
+        let above = rowCount / (self.parameters.neighboursMax - 1) + 1
+        let lists =
+            4 * (rowCount * self.parameters.baseCells + above * self.parameters.neighboursMax)
+        return lists + max(parameters.scratchBytes(rowCount: rowCount), lists + 4 * rowCount)
+    }
+
     /// The graph of all rows with slots below the visibility's `slotCount`, without showing it to
     /// anybody; nil when there is no row or when cancelled. Any thread, beside the writer and
     /// readers, for it reads only published rows.

@@ -60,6 +60,7 @@ private struct RebuildLife {
         configuration.shardCount = 1 + Int(seed % 3)
         configuration.logSegmentBytes = 1 << 14
         configuration.rebuildDeadRowsMin = 3
+        configuration.bulkRowsMin = [2, 9, 1 << 20][Int(seed / 3 % 3)]
         stepped = try SteppedEngine(seed: seed, disk, configuration, clock: clock)
         try stepped.write([], to: Self.scope, creating: World.schema)
     }

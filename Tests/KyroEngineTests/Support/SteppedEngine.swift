@@ -69,13 +69,13 @@ struct SteppedEngine {
 
     init(
         seed: UInt64, _ files: any FileSystem, _ configuration: EngineConfiguration,
-        clock: any Clock
-    )
-        throws
-    {
+        clock: any Clock, memory: any MemoryGauge = ProcessMemoryGauge(),
+        notice: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws {
         scheduler = SteppedScheduler(seed: seed)
         engine = try Engine(
-            configuration, files: files, time: clock, scheduler: scheduler, hashSeed: seed)
+            configuration, files: files, time: clock, scheduler: scheduler, memory: memory,
+            hashSeed: seed, notice: notice)
         while !engine.isServing { scheduler.step() }
     }
 

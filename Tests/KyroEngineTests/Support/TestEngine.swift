@@ -32,6 +32,8 @@ struct EngineSettings {
     var snapshotLogBytes = 256 << 20
     var queueBytesMax = 64 << 20
     var rebuildDeadRowsMin = 4_096
+    var bulkRowsMin = 20_000
+    var bulkThreads = 1
     var scrubBytesPerSecond = 0
     var scheduler: any Scheduler = EvenScheduler()
     var clock: any Clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
@@ -75,6 +77,8 @@ final class TestEngine: Sendable {
         configuration.snapshotLogBytes = settings.snapshotLogBytes
         configuration.queueBytesMax = settings.queueBytesMax
         configuration.rebuildDeadRowsMin = settings.rebuildDeadRowsMin
+        configuration.bulkRowsMin = settings.bulkRowsMin
+        configuration.bulkThreads = settings.bulkThreads
         configuration.scrubBytesPerSecond = settings.scrubBytesPerSecond
         configuration.memoryLimitBytes = settings.memoryLimitBytes
         configuration.reserve = settings.reserve

@@ -57,6 +57,7 @@ final class Simulation {
         var segmentBytes: Int
         var snapshotLogBytes: Int
         var rebuildDeadRowsMin: Int
+        var bulkRowsMin: Int
         var scrubBytesPerSecond: Int
     }
 
@@ -100,6 +101,7 @@ final class Simulation {
             segmentBytes: dice.pick([1_024, 2_048, 4_096]),
             snapshotLogBytes: dice.pick([5_000, 20_000, 1 << 20]),
             rebuildDeadRowsMin: dice.pick([12, 40, 1 << 20]),
+            bulkRowsMin: dice.pick([4, 16, 1 << 20]),
             scrubBytesPerSecond: dice.pick([0, 0, 1 << 20]))
         homes = Workload.homes(shardCount: shardCount)
         let traceLog = options.traceLines > 0 ? TraceLog(limit: options.traceLines) : nil
@@ -214,6 +216,7 @@ final class Simulation {
         configuration.snapshotLogBytes = settings.snapshotLogBytes
         configuration.snapshotBytesPerSecond = 0
         configuration.rebuildDeadRowsMin = settings.rebuildDeadRowsMin
+        configuration.bulkRowsMin = settings.bulkRowsMin
         configuration.scrubBytesPerSecond = settings.scrubBytesPerSecond
         configuration.scrubPauseMillis = 500
         configuration.commitLingerMicros = 0
