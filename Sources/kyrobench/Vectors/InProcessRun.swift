@@ -43,7 +43,7 @@ struct InProcessRun {
         note(
             "\(name): \(fixed(build.perSecond, 0)) vectors/s, \(fixed(rowSeconds, 1)) s of "
                 + "\(fixed(seconds, 1)) for the rows")
-        for ef in Sweep.efs {
+        for ef in Sweep.ownEfs {
             let point = try point(collection, ef: ef)
             result.points.append(point)
             note("\(name): efSearch \(ef), \(point.text)")

@@ -31,7 +31,7 @@ struct ServedRun {
                 + "\(before.shards.count) shards",
             parameterName: "efSearch", isPeer: false)
         result.build = try load(connection, before)
-        for ef in Sweep.efs {
+        for ef in Sweep.ownEfs {
             let point = try point(connection, ef: ef)
             result.points.append(point)
             note("\(Self.name): efSearch \(ef), \(point.text)")

@@ -77,6 +77,9 @@ struct SystemResult: Sendable {
         return nil
     }
 
+    /// Whether a recall lies below the curve, so that values there are the first point's.
+    func begins(above recall: Double) -> Bool { (points.first?.recall ?? 0) > recall }
+
     func p50(_ recall: Double) -> Double? { value(atRecall: recall) { $0.micros.p50 } }
     func p99(_ recall: Double) -> Double? { value(atRecall: recall) { $0.micros.p99 } }
     /// Less the call alone.
@@ -99,6 +102,8 @@ enum Sweep {
     static let efs = [
         10, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 448, 640, 896, 1_280,
     ]
+    /// Fewer candidates than these KyroDB never keeps for ten hits.
+    static let ownEfs = efs.filter { $0 >= 32 }
     static let probes = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384]
     /// A curve ends behind its first point that reaches this.
     static let recallMax = 0.995
@@ -143,6 +148,7 @@ extension SystemResult {
                     .init("threads", .int(Int64(build.threads))),
                     .init("rows", .int(Int64(build.rowCount))),
                     .init("seconds", .double(build.seconds)),
+                    .init("vectors_per_second", .double(build.perSecond)),
                     .init("row_seconds", .optional(build.rowSeconds)),
                     .init("resident_bytes", .int(Int64(build.residentBytes))),
                     .init("counted_bytes", .optional(build.countedBytes.map { Double($0) })),

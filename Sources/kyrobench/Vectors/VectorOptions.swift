@@ -42,7 +42,7 @@ struct VectorOptions {
 
         A latency at a recall lies on the straight line between the two neighbouring points of the
         curve (efSearch or nprobe) whose recall encloses it; where the first point is above it, the
-        first point's. A peer's latency is given as its Python call takes, and less what the same call
+        first point's, marked ≤. A peer's latency is given as its Python call takes, and less what the same call
         takes on an index of ten rows. Equal scores (within 1e-6) count as found, for everybody.
 
         Examples

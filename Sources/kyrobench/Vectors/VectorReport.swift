@@ -62,11 +62,11 @@ struct VectorReport {
         for system in systems {
             var cells = [system.system, system.callMicros.map { fixed($0, 1) } ?? "-"]
             for recall in Self.recalls {
-                cells.append(system.p50(recall).map { fixed($0, 1) } ?? "-")
-                cells.append(system.netP50(recall).map { fixed($0, 1) } ?? "-")
-                cells.append(system.p99(recall).map { fixed($0, 1) } ?? "-")
+                let bound = system.begins(above: recall) ? "≤ " : ""
+                let times = [system.p50(recall), system.netP50(recall), system.p99(recall)]
+                cells += times.map { $0.map { bound + fixed($0, 1) } ?? "-" }
                 let distances = system.value(atRecall: recall) { $0.distances }
-                cells.append(distances.map { fixed($0, 0) } ?? "-")
+                cells.append(distances.map { bound + fixed($0, 0) } ?? "-")
             }
             table.append(cells)
         }
