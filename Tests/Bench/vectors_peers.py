@@ -160,7 +160,7 @@ class USearch:
             connectivity=M,
             expansion_add=EF_CONSTRUCTION,
         )
-        self.remark = f"{self.index.hardware_acceleration}"
+        self.remark = str(getattr(self.index, "hardware_acceleration", ""))
         self.index.add(np.arange(len(rows), dtype=np.uint64), rows, threads=threads, copy=True)
 
     def set(self, value, threads):
