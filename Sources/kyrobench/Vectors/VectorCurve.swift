@@ -70,7 +70,8 @@ struct SystemResult: Sendable {
     func value(atRecall recall: Double, _ value: (CurvePoint) -> Double?) -> Double? {
         guard let first = points.first else { return nil }
         if first.recall >= recall { return value(first) }
-        for (a, b) in zip(points, points.dropFirst()) where a.recall < recall && b.recall >= recall {
+        for (a, b) in zip(points, points.dropFirst()) where a.recall < recall && b.recall >= recall
+        {
             guard let low = value(a), let high = value(b) else { return nil }
             return low + (high - low) * (recall - a.recall) / (b.recall - a.recall)
         }

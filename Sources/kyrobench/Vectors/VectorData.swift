@@ -31,7 +31,8 @@ struct VectorData: Sendable {
         truthPath = folder + "/truth.npy"
         try PosixFileSystem().open(truthPath, .createEmpty).write(truth.npyBytes, at: 0)
         givenTruthAgreement = try Self.agreement(truth, places, options)
-        note("exact answers of \(queries.rowCount) queries after \(fixed(secondsSince(start), 1)) s")
+        note(
+            "exact answers of \(queries.rowCount) queries after \(fixed(secondsSince(start), 1)) s")
     }
 
     private static func synthetic(

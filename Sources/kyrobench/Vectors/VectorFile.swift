@@ -35,7 +35,9 @@ final class VectorFile: @unchecked Sendable {
         else { throw BenchError("\(path): \(errnoText())") }
         self.base = base
         let header = Self.header(type: "<f4", rows: rowCount, columns: dimension)
-        for (i, byte) in header.enumerated() { base.storeBytes(of: byte, toByteOffset: i, as: UInt8.self) }
+        for (i, byte) in header.enumerated() {
+            base.storeBytes(of: byte, toByteOffset: i, as: UInt8.self)
+        }
     }
 
     deinit { munmap(base, byteCount) }

@@ -77,7 +77,8 @@ struct VectorPlot {
                 let y = fixed(y(micros, decades), 1)
                 let colour = step == 1 ? "#bbbbbb" : "#eeeeee"
                 text += Self.line(fixed(Self.left, 1), y, fixed(right, 1), y, colour)
-                text += Self.label(fixed(Self.left - 6, 1), y, "end", fixed(micros, micros < 1 ? 1 : 0))
+                text += Self.label(
+                    fixed(Self.left - 6, 1), y, "end", fixed(micros, micros < 1 ? 1 : 0))
             }
         }
         text += Self.label(

@@ -52,7 +52,9 @@ struct VectorReport {
 
     /// Microseconds at each recall that is asked for.
     var targetTable: String {
-        var columns: [Table.Column] = [.init("µs at recall@10"), .init("call", isRightAligned: true)]
+        var columns: [Table.Column] = [
+            .init("µs at recall@10"), .init("call", isRightAligned: true),
+        ]
         for recall in Self.recalls {
             for title in ["\(recall) p50", "less call", "p99", "distances"] {
                 columns.append(.init(title, isRightAligned: true))
@@ -103,7 +105,8 @@ struct VectorReport {
         ])
         for figure in figures {
             table.append([
-                figure.name, fixed(figure.value, 3) + (figure.unit.isEmpty ? "" : " " + figure.unit),
+                figure.name,
+                fixed(figure.value, 3) + (figure.unit.isEmpty ? "" : " " + figure.unit),
                 figure.targetText, figure.isCount ? "count" : "time",
                 figure.passes ? "PASS" : "MISS",
             ])
@@ -119,7 +122,9 @@ struct VectorReport {
         if let bulk = system(InProcessRun.bulkName) {
             figures += buildFigures(bulk) + searchFigures(bulk)
         }
-        if let served = system(ServedRun.name), let p50 = served.p50(0.97), let p99 = served.p99(0.97) {
+        if let served = system(ServedRun.name), let p50 = served.p50(0.97),
+            let p99 = served.p99(0.97)
+        {
             figures += [
                 .atMost(0.6, "gRPC p50 at 0.97", p50 / 1e3, "ms", isCount: false),
                 .atMost(1.5, "gRPC p99 at 0.97", p99 / 1e3, "ms", isCount: false),
