@@ -285,6 +285,7 @@ def main():
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--sweep", required=True, help="values of the search parameter")
     parser.add_argument("--recall-max", type=float, default=0.995)
+    parser.add_argument("--flat-points-max", type=int, default=3)
     options = parser.parse_args()
 
     make = PEERS[options.peer]
@@ -318,6 +319,7 @@ def main():
         remark=peer.remark,
     )
     gc.disable()
+    recalls = []
     for value in map(int, options.sweep.split(",")):
         members = point(peer, value, queries, accepted, options)
         emit("point", options.peer, **members)
@@ -325,7 +327,9 @@ def main():
             f"{options.peer}: {peer.parameter} {value}, recall {members['recall']:.4f}, "
             f"p50 {members['p50_micros']:.0f} µs, p99 {members['p99_micros']:.0f} µs"
         )
-        if members["recall"] >= options.recall_max:
+        recalls.append(members["recall"])
+        earlier = recalls[: -options.flat_points_max]
+        if recalls[-1] >= options.recall_max or (earlier and recalls[-1] <= earlier[-1]):
             break
 
 

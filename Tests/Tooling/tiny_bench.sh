@@ -25,8 +25,8 @@ python3 - "$out/vectors.jsonl" "$out/vectors.svg" <<'PYTHON'
 import json, sys, xml.dom.minidom
 lines = [json.loads(line) for line in open(sys.argv[1])]
 points = {line["system"]: line["recall"] for line in lines if line["kind"] == "point"}
-assert len(points) == 3, points
+assert len(points) == 4, points
 assert all(recall > 0.95 for recall in points.values()), points
-assert {line["system"] for line in lines if line["kind"] == "build"} == set(points)
+assert {line["system"] for line in lines if line["kind"] == "build"} < set(points)
 xml.dom.minidom.parse(sys.argv[2])
 PYTHON

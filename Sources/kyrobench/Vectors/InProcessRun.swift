@@ -47,7 +47,7 @@ struct InProcessRun {
             let point = try point(collection, ef: ef)
             result.points.append(point)
             note("\(name): efSearch \(ef), \(point.text)")
-            if point.recall >= Sweep.recallMax { break }
+            if Sweep.ends(result.points) { break }
         }
         return result
     }

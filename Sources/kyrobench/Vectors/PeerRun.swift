@@ -29,6 +29,7 @@ struct PeerRun {
                 "--threads", String(options.threads), "--passes", String(options.passes),
                 "--sweep", sweep.map(String.init).joined(separator: ","),
                 "--recall-max", String(Sweep.recallMax),
+                "--flat-points-max", String(Sweep.flatPointsMax),
             ], output: output)
         let text = String(decoding: try wholeFile(output), as: UTF8.self)
         let lines = try text.split(separator: "\n").map { try JSON(parsing: String($0)) }

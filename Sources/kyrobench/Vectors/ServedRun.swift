@@ -9,13 +9,15 @@ struct ServedRun {
     let options: VectorOptions
 
     static let name = "kyrodb gRPC"
+    static let defaultName = "kyrodb gRPC defaults"
     private static let scope = Scope(namespace: "vectors")
     private static let field = "embedding"
     private static let batchRows = 100
     private static let explainedMax = 200
     private static let warmUps = 50
 
-    func measure() throws -> SystemResult {
+    /// The curve, and what a request that says nothing but its vector gets.
+    func measure() throws -> [SystemResult] {
         let folder = try ServerProcess.makeFolder(in: options.folder)
         defer { removeTree(folder) }
         let server = try ServerProcess(
@@ -30,14 +32,19 @@ struct ServedRun {
             library: "kyrodb \(before.version), kernels \(before.kernels), "
                 + "\(before.shards.count) shards",
             parameterName: "efSearch", isPeer: false)
+        var defaults = result
+        defaults.system = Self.defaultName
         result.build = try load(connection, before)
         for ef in Sweep.ownEfs {
             let point = try point(connection, ef: ef)
             result.points.append(point)
             note("\(Self.name): efSearch \(ef), \(point.text)")
-            if point.recall >= Sweep.recallMax { break }
+            if Sweep.ends(result.points) { break }
         }
-        return result
+        let point = try point(connection, ef: 0)
+        defaults.points.append(point)
+        note("\(Self.defaultName): \(point.text)")
+        return [result, defaults]
     }
 
     private func load(_ connection: Connection, _ before: StatusResponse) throws -> BuildResult {
@@ -84,8 +91,11 @@ struct ServedRun {
         return document
     }
 
+    /// With an `efSearch` as many candidates as hits: a search by vectors alone has no leg to be
+    /// fused with, but each shard would keep a hundred, and no smaller `efSearch` would count.
     private func request(_ query: Int, ef: Int) -> SearchRequest {
         var request = SearchRequest(scope: Self.scope)
+        if ef > 0 { request.candidates = UInt32(ExactTruth.depth) }
         request.vector = VectorQuery(vector: data.queries.floats(query), efSearch: UInt32(ef))
         request.limit = UInt32(ExactTruth.depth)
         return request

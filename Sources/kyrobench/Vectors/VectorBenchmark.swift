@@ -17,7 +17,7 @@ struct VectorBenchmark {
                 report.systems.append(
                     try InProcessRun(data, options: options).measure(isBulk: system == .bulk))
             case .grpc:
-                report.systems.append(try ServedRun(data: data, options: options).measure())
+                report.systems += try ServedRun(data: data, options: options).measure()
             }
         }
         for peer in options.peers {

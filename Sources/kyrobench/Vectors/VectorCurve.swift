@@ -28,7 +28,7 @@ struct SearchTimes: Sendable {
 }
 
 struct CurvePoint: Sendable {
-    /// efSearch, ef or nprobe.
+    /// efSearch, ef or nprobe; 0 for the system's default.
     var parameter: Int
     var recall: Double
     /// Distances a query; nil where the system does not tell.
@@ -106,8 +106,17 @@ enum Sweep {
     /// Fewer candidates than these KyroDB never keeps for ten hits.
     static let ownEfs = efs.filter { $0 >= 32 }
     static let probes = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384]
-    /// A curve ends behind its first point that reaches this.
+    /// A curve ends behind its first point that reaches this…
     static let recallMax = 0.995
+    /// … or where so many points have gained nothing: codes that are not reranked end there.
+    static let flatPointsMax = 3
+
+    static func ends(_ points: [CurvePoint]) -> Bool {
+        guard let last = points.last else { return false }
+        if last.recall >= recallMax { return true }
+        guard points.count > flatPointsMax else { return false }
+        return last.recall <= points[points.count - 1 - flatPointsMax].recall
+    }
 }
 
 // MARK: JSON lines
