@@ -41,11 +41,12 @@ struct VectorOptions {
           --strict          times must meet their targets, too
 
         A latency at a recall lies on the straight line between the two neighbouring points of the
-        curve (efSearch or nprobe) whose recall encloses it; where the first point is above it, the
-        first point's, marked ≤. A peer's latency is given as its Python call takes, and less what the same call
-        takes on an index of ten rows. Equal scores (within 1e-6) count as found, for everybody.
-        Over gRPC there is a curve, with as many candidates as hits, and one point of a request that
-        says nothing but its vector. A curve ends at recall 0.995, or where three points gain nothing.
+        curve (efSearch or nprobe) whose recall encloses it; where the first point is above it, it is
+        the first point's, marked ≤. A peer's latency is given as its Python call takes, and less what
+        the same call takes on an index of ten rows. Equal scores (within 1e-6) count as found, for
+        everybody. Over gRPC there is a curve, with as many candidates as hits, and one point of a
+        request that says nothing but its vector. A curve ends at recall 0.995, or where three points
+        gain nothing.
 
         Examples
           kyrobench vectors --data-set wordnet --svg wordnet.svg --json wordnet.jsonl
