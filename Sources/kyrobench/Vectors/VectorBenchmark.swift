@@ -19,22 +19,24 @@ struct VectorBenchmark {
             case .grpc:
                 report.systems += try ServedRun(data: data, options: options).measure()
             }
+            try save(report)
         }
         for peer in options.peers {
             report.systems.append(
                 try PeerRun(data: data, options: options, folder: folder).measure(peer))
+            try save(report)
         }
-        try write(report)
-        let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
-        return missed ? 1 : 0
-    }
-
-    private func write(_ report: VectorReport) throws {
         print(report.headline + "\n")
         print(report.curveTable)
         print(report.buildTable)
         print(report.targetTable)
         print(report.figureTable)
+        let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
+        return missed ? 1 : 0
+    }
+
+    /// After each system, so that a run that is cut short leaves what it has.
+    private func save(_ report: VectorReport) throws {
         if let path = options.jsonPath { try writeFile(report.jsonLines, to: path) }
         if let path = options.svgPath {
             let title =
