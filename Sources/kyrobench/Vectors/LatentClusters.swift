@@ -6,7 +6,7 @@ struct LatentClusters: Sendable {
     static let latentDimension = 32
     static let clusterCount = 1_000
     /// Standard deviation of a row around its centre, whose components have 1: clusters overlap.
-    static let spread: Float = 0.6
+    static let spread: Float = 1
     /// Standard deviation of each component's noise; without it a component has about 1.2.
     static let noise: Float = 0.2
 

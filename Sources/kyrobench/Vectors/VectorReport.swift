@@ -171,12 +171,19 @@ struct VectorReport {
 
     private func searchFigures(_ bulk: SystemResult) -> [Figure] {
         var figures: [Figure] = []
-        for recall in Self.recalls {
+        // Below its first point a curve tells nothing that could be compared.
+        let least = bulk.points.first?.recall ?? 0
+        var levels: [Double] = []
+        for level in Self.recalls.map({ max($0, least) }) where !levels.contains(level) {
+            levels.append(level)
+        }
+        for recall in levels {
+            let shown = fixed(recall, 4)
             guard let own = bulk.p50(recall) else { continue }
             if let peer = system("hnswlib")?.netP50(recall) {
                 figures.append(
                     .atMost(
-                        0.5, "p50 at \(recall) over hnswlib's less its call", own / peer, "×",
+                        0.5, "p50 at \(shown) over hnswlib's less its call", own / peer, "×",
                         isCount: false))
             }
             let peers = systems.filter(\.isPeer).compactMap { peer in
@@ -185,7 +192,7 @@ struct VectorReport {
             if let best = peers.min(by: { $0.1 < $1.1 }) {
                 figures.append(
                     .atMost(
-                        1, "p50 at \(recall) over the best peer's (\(best.0)) less its call",
+                        1, "p50 at \(shown) over the best peer's (\(best.0)) less its call",
                         own / best.1, "×", isCount: false))
             }
             let scaling = bulk.value(atRecall: recall) { point in
@@ -197,7 +204,7 @@ struct VectorReport {
             if options.threads == 2, let scaling {
                 figures.append(
                     .atLeast(
-                        1.8, "throughput of 2 threads over one at \(recall)", scaling, "×",
+                        1.8, "throughput of 2 threads over one at \(shown)", scaling, "×",
                         isCount: false))
             }
         }
