@@ -103,7 +103,8 @@ struct DataSet: Sendable {
         return values
     }
 
-    private static func truth(_ path: String, queryCount: Int) throws -> [[Int]]? {
+    /// Rows of an .npy file of integers; nil where it is missing.
+    static func truth(_ path: String, queryCount: Int) throws -> [[Int]]? {
         guard fileExists(path) else { return nil }
         let bytes = try wholeFile(path)
         guard bytes.count > 10, bytes[6] == 1 else { throw BenchError("\(path) is no .npy file") }

@@ -1,4 +1,4 @@
-// kyrobench: measures a server over gRPC, on real data, and kernels. `--help` tells how.
+// kyrobench: measures a server over gRPC, on real data, vector indexes, and kernels. `--help` tells how.
 import Glibc
 import KyroModel
 import KyroPlatform
@@ -54,6 +54,15 @@ func kernelBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
     return try KernelBenchmark(options: options).run()
 }
 
+func vectorBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
+    let options = try VectorOptions(words)
+    if options.wantsHelp {
+        print(VectorOptions.usage)
+        return 0
+    }
+    return try VectorBenchmark(options: options).run()
+}
+
 func writes(_ options: Options) throws -> Int32 {
     let server = options.endpoint == nil ? try ServerProcess(binary: options.binary) : nil
     defer { _ = server?.stop() }
@@ -72,6 +81,7 @@ do {
         exit(try snapshotBenchmark(words))
     }
     if words.first == KernelOptions.word { exit(try kernelBenchmark(words.dropFirst())) }
+    if words.first == VectorOptions.word { exit(try vectorBenchmark(words.dropFirst())) }
     let options = try Options(words)
     if options.wantsHelp {
         print(Options.usage)

@@ -19,3 +19,14 @@ PYTHON
 "$bin/kyrobench" snapshots --binary "$bin/kyrodb" --documents 10000 --tail 1000 --seconds 1 --folder "$out"
 "$bin/kyrobench" kernels --tiny --all --dimension 100 > "$out/kernels"
 grep -q "int8 all pairs" "$out/kernels"
+"$bin/kyrobench" vectors --tiny --binary "$bin/kyrodb" --folder "$out" \
+    --json "$out/vectors.jsonl" --svg "$out/vectors.svg"
+python3 - "$out/vectors.jsonl" "$out/vectors.svg" <<'PYTHON'
+import json, sys, xml.dom.minidom
+lines = [json.loads(line) for line in open(sys.argv[1])]
+points = {line["system"]: line["recall"] for line in lines if line["kind"] == "point"}
+assert len(points) == 4, points
+assert all(recall > 0.95 for recall in points.values()), points
+assert {line["system"] for line in lines if line["kind"] == "build"} < set(points)
+xml.dom.minidom.parse(sys.argv[2])
+PYTHON

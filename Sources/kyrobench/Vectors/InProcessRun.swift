@@ -1,0 +1,137 @@
+// KyroDB's index in this process: built at once or row by row, then its curve.
+import KyroIndex
+import KyroModel
+import KyroPlatform
+
+struct InProcessRun {
+    let data: VectorData
+    let options: VectorOptions
+    private let queries: [[Float]]
+
+    init(_ data: VectorData, options: VectorOptions) {
+        self.data = data
+        self.options = options
+        queries = (0..<data.queries.rowCount).map { data.queries.floats($0) }
+    }
+
+    static let bulkName = "kyrodb bulk"
+    static let incrementalName = "kyrodb incremental"
+    private static let foldRows = 10_000
+
+    func measure(isBulk: Bool) throws -> SystemResult {
+        let name = isBulk ? Self.bulkName : Self.incrementalName
+        note("\(name): building")
+        let gauge = ProcessMemoryGauge()
+        gauge.giveBack()
+        let before = gauge.read().residentBytes
+        let start = clock.monotonicNanos()
+        let collection = VectorCollection(data.corpus)
+        let rowSeconds = secondsSince(start)
+        if isBulk { try buildAtOnce(collection) } else { try fold(collection) }
+        let seconds = secondsSince(start)
+        gauge.giveBack()
+        let after = gauge.read().residentBytes
+        var result = SystemResult(
+            system: name, library: "kernels \(VectorIndex.kernelsName)", parameterName: "efSearch",
+            isPeer: false)
+        let build = BuildResult(
+            threads: isBulk ? options.threads : 1, seconds: seconds, rowSeconds: rowSeconds,
+            rowCount: data.corpus.rowCount, residentBytes: after - min(before, after),
+            countedBytes: UInt64(collection.index.residentBytes),
+            remark: "\(collection.index.graphCount) rows in the graph")
+        result.build = build
+        note(
+            "\(name): \(fixed(build.perSecond, 0)) vectors/s, \(fixed(rowSeconds, 1)) s of "
+                + "\(fixed(seconds, 1)) for the rows")
+        for ef in Sweep.ownEfs {
+            let point = try point(collection, ef: ef)
+            result.points.append(point)
+            note("\(name): efSearch \(ef), \(point.text)")
+            if Sweep.ends(result.points) { break }
+        }
+        return result
+    }
+
+    private func buildAtOnce(_ collection: VectorCollection) throws {
+        let graph = collection.index.bulkGraph(
+            visibility: collection.visibility, workers: BenchWorkers(count: options.threads),
+            cancellation: Cancellation())
+        guard let graph, collection.index.install(graph) else {
+            throw BenchError("the bulk build gave no graph")
+        }
+    }
+
+    private func fold(_ collection: VectorCollection) throws {
+        var folded = 0
+        while folded < data.corpus.rowCount {
+            let count = collection.index.foldStep(
+                rowsMax: Self.foldRows, visibility: collection.visibility,
+                cancellation: Cancellation())
+            if count == 0 { break }
+            folded += count
+            if folded % (10 * Self.foldRows) == 0 { note("\(folded) rows are in the graph") }
+        }
+    }
+
+    private func point(_ collection: VectorCollection, ef: Int) throws -> CurvePoint {
+        var scratch = VectorScratch()
+        var counters = SearchCounters()
+        for query in queries.prefix(max(20, queries.count / 10)) {
+            _ = try collection.search(
+                query, efSearch: ef, scratch: &scratch, counters: &counters)
+        }
+        counters = SearchCounters()
+        var nanos: [UInt64] = []
+        nanos.reserveCapacity(options.passes * queries.count)
+        var found = 0
+        for _ in 0..<options.passes {
+            for (number, query) in queries.enumerated() {
+                let start = clock.monotonicNanos()
+                let hits = try collection.search(
+                    query, efSearch: ef, scratch: &scratch, counters: &counters)
+                nanos.append(clock.monotonicNanos() - start)
+                found += data.truth.found(hits.map(\.slot), query: number)
+            }
+        }
+        var point = CurvePoint(
+            parameter: ef, recall: Double(found) / Double(nanos.count * ExactTruth.depth),
+            distances: Double(counters.rowsScored) / Double(nanos.count),
+            micros: SearchTimes(nanos: nanos))
+        point.perSecondOfOne = try throughput(collection, ef: ef, threads: 1)
+        point.perSecondOfAll = try throughput(collection, ef: ef, threads: options.threads)
+        return point
+    }
+
+    /// Queries a second of threads that each ask all of them, beginning at different ones.
+    private func throughput(
+        _ collection: VectorCollection, ef: Int, threads: Int
+    ) throws -> Double {
+        let failures = Locked<[KyroError]>([])
+        let passes = options.passes
+        let start = clock.monotonicNanos()
+        BenchWorkers(count: threads).run { [queries] number in
+            var scratch = VectorScratch()
+            var counters = SearchCounters()
+            let first = number * queries.count / threads
+            do throws(KyroError) {
+                for i in 0..<(passes * queries.count) {
+                    _ = try collection.search(
+                        queries[(first + i) % queries.count], efSearch: ef, scratch: &scratch,
+                        counters: &counters)
+                }
+            } catch {
+                failures.withLock { $0.append(error) }
+            }
+        }
+        let seconds = secondsSince(start)
+        if let failure = failures.withLock({ $0.first }) { throw failure }
+        return Double(threads * passes * queries.count) / seconds
+    }
+}
+
+extension CurvePoint {
+    var text: String {
+        "recall \(fixed(recall, 4)), p50 \(fixed(micros.p50, 0)) µs, p99 "
+            + "\(fixed(micros.p99, 0)) µs" + (distances.map { ", \(fixed($0, 0)) distances" } ?? "")
+    }
+}
