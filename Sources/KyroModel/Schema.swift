@@ -18,10 +18,14 @@ public enum AnalyzerKind: UInt8, Sendable, CaseIterable {
 public struct VectorField: Equatable, Sendable {
     public var dimension: Int
     public var metric: Metric
+    public var indexing: VectorIndexing
 
-    public init(dimension: Int, metric: Metric = .cosine) {
+    public init(
+        dimension: Int, metric: Metric = .cosine, indexing: VectorIndexing = .default
+    ) {
         self.dimension = dimension
         self.metric = metric
+        self.indexing = indexing
     }
 }
 

@@ -53,13 +53,23 @@ public struct VectorQuery: Equatable, Sendable {
     /// Empty for the collection's only vector field.
     public var field: String
     public var vector: [Float]
-    /// Zero for the default.
+    /// Of a graph: candidates kept. Zero for the default.
     public var efSearch: UInt32
+    /// Of inverted lists: how many are scanned. Zero for the default.
+    public var probes: UInt32
+    /// The share of the true best that the answer should have; the collection finds what that
+    /// takes. Zero for none asked; excludes `efSearch` and `probes`.
+    public var recall: Double
 
-    public init(field: String = "", vector: [Float], efSearch: UInt32 = 0) {
+    public init(
+        field: String = "", vector: [Float], efSearch: UInt32 = 0, probes: UInt32 = 0,
+        recall: Double = 0
+    ) {
         self.field = field
         self.vector = vector
         self.efSearch = efSearch
+        self.probes = probes
+        self.recall = recall
     }
 }
 

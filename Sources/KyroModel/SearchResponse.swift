@@ -36,6 +36,34 @@ public enum VectorStrategy: UInt8, Sendable {
     case flat = 2
     case filteredGraph = 3
     case filteredFlat = 4
+    case ivf = 5
+    case filteredIVF = 6
+}
+
+/// What recall an answer may be expected to have, from queries that were also answered exactly.
+public struct RecallEstimate: Equatable, Sendable {
+    /// As asked.
+    public var target: Double
+    public var mean: Double
+    /// The mean of the tenth of the queries that fared worst.
+    public var worstDecile: Double
+    /// Queries behind it.
+    public var samples: UInt32
+    /// What the search kept, of a graph, or scanned, of inverted lists.
+    public var efSearch: UInt32
+    public var probes: UInt32
+
+    public init(
+        target: Double, mean: Double, worstDecile: Double, samples: UInt32, efSearch: UInt32 = 0,
+        probes: UInt32 = 0
+    ) {
+        self.target = target
+        self.mean = mean
+        self.worstDecile = worstDecile
+        self.samples = samples
+        self.efSearch = efSearch
+        self.probes = probes
+    }
 }
 
 public struct ShardExplain: Equatable, Sendable {
@@ -51,6 +79,8 @@ public struct ShardExplain: Equatable, Sendable {
     /// In distances.
     public var estimatedCost: UInt64 = 0
     public var micros: UInt64 = 0
+    /// Why this strategy and no other, in words.
+    public var vectorReason = ""
 
     public init(shard: UInt32) { self.shard = shard }
 }
@@ -71,6 +101,8 @@ public struct SearchResponse: Equatable, Sendable {
     /// Everything up to here was visible.
     public var seq: Sequence
     public var explain: Explain?
+    /// Where a recall was asked for.
+    public var recall: RecallEstimate?
     /// How vectors of the hits are written on the wire.
     public var vectorEncoding: VectorEncoding = .floats
 

@@ -10,6 +10,8 @@ enum ExplainOutput {
         case .flat: "scan"
         case .filteredGraph: "filtered graph"
         case .filteredFlat: "filtered scan"
+        case .ivf: "inverted lists"
+        case .filteredIVF: "filtered inverted lists"
         }
     }
 

@@ -76,7 +76,7 @@ extension VectorIndex {
             top: TopK(k: request.k, order: order), memory: memory, cancellation: cancellation)
         switch plan.strategy {
         case .none: return []
-        case .flat, .filteredFlat: try run.scan()
+        case .flat, .filteredFlat, .ivf, .filteredIVF: try run.scan()
         case .graph, .filteredGraph: try run.walk(admittedShare: plan.admittedShare)
         }
         counters.rowsScored += run.scored
