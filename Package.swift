@@ -128,11 +128,11 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-/// A sanitizer compiles every target once more: with `KYRODB_SANITIZE` set there are only those
-/// that it is to look at, and what they need.
-if Context.environment["KYRODB_SANITIZE"] != nil {
+/// With `KYRODB_TARGETS` set to names, divided by commas, there are only those targets and what they
+/// need: for a sanitizer, which compiles all of them once more, and for work on one layer.
+if let asked = Context.environment["KYRODB_TARGETS"] {
     var names: Set<String> = []
-    var open = ["KyroEngineTests", "KyroStoreTests", "KyroHTTP2Tests"]
+    var open = asked.split(separator: ",").map(String.init)
     while let name = open.popLast() {
         guard names.insert(name).inserted else { continue }
         for target in package.targets where target.name == name {

@@ -58,7 +58,8 @@ swift_test() {
 
 # sanitized KIND STRESS-SECONDS: LeakSanitizer would report what the test runner leaves behind.
 sanitized() {
-    KYRODB_SANITIZE=1 KYRODB_STRESS_SECONDS=$2 KYRODB_TEST_SCALE=10 \
+    KYRODB_TARGETS=KyroEngineTests,KyroStoreTests,KyroHTTP2Tests \
+        KYRODB_STRESS_SECONDS=$2 KYRODB_TEST_SCALE=10 \
         ASAN_OPTIONS=detect_leaks=0 \
         swift_test --sanitize="$1" --scratch-path ".build/$1"
 }
