@@ -25,12 +25,17 @@ import Synchronization
         self.init(field: field, model: CodeModel(untrained: field))
     }
 
-    init(field: VectorField, model: CodeModel) {
+    convenience init(field: VectorField, model: CodeModel) {
+        self.init(
+            field: field, codes: CodeColumn(model: model, values: Column(width: field.dimension)))
+    }
+
+    init(field: VectorField, codes: CodeColumn) {
         precondition(field.dimension > 0 && field.dimension <= Limits.dimensionMax)
         dimension = field.dimension
         metric = field.metric
-        values = Column(width: dimension)
-        codes = CodeColumn(model: model, values: values)
+        values = codes.values
+        self.codes = codes
         inverseNorms = Column()
         slots = Column()
         rowOfSlot = Column()
@@ -54,11 +59,13 @@ import Synchronization
     }
 
     /// Derives a row's code and terms from its values.
-    func encode(row: Int) {
+    ///
+    /// - Parameter isEncoded: its code is there already.
+    func encode(row: Int, isEncoded: Bool = false) {
         let from = unsafe values.pointer(row)
         let square = unsafe kyro_dot_f32(from, from, dimension)
         if metric == .cosine { inverseNorms[row] = square > 0 ? 1 / square.squareRoot() : 0 }
-        unsafe codes.encode(row: row, from: from, square: square)
+        if !isEncoded { unsafe codes.encode(row: row, from: from, square: square) }
     }
 
     /// Appends a row of other rows of the same field.

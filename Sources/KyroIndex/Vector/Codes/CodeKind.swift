@@ -21,7 +21,7 @@ enum CodeKind: UInt8, Sendable {
     /// What a field asks for.
     init(_ field: VectorField) {
         switch field.indexing.codes {
-        case .automatic: self = field.dimension <= Self.sq8DimensionMax ? .sq8 : .sq4
+        case .automatic: self = .sq8
         case .none: self = .floats
         case .sq8: self = .sq8
         case .sq4: self = .sq4

@@ -55,7 +55,7 @@ import KyroModel
         let n = kind.isRotated ? dimension : 0
         signs = BulkArray(repeating: 1, count: n * kyro_rotation_steps)
         self.centre = BulkArray(repeating: 0, count: n)
-        cosines = BulkArray(repeating: 1, count: kind == .bq ? n + 1 : 0)
+        cosines = BulkArray(repeating: 1, count: kind == .bq ? n + 8 : 0)
         var square = 0.0
         for i in 0..<min(n, centre.count) {
             self.centre[i] = centre[i]
