@@ -1,4 +1,4 @@
-// The dense vectors of one field of one collection in one shard: exact rows, int8 codes, and a
+// The dense vectors of one field of one collection in one shard: exact rows, codes, and a
 // graph over the codes that a maintenance thread grows behind a scanned tail.
 import KyroBytes
 import KyroModel
@@ -55,6 +55,7 @@ public final class VectorIndex: Sendable {
     public func foldStep(
         rowsMax: Int, visibility: Visibility, cancellation: Cancellation
     ) -> Int {
+        rows.store.releaseReplaced()
         let rowCount = rows.count
         guard graph.count > 0 || rowCount > flatRowsMax else { return 0 }
         let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rowCount)
@@ -76,13 +77,27 @@ public final class VectorIndex: Sendable {
     }
     public var residentBytes: Int { rows.residentBytes + graph.residentBytes }
 
-    /// The floats given at `append`, bit for bit.
-    public func vector(of slot: Slot) -> [Float]? {
-        rows.row(ofSlot: slot.index, rowCount: rows.count).map { rows.values.row($0) }
+    /// Bytes of memory that the rows themselves take; what of them is in a file takes none.
+    public var rowBytes: Int { rows.store.residentBytes(rowCount: rows.count) }
+
+    /// The floats given at `append`, bit for bit; or what the field keeps of them.
+    ///
+    /// - Throws: where they are in a file that cannot be read.
+    public func vector(of slot: Slot) throws(KyroError) -> [Float]? {
+        guard let row = rows.row(ofSlot: slot.index, rowCount: rows.count) else { return nil }
+        return try rows.floats(of: row)
     }
 
     /// Up to so many rows are scanned in full precision.
     var flatRowsMax: Int { parameters.flatRowsMax(dimension: field.dimension) }
+
+    /// Up to so many rows are scored exactly without asking their codes.
+    var exactRowsMax: Int {
+        switch rows.store.place {
+        case .floats, .halves: flatRowsMax
+        case .disk, .absent: 0
+        }
+    }
 }
 
 /// How many of the rows that walks meet are dead: a running mean over some 32 of them, so that one

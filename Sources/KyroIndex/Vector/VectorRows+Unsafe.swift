@@ -13,8 +13,8 @@ import Synchronization
 @safe final class VectorRows: @unchecked Sendable {
     let dimension: Int
     let metric: Metric
-    /// As appended, bit for bit.
-    let values: Column<Float>
+    /// What is kept of the rows themselves.
+    let store: RowStore
     let codes: Column<Int8>
     /// Factor and bias.
     let terms: Column<Float>
@@ -30,7 +30,7 @@ import Synchronization
         precondition(field.dimension > 0 && field.dimension <= Limits.dimensionMax)
         dimension = field.dimension
         metric = field.metric
-        values = Column(width: dimension)
+        store = RowStore(field: field)
         codes = Column(width: dimension)
         terms = Column(width: 2)
         inverseNorms = Column()
@@ -48,16 +48,24 @@ import Synchronization
         reserve(row: row, slot: slot)
         unsafe vector.withUnsafeBufferPointer { source in
             guard let from = source.baseAddress else { return }
-            unsafe kyro_copy_row(
-                values.pointer(row), from, dimension * MemoryLayout<Float>.stride)
+            unsafe put(row: row, from)
         }
-        encode(row: row)
         publish(row: row, slot: slot)
     }
 
-    /// Derives a row's code and terms from its values.
-    func encode(row: Int) {
-        let from = unsafe values.pointer(row)
+    /// Stores a reserved row, and its code.
+    @unsafe func put(row: Int, _ from: UnsafePointer<Float>) {
+        unsafe encode(row: row, store.write(row, from))
+        guard store.isAbsent else { return }
+        // The code alone stays, so that terms are those of what it stands for.
+        let decoded = UnsafeMutablePointer<Float>.allocate(capacity: dimension)
+        defer { unsafe decoded.deallocate() }
+        unsafe decode(row: row, into: decoded)
+        unsafe encode(row: row, decoded)
+    }
+
+    /// Derives a row's code and terms from its floats.
+    @unsafe func encode(row: Int, _ from: UnsafePointer<Float>) {
         let scale = unsafe kyro_encode_i8(from, dimension, codes.pointer(row))
         let square = unsafe kyro_dot_f32(from, from, dimension)
         let norm = square.squareRoot()
@@ -75,26 +83,32 @@ import Synchronization
         }
     }
 
-    /// Appends a row of other rows of the same field.
-    func take(_ row: Int, of other: VectorRows, slot: Int) {
+    /// Appends a row of other rows of the same dimension and metric. Then `store.endTaking`.
+    func take(_ row: Int, of other: VectorRows, slot: Int) throws(KyroError) {
         let new = published.load(ordering: .relaxed)
         reserve(row: new, slot: slot)
-        unsafe kyro_copy_row(
-            values.pointer(new), other.values.pointer(row),
-            dimension * MemoryLayout<Float>.stride)
+        guard try store.take(new, row, of: other.store) else {
+            let floats = try other.floats(of: row)
+            unsafe floats.withUnsafeBufferPointer { source in
+                guard let from = source.baseAddress else { return }
+                unsafe put(row: new, from)
+            }
+            return publish(row: new, slot: slot)
+        }
         unsafe codes.pointer(new).update(from: other.codes.pointer(row), count: dimension)
         unsafe terms.pointer(new).update(from: other.terms.pointer(row), count: 2)
         if metric == .cosine { inverseNorms[new] = other.inverseNorms[row] }
         publish(row: new, slot: slot)
     }
 
-    func reserve(row: Int, slot: Int) {
+    /// - Parameter isStored: false for a row that stays in a snapshot's file.
+    func reserve(row: Int, slot: Int, isStored: Bool = true) {
         precondition(unsafe row < CandidatePool.rowsMax, "row \(row) is beyond the last one")
         if row > 0 {
             let previous = Int(slots[row - 1])
             precondition(slot > previous, "slot \(slot) after slot \(previous)")
         }
-        values.reserve(row: row)
+        if isStored { store.reserve(row: row) }
         codes.reserve(row: row)
         terms.reserve(row: row)
         slots.reserve(row: row)
@@ -110,7 +124,7 @@ import Synchronization
     func tryReserve(rowCount more: Int, slotCount: Int) -> Bool {
         let count = published.load(ordering: .relaxed)
         let rows = count..<(count + more)
-        return values.tryReserve(rows: rows) && codes.tryReserve(rows: rows)
+        return store.tryReserve(rows: rows) && codes.tryReserve(rows: rows)
             && terms.tryReserve(rows: rows) && slots.tryReserve(rows: rows)
             && (metric != .cosine || inverseNorms.tryReserve(rows: rows))
             && rowOfSlot.tryReserve(rows: min(reservedSlots, slotCount)..<slotCount)
@@ -151,7 +165,7 @@ import Synchronization
     var residentBytes: Int {
         let rowCount = count
         let slotCount = rowCount == 0 ? 0 : Int(slots[rowCount - 1]) + 1
-        return values.residentBytes(rowCount: rowCount) + codes.residentBytes(rowCount: rowCount)
+        return store.residentBytes(rowCount: rowCount) + codes.residentBytes(rowCount: rowCount)
             + terms.residentBytes(rowCount: rowCount) + slots.residentBytes(rowCount: rowCount)
             + inverseNorms.residentBytes(rowCount: rowCount)
             + rowOfSlot.residentBytes(rowCount: slotCount)
