@@ -95,7 +95,9 @@ public final class VectorIndex: Sendable {
     var exactRowsMax: Int {
         switch rows.store.place {
         case .floats, .halves: flatRowsMax
-        case .disk, .absent: 0
+        // As many as one read takes.
+        case .disk(let rows): min(flatRowsMax, (256 << 10) / rows.rowBytes)
+        case .absent: 0
         }
     }
 }

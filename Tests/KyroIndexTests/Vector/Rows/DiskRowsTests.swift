@@ -43,7 +43,7 @@ import Testing
         var onDisk = Self.filled(metric, rerank, .disk)
         try Self.expectSame(inMemory, onDisk, "before a snapshot")
         let bytes = try onDisk.snapshot()
-        #expect(bytes == (try inMemory.snapshot()))
+        #expect(try inMemory.snapshot() == bytes)
         let before = onDisk.index.rowBytes
         let first = SnapshotFile(bytes.rows)
         try onDisk.index.adoptRows(in: first)
@@ -57,7 +57,7 @@ import Testing
         inMemory.fold()
         onDisk.fold()
         let next = try onDisk.snapshot()
-        #expect(next == (try inMemory.snapshot()))
+        #expect(try inMemory.snapshot() == next)
         try onDisk.index.adoptRows(in: SnapshotFile(next.rows))
         first.forgetReads()
         try Self.expectSame(inMemory, onDisk, "from the next file")

@@ -1,9 +1,10 @@
 // A snapshot in memory that can be read here and there, and that can rot.
+import Foundation
 import KyroIndex
 import KyroModel
-import Synchronization
 
-final class SnapshotFile: SnapshotRegion {
+/// `@unchecked Sendable`: the state is touched under the lock alone.
+final class SnapshotFile: SnapshotRegion, @unchecked Sendable {
     private struct State {
         var bytes: [UInt8]
         /// Reads that touch these bytes fail.
@@ -12,23 +13,29 @@ final class SnapshotFile: SnapshotRegion {
         var findings: [UInt64] = []
     }
 
-    private let state: Mutex<State>
+    /// Known to the thread sanitizer.
+    private let lock = NSLock()
+    private var contents: State
 
-    init(_ bytes: [UInt8]) { state = Mutex(State(bytes: bytes)) }
+    init(_ bytes: [UInt8]) { contents = State(bytes: bytes) }
 
-    var byteCount: UInt64 { state.withLock { UInt64($0.bytes.count) } }
-    var reads: [Range<UInt64>] { state.withLock { $0.reads } }
+    private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+        lock.withLock { body(&contents) }
+    }
+
+    var byteCount: UInt64 { withState { UInt64($0.bytes.count) } }
+    var reads: [Range<UInt64>] { withState { $0.reads } }
     /// Positions that were reported as damaged.
-    var findings: [UInt64] { state.withLock { $0.findings } }
+    var findings: [UInt64] { withState { $0.findings } }
 
-    func flip(_ position: Int) { state.withLock { $0.bytes[position] ^= 0x10 } }
-    func refuse(_ range: Range<UInt64>) { state.withLock { $0.refused.append(range) } }
-    func cut(to count: Int) { state.withLock { $0.bytes.removeSubrange(count...) } }
-    func forgetReads() { state.withLock { $0.reads = [] } }
+    func flip(_ position: Int) { withState { $0.bytes[position] ^= 0x10 } }
+    func refuse(_ range: Range<UInt64>) { withState { $0.refused.append(range) } }
+    func cut(to count: Int) { withState { $0.bytes.removeSubrange(count...) } }
+    func forgetReads() { withState { $0.reads = [] } }
 
     func read(at position: UInt64, count: Int, into bytes: inout [UInt8]) throws(KyroError) {
         let range = position..<(position + UInt64(count))
-        let found: [UInt8]? = state.withLock { state in
+        let found: [UInt8]? = withState { state in
             state.reads.append(range)
             guard range.upperBound <= state.bytes.count,
                 !state.refused.contains(where: { $0.overlaps(range) })
@@ -42,7 +49,7 @@ final class SnapshotFile: SnapshotRegion {
     func willRead(at position: UInt64, count: Int) {}
 
     func damaged(at position: UInt64, _ finding: String) -> KyroError {
-        state.withLock { $0.findings.append(position) }
+        withState { $0.findings.append(position) }
         return KyroError(code: .dataLoss, reason: "INTERNAL", message: finding)
     }
 }
