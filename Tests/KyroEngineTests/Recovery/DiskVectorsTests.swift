@@ -73,14 +73,9 @@ import Testing
 
         func expectSame(_ what: Comment) throws {
             for id in stride(from: 0, to: vectors.count, by: vectors.count / 20) {
-                for exact in [true, false] {
-                    let found = try search(Self.disk, id, exact: exact)
-                    #expect(found.first?.id == .number(UInt64(id)), what)
-                    let expected = try search(Self.memory, id, exact: exact)
-                    // Small collections in memory are scanned exactly, whatever was asked.
-                    let common = Set(found.map(\.id)).intersection(expected.map(\.id)).count
-                    #expect(common >= (exact ? 10 : 9), what)
-                }
+                #expect(try search(Self.disk, id).first?.id == .number(UInt64(id)), what)
+                let found = try search(Self.disk, id, exact: true)
+                #expect(try search(Self.memory, id, exact: true) == found, what)
                 let document = try test.lookup([.number(UInt64(id))], in: Self.disk)[0]
                 #expect(document?.vectors["v"] == vectors[id], what)
             }
@@ -102,11 +97,12 @@ import Testing
         print("RESULT rows on disk: \(before - empty) bytes before, \(after - empty) behind")
         #expect(before - after > raw * 99 / 100)
         try bed.expectSame("behind a snapshot")
-        try bed.write(500)
+        try bed.write(1_024)
         try bed.expectSame("with a tail")
         let tail = bed.residentBytes
         try bed.test.snapshot()
-        #expect(tail - bed.residentBytes > 256 * Bed.rowBytes)
+        // The graph may have grown meanwhile.
+        #expect(tail - bed.residentBytes > 768 * Bed.rowBytes)
         try bed.expectSame("behind the next snapshot")
     }
 
@@ -132,7 +128,7 @@ import Testing
             try bed.test.snapshot()
         }
         let damages = bed.test.engine.status().shards[0].damages
-        #expect(damages.count >= 1 && damages.allSatisfy { !$0.isHealed })
+        #expect(damages.count >= 1 && !damages.contains { $0.isHealed })
         #expect(bed.test.notices.withLock { $0 }.contains { $0.contains("is damaged at offset") })
         bed.isRefusing.withLock { $0 = false }
         #expect(try bed.search(Bed.disk, 7).map(\.id) == expected.map(\.id))
@@ -167,7 +163,10 @@ import Testing
         #expect(try bed.search(Bed.disk, 100).first?.id == .number(100))
         #expect(throws: KyroError.self) { try bed.test.lookup([.number(500)], in: Bed.disk) }
         #expect(throws: KyroError.self) { try bed.search(Bed.disk, 500) }
-        #expect(throws: KyroError.self) { try bed.test.snapshot() }
+        #expect(throws: KyroError.self) {
+            try bed.write(1)
+            try bed.test.snapshot()
+        }
         #expect(!bed.test.engine.status().shards[0].damages.isEmpty)
         // A restart has it from the snapshot before and the log.
         bed.test.close()

@@ -15,7 +15,7 @@ import KyroModel
 
 /// Written by one thread; `install` is called by one other, and readers take the state as it is.
 ///
-/// `@unchecked Sendable`: `segmentsEnd` and `taken` are the writer's alone; columns are written
+/// `@unchecked Sendable`: the plain variables are the writer's alone; columns are written
 /// before their rows are published.
 @safe final class DiskRows: @unchecked Sendable {
     struct Base: Sendable {
@@ -58,8 +58,10 @@ import KyroModel
     private let replaced = SharedReference(StateList([]))
     /// Rows below have a segment or are in the base. Writer only.
     private var segmentsEnd = 0
-    /// Rows of another store's file, taken over by `take` and not yet shown. Writer only.
-    private var taken: Base?
+    /// The first rows, as long as all of them are in another store's file. Writer only.
+    private var taken: (count: Int, places: Column<UInt32>, numbering: RowNumbering)?
+    /// The file of what `take` has taken over and `endTaking` will show. Writer only.
+    private var takenBase: Base?
 
     private final class StateList: Sendable {
         let states: [State]
@@ -143,11 +145,12 @@ import KyroModel
         checksums[row] = other.checksums[from]
         let source = other.state.take()
         if let base = source.base, from < base.count, row == taken?.count ?? 0,
-            taken.map({ $0.file.numbering === base.file.numbering }) ?? (row == 0)
+            taken.map({ $0.numbering === base.file.numbering }) ?? true
         {
             let places = taken?.places ?? Column()
             places.append(UInt32(base.place(from)), at: row)
-            taken = Base(file: base.file, count: row + 1, places: places, older: base.older)
+            taken = (row + 1, places, base.file.numbering)
+            takenBase = Base(file: base.file, count: row + 1, places: places, older: base.older)
             return
         }
         let to = unsafe address(row, state.take())
@@ -164,8 +167,9 @@ import KyroModel
     }
 
     func endTaking() {
-        guard let taken, taken.count > state.take().baseCount else { return }
-        state.replace { state in Self.state(state, on: taken, shift: segmentShift) }
+        guard let base = takenBase else { return }
+        takenBase = nil
+        state.replace { state in Self.state(state, on: base, shift: segmentShift) }
     }
 
     /// The same rows with more of them in a file.

@@ -82,7 +82,8 @@ import Testing
             _ = try restored.search(query, k: 10, scratch: &scratch, counters: &counters)
             let reads = file.reads
             #expect(reads.count >= 30 && reads.count < 200, "\(reads.count)")
-            #expect(reads.allSatisfy { $0.upperBound - $0.lowerBound == 96 })
+            let isOfRows = reads.allSatisfy { $0.upperBound - $0.lowerBound == 96 }
+            #expect(isOfRows)
             #expect(
                 reads.prefix(30).map(\.lowerBound) == reads.prefix(30).map(\.lowerBound).sorted())
         }

@@ -71,22 +71,27 @@ func rounded(_ vector: [Float]) -> [Float] {
     }
 }
 
+struct SnapshotBytes: Equatable {
+    var rows: [UInt8]
+    var graph: [UInt8]
+}
+
 extension VectorFixture {
     /// The rows and the graph as a snapshot has them.
-    func snapshot() throws -> (rows: [UInt8], graph: [UInt8]) {
+    func snapshot() throws -> SnapshotBytes {
         let (rows, graph) = (MemorySnapshot(), MemorySnapshot())
         try index.writeRows(to: rows, slotCount: slotCount)
         try index.writeGraph(to: graph, slotCount: slotCount)
-        return (rows.bytes, graph.bytes)
+        return SnapshotBytes(rows: rows.bytes, graph: graph.bytes)
     }
 
     /// The same documents in an index that was read back.
     func restored(
-        _ bytes: (rows: [UInt8], graph: [UInt8]), _ region: SnapshotFile? = nil,
+        _ bytes: SnapshotBytes, _ region: SnapshotFile? = nil,
         indexing: VectorIndexing? = nil
     ) throws -> VectorFixture {
         let (rows, graph) = (MemorySnapshot(), MemorySnapshot())
-        (rows.bytes, graph.bytes) = bytes
+        (rows.bytes, graph.bytes) = (bytes.rows, bytes.graph)
         var field = index.field
         if let indexing { field.indexing = indexing }
         var copy = self
