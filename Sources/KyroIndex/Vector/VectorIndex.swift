@@ -14,7 +14,9 @@ public final class VectorIndex: Sendable {
     let builder: GraphBuilder
     let deadShare = DeadShare()
 
-    public init(field: VectorField, parameters: GraphParameters = .default) {
+    /// - Parameter parameters: nil for what the field's options say.
+    public init(field: VectorField, parameters: GraphParameters? = nil) {
+        let parameters = parameters ?? GraphParameters(field.indexing)
         self.field = field
         self.parameters = parameters
         rows = VectorRows(field: field)
@@ -57,7 +59,7 @@ public final class VectorIndex: Sendable {
     ) -> Int {
         rows.store.releaseReplaced()
         let rowCount = rows.count
-        guard graph.count > 0 || rowCount > flatRowsMax else { return 0 }
+        guard buildsGraph, graph.count > 0 || rowCount > flatRowsMax else { return 0 }
         let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rowCount)
         var inserted = 0
         while inserted < rowsMax, graph.count < end, !cancellation.isCancelled {
@@ -77,8 +79,13 @@ public final class VectorIndex: Sendable {
     }
     public var residentBytes: Int { rows.residentBytes + graph.residentBytes }
 
-    /// Bytes of memory that the rows themselves take; what of them is in a file takes none.
-    public var rowBytes: Int { rows.store.residentBytes(rowCount: rows.count) }
+    /// Whether its options ask for a graph, at some number of rows.
+    public var buildsGraph: Bool {
+        switch field.indexing.kind {
+        case .automatic, .graph: true
+        case .ivf, .flat: false
+        }
+    }
 
     /// The floats given at `append`, bit for bit; or what the field keeps of them.
     ///
