@@ -144,9 +144,17 @@ struct SnapshotLoad {
                 try VectorIndex(version1From: source, field: field, slotCount: part.slotCount)
             }
         }
+        let codesName = SnapshotContents.codes(part.id, name)
+        let hasCodes = reader.byteCount(ofSection: codesName) != nil
+        let codes =
+            !hasCodes
+            ? nil
+            : derived(codesName) { source throws(KyroError) in
+                try RestoredCodes(from: source, field: field, slotCount: part.slotCount)
+            }
         let rows = try whole(SnapshotContents.vectors(part.id, name)) { source throws(KyroError) in
             try RestoredVectors(
-                from: source, field: field, slotCount: part.slotCount,
+                from: source, field: field, slotCount: part.slotCount, codes: codes,
                 region: field.indexing.storage == .disk
                     ? engine.rowRegion(
                         reader, reference, section: SnapshotContents.vectors(part.id, name),

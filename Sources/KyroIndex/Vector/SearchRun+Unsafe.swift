@@ -101,9 +101,9 @@ struct SearchRun {
         if let entry {
             let start = unsafe graph.descend(
                 from: entry, top: graph.height(entry), bottom: 1, bound: bound,
-                codes: query.codes, factor: query.factor, memory: memory, scored: &scored)
+                query: query.code, memory: memory, scored: &scored)
             try unsafe graph.walk(
-                layer: 0, from: start, bound: bound, codes: query.codes, factor: query.factor,
+                layer: 0, from: start, bound: bound, query: query.code,
                 admission: walked, memory: memory, pool: &pool, scored: &scored,
                 cancellation: cancellation)
             if walked != nil, admission.mask == nil {

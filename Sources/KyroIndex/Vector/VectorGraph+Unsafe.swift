@@ -103,23 +103,17 @@ import Synchronization
 }
 
 extension VectorGraph {
-    @inline(__always)
-    func score(_ dot: Int32, factor: Float, row: UInt32) -> Float {
-        let term = unsafe rows.terms.pointer(Int(row))
-        return unsafe Float(dot) * (factor * term[0]) + term[1]
-    }
-
     /// Goes from `start` to the best row of each layer from `top` down to `bottom`.
     func descend(
         from start: UInt32, top: Int, bottom: Int, bound: UInt32,
-        codes: UnsafePointer<Int8>, factor: Float, memory: ScratchMemory, scored: inout Int
+        query: CodeQuery, memory: ScratchMemory, scored: inout Int
     ) -> UInt32 {
         guard top >= bottom else { return start }
-        let startCodes = unsafe rows.codes.pointer(Int(start))
-        let startDot = unsafe kyro_dot_i8(codes, startCodes, rows.dimension)
-        scored += 1
+        let scores = unsafe memory.coding.scores
         var best = start
-        var bestScore = score(startDot, factor: factor, row: start)
+        unsafe rows.codes.scores(query, rows: &best, count: 1, into: scores, memory: memory)
+        scored += 1
+        var bestScore = unsafe scores[0]
         for layer in stride(from: top, through: bottom, by: -1) {
             var isMoving = true
             while isMoving {
@@ -131,16 +125,14 @@ extension VectorGraph {
                     if cell == 0 { break }
                     if cell - 1 >= bound { continue }
                     unsafe memory.batchRows[count] = cell - 1
-                    unsafe memory.batchCodes[count] =
-                        UnsafePointer(rows.codes.pointer(Int(cell - 1)))
                     count += 1
                 }
-                unsafe kyro_dot_i8_list(
-                    codes, memory.batchCodes, count, rows.dimension, memory.batchDots)
+                unsafe rows.codes.scores(
+                    query, rows: memory.batchRows, count: count, into: scores, memory: memory)
                 scored += count
                 for i in 0..<count {
                     let row = unsafe memory.batchRows[i]
-                    let score = unsafe score(memory.batchDots[i], factor: factor, row: row)
+                    let score = unsafe scores[i]
                     if score > bestScore {
                         best = row
                         bestScore = score
@@ -158,7 +150,7 @@ extension VectorGraph {
     ///
     /// - Parameter start: where to begin; below `bound`.
     func walk(
-        layer: Int, from start: UInt32, bound: UInt32, codes: UnsafePointer<Int8>, factor: Float,
+        layer: Int, from start: UInt32, bound: UInt32, query: CodeQuery,
         admission: Admission?, memory: ScratchMemory, pool: inout CandidatePool,
         scored: inout Int, cancellation: Cancellation?
     ) throws(KyroError) {
@@ -166,23 +158,22 @@ extension VectorGraph {
         let visited = unsafe memory.visited
         let epoch = memory.epoch
         let batchRows = unsafe memory.batchRows
-        let batchCodes = unsafe memory.batchCodes
-        let batchDots = unsafe memory.batchDots
+        let scores = unsafe memory.coding.scores
+        let codes = rows.codes
         let width = width(layer: layer)
-        let dimension = rows.dimension
 
         unsafe visited[Int(start)] = epoch
         unsafe batchRows[0] = start
-        unsafe batchCodes[0] = UnsafePointer(rows.codes.pointer(Int(start)))
         var count = 1
         var cursor = 0
         var steps = 0
         while true {
-            unsafe kyro_dot_i8_list(codes, batchCodes, count, dimension, batchDots)
+            unsafe codes.scores(
+                query, rows: batchRows, count: count, into: scores, memory: memory)
             scored += count
             for i in 0..<count {
                 let row = unsafe batchRows[i]
-                let score = unsafe score(batchDots[i], factor: factor, row: row)
+                let score = unsafe scores[i]
                 var key = unsafe CandidatePool.key(score: score, row: row, isAdmitted: true)
                 guard unsafe key > pool.threshold else { continue }
                 if let admission, !admission.admits(Int(row)) {
@@ -216,8 +207,7 @@ extension VectorGraph {
                 if unsafe visited[Int(row)] == epoch { continue }
                 unsafe visited[Int(row)] = epoch
                 unsafe batchRows[count] = row
-                unsafe batchCodes[count] = UnsafePointer(rows.codes.pointer(Int(row)))
-                unsafe kyro_prefetch(rows.terms.pointer(Int(row)))
+                codes.prefetchTerms(Int(row))
                 count += 1
             }
             steps += 1

@@ -1,5 +1,5 @@
 // A vector index in a snapshot: its rows, which are document data, and its graph, which follows from
-// them. Codes are not kept: encoding a row anew takes no longer than reading its code.
+// them. Codes are not kept, unless they are dear: CodeSnapshot+Unsafe.swift.
 //
 // Rows, little-endian, one after the other:
 //
@@ -145,12 +145,14 @@ public struct RestoredVectors: Sendable {
     ///
     /// - Parameters:
     ///   - slotCount: rows of the shard's collection; no slot may lie above.
+    ///   - codes: what the codes are made with, where they were trained; without it they are as in
+    ///     an index that has seen no rows.
     ///   - region: the bytes that `source` gives; a field that keeps its rows on disk goes on
     ///     reading them there, if they are in its format.
     /// - Throws: `internal` when the bytes are not such rows, and what `source` throws.
     public init(
         from source: any SnapshotSource, field: VectorField, slotCount: Int,
-        region: (any SnapshotRegion)? = nil
+        codes: RestoredCodes? = nil, region: (any SnapshotRegion)? = nil
     ) throws(KyroError) {
         let header = try VectorSnapshot.readHeader(
             VectorSnapshot.rowsMagic, 2...VectorSnapshot.rowsVersion, from: source)
@@ -163,7 +165,10 @@ public struct RestoredVectors: Sendable {
                     + "field")
         }
         self.field = field
-        rows = VectorRows(field: field)
+        // Codes of other rows than these are not of this snapshot.
+        let isOther = codes.map { $0.rowCount > 0 && $0.rowCount != header.count } ?? true
+        let known = isOther ? nil : codes
+        rows = known.map { VectorRows(field: field, codes: $0.column) } ?? VectorRows(field: field)
         let slots = try Self.readSlots(header.count, below: slotCount, from: source)
         var file: RowFile?
         if let region, case .disk(let disk) = rows.store.place {
@@ -171,7 +176,9 @@ public struct RestoredVectors: Sendable {
                 region, dimension: field.dimension, format: disk.format,
                 numbering: disk.numbering)
         }
-        try rows.restore(slots: slots, format: format, from: source, file: file)
+        try rows.restore(
+            slots: slots, format: format, from: source, encodedCount: known?.rowCount ?? 0,
+            file: file)
     }
 
     init(field: VectorField, rows: VectorRows) {

@@ -12,7 +12,7 @@ extension VectorIndex {
 
     /// Never `automatic`.
     public var servedCodes: VectorCodes {
-        field.indexing.codes == .automatic ? .sq8 : field.indexing.codes
+        codes
     }
 
     /// Resident bytes of the rows that rerank; what of them is in a file takes none.
@@ -20,9 +20,7 @@ extension VectorIndex {
 
     /// Resident bytes of codes and of what they are read with.
     public var codeBytes: Int {
-        let rowCount = rows.count
-        return rows.codes.residentBytes(rowCount: rowCount)
-            + rows.terms.residentBytes(rowCount: rowCount)
+        rows.codes.residentBytes(rowCount: rows.count)
     }
 
     /// Resident bytes of links or lists.

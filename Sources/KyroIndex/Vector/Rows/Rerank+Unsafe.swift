@@ -29,7 +29,7 @@ extension SearchRun {
                 let key = unsafe pool.keys[next]
                 next += 1
                 guard unsafe key & CandidatePool.admitted != 0 else { continue }
-                let estimate = unsafe CandidatePool.score(key) + query.bias
+                let estimate = unsafe CandidatePool.score(key) + query.code.bias
                 if isDoubt, estimate + error < top.threshold {
                     next = unsafe pool.count
                     break

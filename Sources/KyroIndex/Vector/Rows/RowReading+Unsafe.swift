@@ -9,6 +9,11 @@ import KyroModel
     /// Bytes from one row to the next.
     let stride: Int
     let count: Int
+
+    @inline(__always) func row(_ i: Int) -> UnsafePointer<Float> {
+        unsafe UnsafeRawPointer(first).advanced(by: i * stride)
+            .assumingMemoryBound(to: Float.self)
+    }
 }
 
 extension VectorRows {
@@ -46,7 +51,7 @@ extension VectorRows {
         case .disk(let rows): try unsafe rows.load(range, into: floats, scratch: scratch)
         case .absent:
             for (i, row) in range.enumerated() {
-                unsafe decode(row: row, into: floats + i * dimension)
+                unsafe decode(row: row, into: floats + i * dimension, scratch: scratch)
             }
         }
     }
@@ -66,6 +71,16 @@ extension VectorRows {
         }
     }
 
+    /// The same for rows in an array.
+    @unsafe func load(
+        _ list: [UInt32], into floats: UnsafeMutablePointer<Float>, scratch: RowScratch
+    ) throws(KyroError) {
+        try unsafe list.withUnsafeBufferPointer { (list) throws(KyroError) in
+            guard let first = list.baseAddress else { return }
+            try unsafe load(first, count: list.count, into: floats, scratch: scratch)
+        }
+    }
+
     /// One row as it is stored.
     func floats(of row: Int) throws(KyroError) -> [Float] {
         if case .floats(let column) = store.place { return column.row(row) }
@@ -76,14 +91,9 @@ extension VectorRows {
     }
 
     /// What a row's code stands for.
-    @unsafe func decode(row: Int, into floats: UnsafeMutablePointer<Float>) {
-        let code = unsafe codes.pointer(row)
-        var scale = unsafe terms.pointer(row)[0]
-        // The factor of a cosine is that of the row at length one.
-        if metric == .cosine {
-            let inverse = inverseNorms[row]
-            scale = inverse > 0 ? Float(Double(scale) / inverse) : 0
-        }
-        for i in 0..<dimension { unsafe floats[i] = Float(code[i]) * scale }
+    @unsafe func decode(
+        row: Int, into floats: UnsafeMutablePointer<Float>, scratch: RowScratch
+    ) {
+        unsafe codes.decode(row, into: floats, scratch: scratch.coding)
     }
 }

@@ -15,6 +15,8 @@
     /// Rows in the order of their places in a file.
     let order: UnsafeMutablePointer<UInt64>
     let scores: UnsafeMutablePointer<Float>
+    /// For rows that are decoded.
+    private(set) lazy var coding = CodeScratch()
 
     init() {
         unsafe floats = .allocate(capacity: 1)

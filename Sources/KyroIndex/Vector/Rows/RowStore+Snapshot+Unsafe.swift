@@ -28,9 +28,12 @@ extension VectorRows {
 
     /// Appends the rows of these slots, which `source` has in `format`, and encodes them.
     ///
-    /// - Parameter file: has the same rows and is to keep them.
+    /// - Parameters:
+    ///   - encodedCount: so many of the first rows have their codes already.
+    ///   - file: has the same rows and is to keep them.
     func restore(
-        slots: [UInt32], format: RowFormat, from source: any SnapshotSource, file: RowFile? = nil
+        slots: [UInt32], format: RowFormat, from source: any SnapshotSource,
+        encodedCount: Int = 0, file: RowFile? = nil
     ) throws(KyroError) {
         let rowBytes = dimension * format.elementBytes
         try forEachBlock(slots.count, rowBytes) { block throws(KyroError) in
@@ -40,10 +43,12 @@ extension VectorRows {
             }
             if case .floats(let column) = store.place, format == .f32 {
                 try column.read(rows: block, from: source)
-                for row in block { unsafe encode(row: row, column.pointer(row)) }
+                for row in block {
+                    unsafe encode(row: row, column.pointer(row), isEncoded: row < encodedCount)
+                }
             } else {
                 let bytes = try source.read(count: block.count * rowBytes)
-                restore(block, bytes, format, isInFile: file != nil)
+                restore(block, bytes, format, encodedCount: encodedCount, isInFile: file != nil)
             }
             for row in block { publish(row: row, slot: Int(slots[row])) }
         }
@@ -51,7 +56,8 @@ extension VectorRows {
     }
 
     private func restore(
-        _ block: Range<Int>, _ bytes: [UInt8], _ format: RowFormat, isInFile: Bool
+        _ block: Range<Int>, _ bytes: [UInt8], _ format: RowFormat, encodedCount: Int,
+        isInFile: Bool
     ) {
         let floats = UnsafeMutablePointer<Float>.allocate(capacity: dimension)
         defer { unsafe floats.deallocate() }
@@ -63,9 +69,9 @@ extension VectorRows {
             }
             if isInFile, case .disk(let rows) = store.place {
                 rows.note(row, bytes: bytes, at: i * rowBytes)
-                unsafe encode(row: row, floats)
+                unsafe encode(row: row, floats, isEncoded: row < encodedCount)
             } else {
-                unsafe put(row: row, floats)
+                unsafe put(row: row, floats, isEncoded: row < encodedCount)
             }
         }
     }

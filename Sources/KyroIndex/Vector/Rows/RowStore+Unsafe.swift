@@ -23,12 +23,13 @@ enum RowPlace: Sendable {
     /// A row as it is stored, where that is not as it was given. Writer only.
     private let rounded: UnsafeMutablePointer<Float>
 
-    init(field: VectorField) {
+    /// - Parameter floats: an empty column, which has the rows if they are in memory as given.
+    init(field: VectorField, floats: Column<Float>) {
         dimension = field.dimension
         unsafe rounded = .allocate(capacity: field.dimension)
         unsafe rounded.initialize(repeating: 0, count: field.dimension)
         switch (field.indexing.rerank, field.indexing.storage) {
-        case (.f32, .memory): place = .floats(Column(width: field.dimension))
+        case (.f32, .memory): place = .floats(floats)
         case (.bf16, .memory): place = .halves(Column(width: field.dimension))
         case (.f32, .disk): place = .disk(DiskRows(format: .f32, dimension: field.dimension))
         case (.bf16, .disk): place = .disk(DiskRows(format: .bf16, dimension: field.dimension))
@@ -47,6 +48,7 @@ enum RowPlace: Sendable {
         }
     }
 
+    var isFloats: Bool { if case .floats = place { true } else { false } }
     var isAbsent: Bool { if case .absent = place { true } else { false } }
 
     // MARK: writer
