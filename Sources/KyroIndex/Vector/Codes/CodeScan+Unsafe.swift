@@ -46,6 +46,14 @@ extension CodeColumn {
     }
 }
 
+/// Whether some worker could not read its rows.
+private final class ReadingState: Sendable {
+    private let flag = Atomic<Bool>(false)
+
+    var hasFailed: Bool { flag.load(ordering: .relaxed) }
+    func fail() { flag.store(true, ordering: .relaxed) }
+}
+
 extension VectorRows {
     /// int8 codes of the first rows for the time of a build, made by all workers where the rows have
     /// codes of another kind; nil when cancelled, or when rows are in a file that cannot be read.
@@ -58,15 +66,14 @@ extension VectorRows {
             model: CodeModel(kind: .sq8, field: field), values: Column(width: dimension))
         guard made.tryReserve(rows: 0..<rowCount) else { return nil }
         let cursor = BulkCursor(count: rowCount, block: 256)
-        let isWhole = Atomic<Bool>(true)
+        let reading = ReadingState()
         workers.run { _ in
-            let (scratch, reading) = (CodeScratch(), RowScratch())
+            let (scratch, rows) = (CodeScratch(), RowScratch())
             while let block = cursor.take(), !cancellation.isCancelled {
-                let isRead = self.encode(block, as: made, scratch, reading)
-                if !isRead { isWhole.store(false, ordering: .relaxed) }
+                if !self.encode(block, as: made, scratch, rows) { reading.fail() }
             }
         }
-        return cancellation.isCancelled || !isWhole.load(ordering: .relaxed) ? nil : made
+        return cancellation.isCancelled || reading.hasFailed ? nil : made
     }
 
     /// False where rows are in a file that cannot be read.

@@ -29,7 +29,7 @@ extension VectorRows {
             guard list.count == RowScratch.rowsMax || i == count - 1 else { continue }
             let into = unsafe taken.pointer + (i + 1 - list.count) * dimension
             do throws(KyroError) {
-                try load(list, into: into, scratch: scratch)
+                try unsafe load(list, into: into, scratch: scratch)
             } catch {
                 return CodeSample(dimension: dimension, count: 0, rows: taken)
             }
