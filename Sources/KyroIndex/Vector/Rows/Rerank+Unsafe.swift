@@ -16,7 +16,8 @@ extension SearchRun {
     ) throws(KyroError) -> (found: Int, met: Int) {
         let rows = index.rows
         let (list, estimates) = unsafe (memory.batchRows, memory.scanScores)
-        let scores = unsafe memory.rows.scores
+        // How many had been looked at when a candidate was.
+        let (scores, places) = unsafe (memory.rows.scores, memory.scanRows)
         let doubtBatch = if case .disk = rows.store.place { Self.diskDoubtBatch } else { 1 }
         var (found, met) = (0, 0)
         var error: Float = 0
@@ -35,6 +36,7 @@ extension SearchRun {
                     break
                 }
                 met += 1
+                unsafe places[count] = UInt32(met)
                 let row = unsafe CandidatePool.row(key)
                 guard isAdmitted || admission.admits(Int(row)) else { continue }
                 unsafe list[count] = row
@@ -46,7 +48,10 @@ extension SearchRun {
             for i in 0..<count {
                 let (estimate, score) = unsafe (estimates[i], scores[i])
                 // An earlier one of the batch may have settled it.
-                if isDoubt, estimate + error < top.threshold { break }
+                if isDoubt, estimate + error < top.threshold {
+                    met = Int(unsafe places[i]) - 1
+                    break
+                }
                 found += 1
                 if found <= needed { error = Swift.max(error, abs(score - estimate)) }
                 top.insert(ScoredSlot(slot: Int(rows.slots[Int(unsafe list[i])]), score: score))
