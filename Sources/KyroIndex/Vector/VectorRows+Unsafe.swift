@@ -20,7 +20,7 @@ import Synchronization
     private let rowOfSlot: Column<UInt32>
     private var reservedSlots = 0
     /// Rows are their own codes, and are not in memory for another reason.
-    private let copiesRows: Bool
+    let copiesRows: Bool
     /// The writer's.
     private let writing = RowScratch()
     private let published = Atomic<Int>(0)

@@ -94,6 +94,16 @@ extension VectorRows {
     @unsafe func decode(
         row: Int, into floats: UnsafeMutablePointer<Float>, scratch: RowScratch
     ) {
+        if copiesRows {
+            unsafe kyro_copy_row(
+                floats, codes.values.pointer(row), dimension * MemoryLayout<Float>.stride)
+            return
+        }
         unsafe codes.decode(row, into: floats, scratch: scratch.coding)
+        // Of a cosine, codes have the direction alone.
+        guard metric == .cosine else { return }
+        let inverse = inverseNorms[row]
+        let norm = inverse > 0 ? Float(1 / inverse) : 0
+        for i in 0..<dimension { unsafe floats[i] *= norm }
     }
 }
