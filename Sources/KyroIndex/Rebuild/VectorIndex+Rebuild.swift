@@ -1,4 +1,4 @@
-// Vectors taken over from the index before a rebuild: floats and codes, bit for bit.
+// Vectors taken over from the index before a rebuild: rows and codes, bit for bit.
 import KyroModel
 
 extension VectorIndex {
@@ -9,13 +9,16 @@ extension VectorIndex {
 
     /// Takes over the rows `range` of another index, as far as they are in slots below `slotCount`.
     /// The graph is not taken: folding grows it, or `GraphCarry`.
+    ///
+    /// - Throws: where a row is in a file that cannot be read.
     public func takeRows(
         from old: VectorIndex, _ range: Range<Int>, below slotCount: Int, map: SlotMap
-    ) {
+    ) throws(KyroError) {
+        defer { rows.store.endTaking() }
         for row in range {
             let slot = Int(old.rows.slots[row])
             guard slot < slotCount else { return }
-            if let new = map[slot] { rows.take(row, of: old.rows, slot: new) }
+            if let new = map[slot] { try rows.take(row, of: old.rows, slot: new) }
         }
     }
 }

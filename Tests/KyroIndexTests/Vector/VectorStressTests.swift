@@ -21,10 +21,11 @@ private final class SharedRows: Sendable {
     let rowsMax = 60_000
 
     /// Codes may be trained on other rows of the same kind.
-    init(metric: Metric, codes: VectorCodes = .automatic) {
+    init(metric: Metric, storage: VectorStorage = .memory, codes: VectorCodes = .automatic) {
         let parameters = GraphParameters(efConstruction: 40, flatRowsMax: 500)
-        let indexing = VectorIndexing(codes: codes)
-        let field = VectorField(dimension: 24, metric: metric, indexing: indexing)
+        var field = VectorField(
+            dimension: 24, metric: metric, indexing: .keeping(.f32, storage))
+        field.indexing.codes = codes
         guard codes != .automatic else {
             index = VectorIndex(field: field, parameters: parameters)
             return
@@ -57,9 +58,11 @@ private func vector(of slot: Int) -> [Float] {
         ProcessInfo.processInfo.environment["KYRODB_STRESS_SECONDS"]
         .flatMap(Double.init) ?? 2
 
-    @Test(arguments: VectorIndexTests.metrics)
-    func readersSeeWhatIsPublishedWhileEverythingElseRuns(metric: Metric) {
-        run(SharedRows(metric: metric), name: "\(metric)")
+    @Test(arguments: VectorIndexTests.metrics, VectorStorage.allCases)
+    func readersSeeWhatIsPublishedWhileEverythingElseRuns(
+        metric: Metric, storage: VectorStorage
+    ) {
+        run(SharedRows(metric: metric, storage: storage), name: "\(metric) \(storage)")
     }
 
     @Test(arguments: CodeKindTests.kinds)
@@ -194,6 +197,7 @@ private func vector(of slot: Int) -> [Float] {
                         from: own, field: shared.index.field, slotCount: visibility.slotCount)
                 }
                 try shared.index.writeRows(to: stream, slotCount: visibility.slotCount)
+                try shared.index.adoptRows(in: SnapshotFile(stream.bytes))
                 try shared.index.writeGraph(to: stream, slotCount: visibility.slotCount)
                 let rows = try RestoredVectors(
                     from: stream, field: shared.index.field, slotCount: visibility.slotCount,
