@@ -110,6 +110,7 @@ extension Engine {
 
     private func needsRebuild(_ part: CollectionShard, looksForExpired: Bool) -> Bool {
         if part.isMissingAnything { return true }
+        if looksForExpired, part.hasOutwornCodes { return true }
         var dead = part.deadCount - part.keptDeadCount
         if looksForExpired, part.expiringCount > 0 { dead += expiredCount(part) }
         let living = part.liveCount
