@@ -12,6 +12,7 @@
 //                         not those of the schema while a change is under way; the section is left
 //                         out, and a field is left out of it, where they are the defaults
 //   vectors-ID-NAME     document data: rows of a VectorIndex
+//   codes-ID-NAME       derived: codes of a VectorIndex, where they were trained
 //   graph-ID-NAME       derived: graph of a VectorIndex
 //   metadata-ID         derived: MetadataIndex
 //   sparse-ID-NAME      derived: SparseIndex
@@ -50,6 +51,7 @@ struct SnapshotContents {
     static func vectors(_ id: CollectionID, _ name: String) -> String {
         "vectors-\(id.raw)-\(name)"
     }
+    static func codes(_ id: CollectionID, _ name: String) -> String { "codes-\(id.raw)-\(name)" }
     static func graph(_ id: CollectionID, _ name: String) -> String { "graph-\(id.raw)-\(name)" }
     /// Version 1 alone.
     static func vector(_ id: CollectionID, _ name: String) -> String { "vector-\(id.raw)-\(name)" }

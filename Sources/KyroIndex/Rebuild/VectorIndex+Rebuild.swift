@@ -3,13 +3,15 @@
 import KyroModel
 
 extension VectorIndex {
-    /// An empty index of the same field: of the same shape, where the options are the same.
+    /// An empty index of the same field, with codes that fit the other's rows: of the same shape,
+    /// where the options are the same.
     public convenience init(like other: VectorIndex, indexing: VectorIndexing) {
         var field = other.field
         field.indexing = indexing
         self.init(
             field: field,
-            parameters: indexing.isLinked(like: other.field.indexing) ? other.parameters : nil)
+            parameters: indexing.isLinked(like: other.field.indexing)
+                ? other.parameters : GraphParameters(indexing), codesOf: other)
     }
 
     /// Takes over the rows `range` of another index, as far as they are in slots below `slotCount`.

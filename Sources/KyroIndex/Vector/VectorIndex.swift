@@ -1,5 +1,5 @@
-// The dense vectors of one field of one collection in one shard: exact rows, int8 codes, and a
-// graph over the codes that a maintenance thread grows behind a scanned tail.
+// The dense vectors of one field of one collection in one shard: exact rows, codes, and a graph over
+// the codes that a maintenance thread grows behind a scanned tail.
 import KyroBytes
 import KyroModel
 import Synchronization
@@ -13,6 +13,7 @@ public final class VectorIndex: Sendable {
     let graph: VectorGraph
     let builder: GraphBuilder
     let deadShare = DeadShare()
+    let codeFit = CodeFit()
 
     /// - Parameter parameters: nil for what the field's options say.
     public init(field: VectorField, parameters: GraphParameters? = nil) {
