@@ -1,7 +1,7 @@
-// A shard's snapshot, version 2: which sections there are. Document data is kept apart from what
+// A shard's snapshot, version 3: which sections there are. Document data is kept apart from what
 // can be derived from it, so that damage to the latter costs time and nothing else.
 //
-//   shard               u32 version · i64 wall time, Unix ms · varint collections · varint producers
+//   shard               u32 version, 2 · i64 wall time, Unix ms · varint collections · varint producers
 //                         per collection: varint id, varint rows, and three lists of names
 //                           (vectors, sparse vectors, texts): varint count, then varint length + UTF-8
 //                         per producer: varint collection id, varint length + UTF-8, varint sequence
@@ -18,8 +18,9 @@
 //   sparse-ID-NAME      derived: SparseIndex
 //   text-ID-NAME        derived: TextIndex
 //
-// Version 1 has no wall time, rows of another shape (RowSections1.swift), and instead of `vectors`
-// and `graph` one section vector-ID-NAME (VectorIndex+Snapshot1.swift).
+// Version 2 differs in `vectors` alone (VectorIndex+Snapshot.swift). Version 1 has no wall time, rows
+// of another shape (RowSections1.swift), and instead of `vectors` and `graph` one section
+// vector-ID-NAME (VectorIndex+Snapshot1.swift).
 import KyroBytes
 import KyroIndex
 import KyroModel

@@ -59,6 +59,7 @@ struct SnapshotJob {
         try storing { () throws(StoreError) in
             try engine.directory.adopt(reference, over: state.base, shard: shard.index)
         }
+        adoptRows(reference, mark)
         try deleteUnnamed()
         shard.updateLog {
             $0.snapshotSeq = mark.seq

@@ -58,6 +58,7 @@ public final class VectorIndex: Sendable {
     public func foldStep(
         rowsMax: Int, visibility: Visibility, cancellation: Cancellation
     ) -> Int {
+        rows.store.releaseReplaced()
         let rowCount = rows.count
         guard buildsGraph, graph.count > 0 || rowCount > flatRowsMax else { return 0 }
         let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rowCount)
@@ -87,13 +88,26 @@ public final class VectorIndex: Sendable {
         }
     }
 
-    /// The floats given at `append`, bit for bit.
-    public func vector(of slot: Slot) -> [Float]? {
-        rows.row(ofSlot: slot.index, rowCount: rows.count).map { rows.values.row($0) }
+    /// The floats given at `append`, bit for bit; or what the field keeps of them.
+    ///
+    /// - Throws: where they are in a file that cannot be read.
+    public func vector(of slot: Slot) throws(KyroError) -> [Float]? {
+        guard let row = rows.row(ofSlot: slot.index, rowCount: rows.count) else { return nil }
+        return try rows.floats(of: row)
     }
 
     /// Up to so many rows are scanned in full precision.
     var flatRowsMax: Int { parameters.flatRowsMax(dimension: field.dimension) }
+
+    /// Up to so many rows are scored exactly without asking their codes.
+    var exactRowsMax: Int {
+        switch rows.store.place {
+        case .floats, .halves: flatRowsMax
+        // As many as one read takes.
+        case .disk(let rows): min(flatRowsMax, (256 << 10) / rows.rowBytes)
+        case .absent: 0
+        }
+    }
 }
 
 /// How many of the rows that walks meet are dead: a running mean over some 32 of them, so that one

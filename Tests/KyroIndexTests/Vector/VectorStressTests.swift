@@ -20,9 +20,10 @@ private final class SharedRows: Sendable {
     let snapshots = Atomic<Int>(0)
     let rowsMax = 60_000
 
-    init(metric: Metric) {
+    init(metric: Metric, storage: VectorStorage) {
         index = VectorIndex(
-            field: VectorField(dimension: 24, metric: metric),
+            field: VectorField(
+                dimension: 24, metric: metric, indexing: .keeping(.f32, storage)),
             parameters: GraphParameters(efConstruction: 40, flatRowsMax: 500))
     }
 
@@ -49,9 +50,11 @@ private func vector(of slot: Int) -> [Float] {
         ProcessInfo.processInfo.environment["KYRODB_STRESS_SECONDS"]
         .flatMap(Double.init) ?? 2
 
-    @Test(arguments: VectorIndexTests.metrics)
-    func readersSeeWhatIsPublishedWhileEverythingElseRuns(metric: Metric) {
-        let shared = SharedRows(metric: metric)
+    @Test(arguments: VectorIndexTests.metrics, VectorStorage.allCases)
+    func readersSeeWhatIsPublishedWhileEverythingElseRuns(
+        metric: Metric, storage: VectorStorage
+    ) {
+        let shared = SharedRows(metric: metric, storage: storage)
         let threads = [
             start { Self.write(shared) }, start { Self.fold(shared) },
             start { Self.read(shared, seed: 31) }, start { Self.read(shared, seed: 32) },
@@ -61,7 +64,7 @@ private func vector(of slot: Int) -> [Float] {
         let failures = shared.failures.withLock { $0 }
         #expect(failures.isEmpty, "\(failures.prefix(5))")
         print(
-            "stress \(metric): \(shared.slotCount.load(ordering: .relaxed)) rows,",
+            "stress \(metric) \(storage): \(shared.slotCount.load(ordering: .relaxed)) rows,",
             "\(shared.index.graphCount) folded, \(shared.searches.load(ordering: .relaxed))",
             "searches, \(shared.snapshots.load(ordering: .relaxed)) snapshots")
     }
@@ -166,6 +169,7 @@ private func vector(of slot: Int) -> [Float] {
             let stream = MemorySnapshot()
             do {
                 try shared.index.writeRows(to: stream, slotCount: visibility.slotCount)
+                try shared.index.adoptRows(in: SnapshotFile(stream.bytes))
                 try shared.index.writeGraph(to: stream, slotCount: visibility.slotCount)
                 let rows = try RestoredVectors(
                     from: stream, field: shared.index.field, slotCount: visibility.slotCount)

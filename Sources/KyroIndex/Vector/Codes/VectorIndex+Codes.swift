@@ -11,9 +11,6 @@ extension VectorIndex {
     /// Zero while the codes are not made for these rows; one more with each training.
     public var codesVersion: UInt32 { rows.codes.model.version }
 
-    /// Bytes of codes, of their terms, and of what all of them have in common.
-    public var codeBytes: Int { rows.codes.residentBytes(rowCount: rows.count) }
-
     /// Whether codes that are trained on the rows as they are now would be clearly better: an index
     /// made with `init(field:parameters:codesOf:)` has them. Looks at a sample, some milliseconds long, when there
     /// are a quarter more rows than when it last did, and remembers what it saw. Any thread.
@@ -44,10 +41,12 @@ extension VectorIndex {
         let isDue =
             old.kind == wanted ? other.codesNeedTraining : rowCount >= CodeModel.sampleMin
         let model: CodeModel
-        if wanted.isTrained, isDue {
+        let sample =
+            wanted.isTrained && isDue
+            ? other.rows.sample(CodeModel.sampleMin, rowCount: rowCount) : nil
+        if let sample, sample.count > 0 {
             model = CodeModel(
-                kind: wanted, field: field, version: old.version &+ 1,
-                trainedOn: other.rows.sample(CodeModel.sampleMin, rowCount: rowCount))
+                kind: wanted, field: field, version: old.version &+ 1, trainedOn: sample)
         } else if old.kind == wanted || wanted == .pq && old.kind == .sq8 {
             model = old
         } else {
