@@ -134,6 +134,43 @@ TARGET static void dot_i8_list_avx512(
     }
 }
 
+// Sixteen codes; what is beyond 127 is so by rounding alone.
+TARGET static inline __m128i codes_of(__m512 x, __m512 inverse) {
+    const __m512 most = _mm512_set1_ps(127.0f), least = _mm512_set1_ps(-127.0f);
+    const __m512i sign = _mm512_set1_epi32((int)0x80000000);
+    __m512 scaled = _mm512_mul_ps(x, inverse);
+    __m512i half = _mm512_or_si512(
+        _mm512_and_si512(_mm512_castps_si512(scaled), sign),
+        _mm512_castps_si512(_mm512_set1_ps(0.5f)));
+    __m512 rounded = _mm512_add_ps(scaled, _mm512_castsi512_ps(half));
+    rounded = _mm512_max_ps(_mm512_min_ps(rounded, most), least);
+    return _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(rounded));
+}
+
+TARGET static float encode_i8_avx512(const float *row, size_t n, int8_t *codes) {
+    __m512 most = _mm512_setzero_ps(), other = most;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(row + i)));
+        other = _mm512_max_ps(other, _mm512_abs_ps(_mm512_loadu_ps(row + i + 16)));
+    }
+    for (; i < n; i += 16) {
+        __mmask16 mask = (__mmask16)low_bits(n - i);
+        most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_maskz_loadu_ps(mask, row + i)));
+    }
+    float largest = _mm512_reduce_max_ps(_mm512_max_ps(most, other));
+    const __m512 inverse = _mm512_set1_ps(encode_i8_inverse(largest));
+    for (i = 0; i + 16 <= n; i += 16) {
+        _mm_storeu_si128((__m128i *)(codes + i), codes_of(_mm512_loadu_ps(row + i), inverse));
+    }
+    if (i < n) {
+        __mmask16 mask = (__mmask16)low_bits(n - i);
+        __m128i bytes = codes_of(_mm512_maskz_loadu_ps(mask, row + i), inverse);
+        _mm_mask_storeu_epi8(codes + i, mask, bytes);
+    }
+    return encode_i8_scale(largest);
+}
+
 TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx512(
     void *to, const void *from, size_t count) {
     char *target = to;

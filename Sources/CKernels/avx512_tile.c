@@ -1,4 +1,4 @@
-// All pairs of two lists of int8 rows, and what is kept of them, for x86-64 with AVX-512 and VNNI.
+// All pairs of int8 rows, of two lists or of one, for x86-64 with AVX-512 and VNNI.
 //
 // The columns' codes are shifted into unsigned and laid out so that one vector holds four
 // dimensions of sixteen columns: then four codes of a row, broadcast, meet sixteen columns at once,
@@ -146,10 +146,11 @@ TARGET static void excess_of(
     }
 }
 
-// At most block_rows rows against all columns, in [from, from + dims).
+// At most block_rows rows against all columns, in [from, from + dims). Of a triangle a panel meets
+// only the rows up to its own last column.
 TARGET static void block(
     const int8_t *const *a, size_t a_count, const int8_t *const *b, size_t b_count, size_t from,
-    size_t dims, int32_t *out, size_t out_stride) {
+    size_t dims, int32_t *out, size_t out_stride, int is_triangle) {
     _Alignas(64) uint8_t panel[tile_vectors * 16 * panel_dims];
     int32_t excess[block_rows];
     excess_of(a, a_count, from, dims, excess);
@@ -161,13 +162,14 @@ TARGET static void block(
         count = rest < 16 * vectors ? rest : 16 * vectors;
         __mmask16 last = (__mmask16)low_bits(count - 16 * (vectors - 1));
         int32_t *to = out + first;
+        size_t rows = is_triangle && first + count < a_count ? first + count : a_count;
         pack(b + first, count, vectors, from, dims, panel);
         if (vectors == 3) {
-            tiles(3, a, a_count, from, dims, panel, excess, to, out_stride, last);
+            tiles(3, a, rows, from, dims, panel, excess, to, out_stride, last);
         } else if (vectors == 2) {
-            tiles(2, a, a_count, from, dims, panel, excess, to, out_stride, last);
+            tiles(2, a, rows, from, dims, panel, excess, to, out_stride, last);
         } else {
-            tiles(1, a, a_count, from, dims, panel, excess, to, out_stride, last);
+            tiles(1, a, rows, from, dims, panel, excess, to, out_stride, last);
         }
     }
 }
@@ -180,39 +182,49 @@ TARGET void dot_i8_tile_avx512(
         size_t dims = n - from < panel_dims ? n - from : panel_dims;
         for (size_t first = 0; first < a_count; first += block_rows) {
             size_t count = a_count - first < block_rows ? a_count - first : block_rows;
-            block(a + first, count, b, b_count, from, dims, out + first * out_stride, out_stride);
+            block(
+                a + first, count, b, b_count, from, dims, out + first * out_stride, out_stride, 0);
         }
         from += dims;
     } while (from < n);
 }
 
-// Multiplication and addition must round one by one, so no fused form.
-TARGET size_t keep_i32_avx512(
-    const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
-    float least, uint32_t *columns, float *scores) {
-#pragma STDC FP_CONTRACT OFF
-    const __m512 scale = _mm512_set1_ps(factor), bound = _mm512_set1_ps(least);
-    const __m512i sixteen = _mm512_set1_epi32(16);
-    __m512i column = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i += 16) {
-        __mmask16 mask = (__mmask16)low_bits(count - i);
-        __m512 dot = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, dots + i));
-        __m512 slope = scale * _mm512_maskz_loadu_ps(mask, factors + i);
-        __m512 product = dot * slope;
-        __m512 score = product + _mm512_maskz_loadu_ps(mask, biases + i);
-        __mmask16 passes = _mm512_mask_cmp_ps_mask(mask, score, bound, _CMP_NLT_UQ);
-        if (passes != 0) {
-            // Compressed in a register: the form that compresses into memory is slow on some.
-            size_t found = (size_t)__builtin_popcount(passes);
-            __mmask16 front = (__mmask16)low_bits(found);
-            _mm512_mask_storeu_epi32(
-                columns + kept, front, _mm512_maskz_compress_epi32(passes, column));
-            _mm512_mask_storeu_ps(scores + kept, front, _mm512_maskz_compress_ps(passes, score));
-            kept += found;
+// Copies what lies above the diagonal to below it.
+TARGET static void mirror(int32_t *out, size_t count, size_t out_stride) {
+    for (size_t row = 0; row < count; row += 16) {
+        size_t row_count = count - row < 16 ? count - row : 16;
+        for (size_t column = row + 16; column < count; column += 16) {
+            size_t column_count = count - column < 16 ? count - column : 16;
+            __mmask16 columns = (__mmask16)low_bits(column_count);
+            __m512i from[16], to[16];
+            for (size_t i = 0; i < 16; i++) {
+                // Where a row lacks there is another; its column is not written.
+                const int32_t *source = out + (row + i) * out_stride + column;
+                from[i] = i < row_count ? _mm512_maskz_loadu_epi32(columns, source)
+                                        : _mm512_setzero_si512();
+            }
+            transpose(from, to);
+            for (size_t i = 0; i < column_count; i++) {
+                int32_t *target = out + (column + i) * out_stride + row;
+                _mm512_mask_storeu_epi32(target, (__mmask16)low_bits(row_count), to[i]);
+            }
         }
-        column = _mm512_add_epi32(column, sixteen);
     }
-    return kept;
+}
+
+TARGET void dot_i8_pairs_avx512(
+    const int8_t *const *rows, size_t count, size_t n, int32_t *out, size_t out_stride) {
+    size_t from = 0;
+    do {
+        size_t dims = n - from < panel_dims ? n - from : panel_dims;
+        for (size_t first = 0; first < count; first += block_rows) {
+            size_t rest = count - first;
+            block(
+                rows + first, rest < block_rows ? rest : block_rows, rows + first, rest, from, dims,
+                out + first * out_stride + first, out_stride, 1);
+        }
+        from += dims;
+    } while (from < n);
+    mirror(out, count, out_stride);
 }
 #endif

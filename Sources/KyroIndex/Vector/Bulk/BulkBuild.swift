@@ -88,10 +88,11 @@ struct BulkBuild: Sendable {
         _ members: BulkArray<UInt32>, width: Int, entry: UInt32, observe: BulkObserver
     ) -> BulkGraph.Layer? {
         let rows = BulkRows(rows: rows, members: members, alpha: parameters.alpha)
-        let lists = BulkArray<UInt32>(repeating: 0, count: rows.count * width)
+        let lists = BulkArray<UInt32>(toBeFilled: rows.count * width)
         guard choose(rows, lists: lists, width: width, observe: observe) else { return nil }
         observe(.answering)
-        let choosers = Choosers(lists: lists, width: width)
+        let choosers = Choosers(lists: lists, width: width, cancellation: cancellation)
+        guard let choosers else { return nil }
         let cursor = BulkCursor(count: rows.count, block: 256)
         workers.run { _ in
             let pruning = Pruning(rows, lists: lists, width: width)
@@ -105,8 +106,9 @@ struct BulkBuild: Sendable {
         observe(.connecting)
         var entryMember = 0
         for i in 0..<members.count where members[i] == entry { entryMember = i }
-        var reachability = Reachability(rows, lists: lists, width: width, entry: entryMember)
-        reachability.repair()
+        var reachability = Reachability(
+            rows, lists: lists, width: width, entry: entryMember, cancellation: cancellation)
+        guard reachability.repair() else { return nil }
         for i in 0..<lists.count where lists[i] != 0 {
             lists[i] = members[Int(lists[i]) - 1] + 1
         }
@@ -129,13 +131,12 @@ struct BulkBuild: Sendable {
         observe(.pairing)
         // One partition has to give what several would.
         let kept = isWhole ? 4 * parameters.kept : parameters.kept
-        let found = BulkArray<UInt32>(
-            repeating: AllPairs.none, count: partitions.members.count * kept)
+        let found = BulkArray<UInt32>(toBeFilled: partitions.members.count * kept)
         let leaves = BulkCursor(count: partitions.count, block: 1)
         workers.run { _ in
             let pairs = AllPairs(
                 rows, parameters: parameters, kept: kept, leafRowsMax: parameters.leafRowsMax,
-                found: found)
+                found: found, cancellation: cancellation)
             while let leaf = leaves.take(), !cancellation.isCancelled {
                 let first = partitions.starts[leaf.lowerBound]
                 let end = partitions.starts[leaf.upperBound]

@@ -1,5 +1,6 @@
 // Neighbours of each row out of what its partitions found, and of those that chose it.
 import CKernels
+import KyroModel
 
 /// One thread's memory and verbs over the lists of a layer: `width` cells of member + 1 a row,
 /// filled from the front, 0 behind.
@@ -12,14 +13,13 @@ import CKernels
     private let seen: BulkArray<UInt32>
     private var candidates: BulkArray<UInt32>
     private var keys: BulkArray<UInt64>
-    private var codes: UnsafeMutablePointer<UnsafePointer<Int8>?>
+    private var codes: CodeList
     private var dots: BulkArray<Int32>
-    private let taken: BulkArray<UInt32>
-    private let takenCodes: UnsafeMutablePointer<UnsafePointer<Int8>?>
-    private let takenDots: BulkArray<Int32>
+    /// Of the candidates in order: factor, bias, and the score that leaves one out.
+    private var factors: BulkArray<Float>
+    private var biases: BulkArray<Float>
+    private var bounds: BulkArray<Float>
 
-    /// Taken neighbours that a candidate is compared with at once.
-    private static let batch = 4
     private static let seenCount = 2 * BulkParameters.candidatesMax
 
     init(_ rows: BulkRows, lists: BulkArray<UInt32>, width: Int) {
@@ -27,21 +27,14 @@ import CKernels
         self.lists = lists
         self.width = width
         let capacity = BulkParameters.candidatesMax
-        seen = BulkArray(repeating: 0, count: Self.seenCount)
-        candidates = BulkArray(repeating: 0, count: capacity)
-        keys = BulkArray(repeating: 0, count: capacity)
-        dots = BulkArray(repeating: 0, count: capacity)
-        unsafe codes = .allocate(capacity: capacity)
-        unsafe codes.initialize(repeating: nil, count: capacity)
-        taken = BulkArray(repeating: 0, count: width)
-        takenDots = BulkArray(repeating: 0, count: Self.batch)
-        unsafe takenCodes = .allocate(capacity: width)
-        unsafe takenCodes.initialize(repeating: nil, count: width)
-    }
-
-    deinit {
-        unsafe codes.deallocate()
-        unsafe takenCodes.deallocate()
+        seen = BulkArray(toBeFilled: Self.seenCount)
+        candidates = BulkArray(toBeFilled: capacity)
+        keys = BulkArray(toBeFilled: capacity)
+        codes = CodeList(capacity: capacity)
+        dots = BulkArray(toBeFilled: capacity)
+        factors = BulkArray(toBeFilled: capacity)
+        biases = BulkArray(toBeFilled: capacity)
+        bounds = BulkArray(toBeFilled: capacity)
     }
 
     /// The first list of a row: up to `limit` of what its partitions found.
@@ -105,16 +98,18 @@ import CKernels
     private func reserve(_ count: Int) {
         guard count > candidates.count else { return }
         let capacity = 2 * count
-        candidates = BulkArray(repeating: 0, count: capacity)
-        keys = BulkArray(repeating: 0, count: capacity)
-        dots = BulkArray(repeating: 0, count: capacity)
-        unsafe codes.deallocate()
-        unsafe codes = .allocate(capacity: capacity)
-        unsafe codes.initialize(repeating: nil, count: capacity)
+        candidates = BulkArray(toBeFilled: capacity)
+        keys = BulkArray(toBeFilled: capacity)
+        codes.reserve(capacity)
+        dots = BulkArray(toBeFilled: capacity)
+        factors = BulkArray(toBeFilled: capacity)
+        biases = BulkArray(toBeFilled: capacity)
+        bounds = BulkArray(toBeFilled: capacity)
     }
 
     /// Scores the candidates into `keys`, best first.
     private func sort(_ count: Int, for row: Int) {
+        let codes = unsafe codes.pointer
         for i in 0..<count { unsafe codes[i] = unsafe rows.codes(Int(candidates[i])) }
         unsafe kyro_dot_i8_list(rows.codes(row), codes, count, rows.dimension, dots.pointer)
         if count > BulkParameters.candidatesMax {
@@ -132,40 +127,55 @@ import CKernels
         return BulkKey.key(score, candidates[i], asks: UInt32(row))
     }
 
-    /// Subramanya et al. 2019, algorithm 2: takes the nearest, and leaves out what one of those
-    /// taken is nearer to by more than a factor of alpha. Returns how many are in `taken`.
+    /// Subramanya et al. 2019, algorithm 2: takes the nearest, and leaves out all those that it is
+    /// nearer to than the row is, by more than a factor of alpha; then the nearest of the rest.
+    /// Returns how many are taken, which stand in front in `candidates`.
     private func prune(_ count: Int, for row: Int, limit: Int) -> Int {
-        var takenCount = 0
-        for i in 0..<count where takenCount < limit {
+        let members = unsafe candidates.pointer
+        let codes = unsafe codes.pointer
+        let (factors, biases, bounds) = unsafe (
+            factors.pointer, biases.pointer, bounds.pointer
+        )
+        for i in 0..<count {
             let candidate = BulkKey.member(keys[i], asks: UInt32(row))
             let member = Int(candidate)
-            let score = BulkKey.score(keys[i])
-            let leaveOut = rows.leaveOutScore(score, row, member)
-            let codes = unsafe rows.codes(member)
-            var isTaken = true
-            var next = 0
-            while isTaken, next < takenCount {
-                let batch = min(Self.batch, takenCount - next)
-                unsafe kyro_dot_i8_list(
-                    codes, takenCodes + next, batch, rows.dimension, takenDots.pointer)
-                for j in 0..<batch {
-                    let other = Int(taken[next + j])
-                    if rows.score(takenDots[j], member, other) >= leaveOut { isTaken = false }
-                }
-                next += batch
-            }
-            if isTaken {
-                taken[takenCount] = candidate
-                unsafe takenCodes[takenCount] = unsafe codes
-                takenCount += 1
-            }
+            unsafe members[i] = candidate
+            unsafe codes[i] = unsafe rows.codes(member)
+            unsafe (factors[i], biases[i]) = rows.terms(member)
+            unsafe bounds[i] = rows.leaveOutScore(BulkKey.score(keys[i]), row, member)
         }
-        return takenCount
+        let dots = unsafe dots.pointer
+        var end = count
+        var taken = 0
+        while taken < limit, taken < end {
+            let first = taken + 1
+            guard first < end else { return end }
+            unsafe kyro_dot_i8_list(
+                codes[taken], codes + first, end - first, rows.dimension, dots)
+            let factor = unsafe factors[taken]
+            let bias = unsafe biases[taken]
+            var last = first
+            for i in first..<end {
+                let score =
+                    unsafe Float(dots[i - first])
+                    * (rows.pairFactor * (factor * factors[i])) + (bias + biases[i])
+                if unsafe score >= bounds[i] { continue }
+                unsafe members[last] = unsafe members[i]
+                unsafe codes[last] = unsafe codes[i]
+                unsafe factors[last] = unsafe factors[i]
+                unsafe biases[last] = unsafe biases[i]
+                unsafe bounds[last] = unsafe bounds[i]
+                last += 1
+            }
+            end = last
+            taken = first
+        }
+        return taken
     }
 
     private func store(_ count: Int, of row: Int) {
         let cells = unsafe lists.pointer + row * width
-        for i in 0..<count { unsafe cells[i] = taken[i] + 1 }
+        for i in 0..<count { unsafe cells[i] = candidates[i] + 1 }
         for i in count..<width { unsafe cells[i] = 0 }
     }
 }
@@ -177,20 +187,28 @@ import CKernels
     /// Where each comes from.
     let edges: BulkArray<UInt32>
 
-    init(lists: BulkArray<UInt32>, width: Int) {
+    /// Nil when cancelled.
+    init?(lists: BulkArray<UInt32>, width: Int, cancellation: Cancellation) {
         let count = lists.count / width
         let ends = BulkArray<UInt32>(repeating: 0, count: count + 1)
         var total: UInt32 = 0
-        for i in 0..<lists.count where lists[i] != 0 { ends[Int(lists[i]) - 1] += 1 }
+        for row in 0..<count {
+            if row % 4_096 == 0, cancellation.isCancelled { return nil }
+            for i in (row * width)..<((row + 1) * width) {
+                if lists[i] == 0 { break }
+                ends[Int(lists[i]) - 1] += 1
+            }
+        }
         for i in 0...count {
             let own = ends[i]
             ends[i] = total
             total += own
         }
-        starts = BulkArray(repeating: 0, count: count + 1)
+        starts = BulkArray(toBeFilled: count + 1)
         for i in 0...count { starts[i] = ends[i] }
-        edges = BulkArray(repeating: 0, count: Int(total))
+        edges = BulkArray(toBeFilled: Int(total))
         for row in 0..<count {
+            if row % 4_096 == 0, cancellation.isCancelled { return nil }
             for i in (row * width)..<((row + 1) * width) {
                 if lists[i] == 0 { break }
                 let target = Int(lists[i]) - 1
