@@ -103,13 +103,19 @@ TARGET static void dot_i8_list_avx512(
     }
     excess = _mm512_dpbusd_epi32(excess, offset, LOAD_TAIL(query + i));
     const __m128i excess_of_four = _mm_set1_epi32(_mm512_reduce_add_epi32(excess));
-    size_t row = 0;
-    for (; row + 4 <= count; row += 4) {
+    for (size_t row = 0; row < count; row += 4) {
         for (size_t next = row + rows_ahead; next < row + rows_ahead + 4 && next < count; next++) {
             prefetch_row(rows[next], n);
         }
+        // Of the last group what is missing is a row that is there: cheaper than rows by themselves.
+        size_t last = count - 1 - row;
+        if (last == 0) {
+            out[row] = dot_i8_avx512(query, rows[row], n);
+            break;
+        }
         const int8_t *r0 = rows[row], *r1 = rows[row + 1];
-        const int8_t *r2 = rows[row + 2], *r3 = rows[row + 3];
+        const int8_t *r2 = rows[row + (last < 2 ? last : 2)];
+        const int8_t *r3 = rows[row + (last < 3 ? last : 3)];
         __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
         for (i = 0; i + 64 <= n; i += 64) {
             STEP_OF_FOUR(_mm512_loadu_si512);
@@ -117,20 +123,8 @@ TARGET static void dot_i8_list_avx512(
         if (tail != 0) {
             STEP_OF_FOUR(LOAD_TAIL);
         }
-        __m512i s01 =
-            _mm512_add_epi32(_mm512_unpacklo_epi32(s0, s1), _mm512_unpackhi_epi32(s0, s1));
-        __m512i s23 =
-            _mm512_add_epi32(_mm512_unpacklo_epi32(s2, s3), _mm512_unpackhi_epi32(s2, s3));
-        __m512i sums =
-            _mm512_add_epi32(_mm512_unpacklo_epi64(s01, s23), _mm512_unpackhi_epi64(s01, s23));
-        __m256i half =
-            _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1));
-        __m128i four =
-            _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-        _mm_storeu_si128((__m128i *)(out + row), _mm_sub_epi32(four, excess_of_four));
-    }
-    for (; row < count; row++) {
-        out[row] = dot_i8_avx512(query, rows[row], n);
+        __m128i four = _mm_sub_epi32(sums_of_four(s0, s1, s2, s3), excess_of_four);
+        _mm_mask_storeu_epi32(out + row, (__mmask8)low_bits(last + 1), four);
     }
 }
 

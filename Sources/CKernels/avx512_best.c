@@ -33,21 +33,19 @@ enum { passed_max = 48 };
 typedef struct {
     float scores[passed_max + 16];
     uint32_t numbers[passed_max + 16];
-    size_t count;
 } passed_on;
 
 // Puts up to sixteen keys in order by counting, without a branch that depends on them.
-TARGET static size_t order(const passed_on *passed, uint32_t own, size_t wanted, uint64_t *keys) {
+TARGET static size_t order(
+    const passed_on *passed, size_t count, uint32_t own, size_t wanted, uint64_t *keys) {
     uint64_t unordered[16], places[16];
     for (size_t i = 0; i < 16; i++) {
-        unordered[i] = i < passed->count
-                           ? best_key(passed->scores[i], passed->numbers[i] - own)
-                           : 0;
+        unordered[i] = i < count ? best_key(passed->scores[i], passed->numbers[i] - own) : 0;
     }
     const __m512i one = _mm512_set1_epi64(1);
     __m512i low = _mm512_loadu_si512(unordered), high = _mm512_loadu_si512(unordered + 8);
     __m512i above_low = _mm512_setzero_si512(), above_high = above_low;
-    for (size_t i = 0; i < passed->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         __m512i key = _mm512_set1_epi64((long long)unordered[i]);
         above_low =
             _mm512_mask_add_epi64(above_low, _mm512_cmplt_epu64_mask(low, key), above_low, one);
@@ -56,69 +54,106 @@ TARGET static size_t order(const passed_on *passed, uint32_t own, size_t wanted,
     }
     _mm512_storeu_si512(places, above_low);
     _mm512_storeu_si512(places + 8, above_high);
-    for (size_t i = 0; i < passed->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (places[i] < wanted) {
             keys[places[i]] = unordered[i];
         }
     }
-    return passed->count < wanted ? passed->count : wanted;
+    return count < wanted ? count : wanted;
 }
 
 TARGET static size_t take_in(
-    passed_on *passed, uint32_t own, size_t wanted, uint64_t *keys, size_t found) {
-    if (found == 0 && passed->count <= 16) {
-        return order(passed, own, wanted, keys);
+    const passed_on *passed, size_t count, uint32_t own, size_t wanted, uint64_t *keys,
+    size_t found) {
+    if (found == 0 && count <= 16) {
+        return order(passed, count, own, wanted, keys);
     }
-    for (size_t i = 0; i < passed->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         uint64_t key = best_key(passed->scores[i], passed->numbers[i] - own);
         found = best_insert(keys, found, wanted, key);
     }
-    passed->count = 0;
     return found;
+}
+
+// One row of products, and what makes scores of them.
+typedef struct {
+    const int32_t *dots;
+    const float *factors, *biases;
+    size_t count;
+    float factor;
+    // Of the entry that is left out; count and more for none.
+    size_t left_out;
+} entries;
+
+// Which of the sixteen from `i` on there are, without the one that is left out.
+KYRO_INLINE __mmask16 present(const entries *e, size_t i) {
+    uint32_t mask = (uint32_t)low_bits(e->count - i) & 0xFFFF;
+    return (__mmask16)(e->left_out - i < 16 ? mask & ~(1u << (e->left_out - i)) : mask);
+}
+
+// A score that at least `wanted` ≤ 16 reach, or −∞: each of sixteen lanes has its best one, and
+// those of `wanted` lanes reach the worst of them. What is no number leaves a lane as it is.
+TARGET static float bound_of(const entries *e, size_t wanted) {
+    const __m512 scale = _mm512_set1_ps(e->factor);
+    __m512 most = _mm512_set1_ps(-__builtin_inff()), other = most;
+    size_t i = 0;
+    for (; i + 32 <= e->count; i += 32) {
+        __m512 x = scores_of(0xFFFF, e->dots + i, e->factors + i, e->biases + i, scale);
+        __m512 y = scores_of(
+            0xFFFF, e->dots + i + 16, e->factors + i + 16, e->biases + i + 16, scale);
+        if (e->left_out - i < 32) {
+            most = _mm512_mask_max_ps(most, present(e, i), x, most);
+            other = _mm512_mask_max_ps(other, present(e, i + 16), y, other);
+        } else {
+            most = _mm512_max_ps(x, most);
+            other = _mm512_max_ps(y, other);
+        }
+    }
+    for (; i < e->count; i += 16) {
+        __mmask16 mask = present(e, i);
+        __m512 x = scores_of(mask, e->dots + i, e->factors + i, e->biases + i, scale);
+        most = _mm512_mask_max_ps(most, mask, x, most);
+    }
+    return nth_largest(_mm512_max_ps(most, other), wanted);
 }
 
 TARGET size_t best_i32_avx512(
     const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
     uint32_t first, uint32_t own, size_t wanted, uint64_t *keys, size_t found) {
+    const entries e = {dots, factors, biases, count, factor, own - first};
     const __m512 scale = _mm512_set1_ps(factor);
-    const __m512i sixteen = _mm512_set1_epi32(16), left_out = _mm512_set1_epi32((int)own);
-    const __m512i start = _mm512_add_epi32(
+    const __m512i sixteen = _mm512_set1_epi32(16);
+    __m512i number = _mm512_add_epi32(
         _mm512_set1_epi32((int)first),
         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-    __m512i number = start;
     float least = best_least(keys, found, wanted);
-    // The best of each of sixteen lanes: those of `wanted` lanes reach the worst of them.
     if (found < wanted && wanted <= 16) {
-        __m512 most = _mm512_set1_ps(least);
-        for (size_t i = 0; i < count; i += 16) {
-            __mmask16 mask = (__mmask16)low_bits(count - i);
-            __m512 score = scores_of(mask, dots + i, factors + i, biases + i, scale);
-            mask = _mm512_mask_cmpneq_epi32_mask(mask, number, left_out);
-            // What is no number leaves the lane as it is.
-            most = _mm512_mask_max_ps(most, mask, score, most);
-            number = _mm512_add_epi32(number, sixteen);
-        }
-        least = nth_largest(most, wanted);
-        number = start;
+        least = bound_of(&e, wanted);
     }
+    __m512 bound = _mm512_set1_ps(least);
     passed_on passed;
-    passed.count = 0;
+    // In a register: through memory each vector would wait for the one before.
+    size_t passed_count = 0;
     for (size_t i = 0; i < count; i += 16) {
         __mmask16 mask = (__mmask16)low_bits(count - i);
         __m512 score = scores_of(mask, dots + i, factors + i, biases + i, scale);
-        mask = _mm512_mask_cmpneq_epi32_mask(mask, number, left_out);
-        mask = _mm512_mask_cmp_ps_mask(mask, score, _mm512_set1_ps(least), _CMP_NLT_UQ);
-        _mm512_storeu_ps(passed.scores + passed.count, _mm512_maskz_compress_ps(mask, score));
+        if (e.left_out - i < 16) {
+            mask = present(&e, i);
+        }
+        mask = _mm512_mask_cmp_ps_mask(mask, score, bound, _CMP_NLT_UQ);
+        _mm512_storeu_ps(passed.scores + passed_count, _mm512_maskz_compress_ps(mask, score));
         _mm512_storeu_si512(
-            passed.numbers + passed.count, _mm512_maskz_compress_epi32(mask, number));
-        passed.count += (size_t)__builtin_popcount(mask);
-        if (passed.count > passed_max) {
-            found = take_in(&passed, own, wanted, keys, found);
+            passed.numbers + passed_count, _mm512_maskz_compress_epi32(mask, number));
+        passed_count += (size_t)__builtin_popcount(mask);
+        number = _mm512_add_epi32(number, sixteen);
+        if (passed_count > passed_max) {
+            found = take_in(&passed, passed_count, own, wanted, keys, found);
+            passed_count = 0;
             float worst = best_least(keys, found, wanted);
             least = worst > least ? worst : least;
+            bound = _mm512_set1_ps(least);
         }
-        number = _mm512_add_epi32(number, sixteen);
     }
-    return take_in(&passed, own, wanted, keys, found);
+    return take_in(&passed, passed_count, own, wanted, keys, found);
 }
 #endif

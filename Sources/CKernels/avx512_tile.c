@@ -146,11 +146,35 @@ TARGET static void excess_of(
     }
 }
 
-// At most block_rows rows against all columns, in [from, from + dims). Of a triangle a panel meets
-// only the rows up to its own last column.
+// Copies what lies above the diagonal of a panel's `column_count` columns, which begin at `to`, in
+// the first `row_count` rows to the other side, while it is at hand. Both begin at multiples of 16.
+TARGET static void mirror(
+    int32_t *out, size_t out_stride, size_t row_count, size_t to, size_t column_count) {
+    for (size_t row = 0; row < row_count; row += 16) {
+        size_t column = to > row + 16 ? to : row + 16;
+        for (; column < to + column_count; column += 16) {
+            size_t width = to + column_count - column < 16 ? to + column_count - column : 16;
+            __m512i rows[16], columns[16];
+            for (size_t i = 0; i < 16; i++) {
+                const int32_t *source = out + (row + i) * out_stride + column;
+                rows[i] = _mm512_maskz_loadu_epi32((__mmask16)low_bits(width), source);
+            }
+            transpose(rows, columns);
+            for (size_t i = 0; i < width; i++) {
+                _mm512_storeu_si512(out + (column + i) * out_stride + row, columns[i]);
+            }
+        }
+    }
+}
+
+// What a block of pairs is for: all of them; where both lists are one, only those above the diagonal
+// (a panel then meets the rows up to its own last column); or these, and then copied below it.
+enum pairs { all_pairs, upper_pairs, mirrored_pairs };
+
+// At most block_rows rows against all columns, in [from, from + dims).
 TARGET static void block(
     const int8_t *const *a, size_t a_count, const int8_t *const *b, size_t b_count, size_t from,
-    size_t dims, int32_t *out, size_t out_stride, int is_triangle) {
+    size_t dims, int32_t *out, size_t out_stride, enum pairs pairs) {
     _Alignas(64) uint8_t panel[tile_vectors * 16 * panel_dims];
     int32_t excess[block_rows];
     excess_of(a, a_count, from, dims, excess);
@@ -162,7 +186,7 @@ TARGET static void block(
         count = rest < 16 * vectors ? rest : 16 * vectors;
         __mmask16 last = (__mmask16)low_bits(count - 16 * (vectors - 1));
         int32_t *to = out + first;
-        size_t rows = is_triangle && first + count < a_count ? first + count : a_count;
+        size_t rows = pairs != all_pairs && first + count < a_count ? first + count : a_count;
         pack(b + first, count, vectors, from, dims, panel);
         if (vectors == 3) {
             tiles(3, a, rows, from, dims, panel, excess, to, out_stride, last);
@@ -170,6 +194,9 @@ TARGET static void block(
             tiles(2, a, rows, from, dims, panel, excess, to, out_stride, last);
         } else {
             tiles(1, a, rows, from, dims, panel, excess, to, out_stride, last);
+        }
+        if (pairs == mirrored_pairs) {
+            mirror(out, out_stride, rows, first, count);
         }
     }
 }
@@ -183,33 +210,11 @@ TARGET void dot_i8_tile_avx512(
         for (size_t first = 0; first < a_count; first += block_rows) {
             size_t count = a_count - first < block_rows ? a_count - first : block_rows;
             block(
-                a + first, count, b, b_count, from, dims, out + first * out_stride, out_stride, 0);
+                a + first, count, b, b_count, from, dims, out + first * out_stride, out_stride,
+                all_pairs);
         }
         from += dims;
     } while (from < n);
-}
-
-// Copies what lies above the diagonal to below it.
-TARGET static void mirror(int32_t *out, size_t count, size_t out_stride) {
-    for (size_t row = 0; row < count; row += 16) {
-        size_t row_count = count - row < 16 ? count - row : 16;
-        for (size_t column = row + 16; column < count; column += 16) {
-            size_t column_count = count - column < 16 ? count - column : 16;
-            __mmask16 columns = (__mmask16)low_bits(column_count);
-            __m512i from[16], to[16];
-            for (size_t i = 0; i < 16; i++) {
-                // Where a row lacks there is another; its column is not written.
-                const int32_t *source = out + (row + i) * out_stride + column;
-                from[i] = i < row_count ? _mm512_maskz_loadu_epi32(columns, source)
-                                        : _mm512_setzero_si512();
-            }
-            transpose(from, to);
-            for (size_t i = 0; i < column_count; i++) {
-                int32_t *target = out + (column + i) * out_stride + row;
-                _mm512_mask_storeu_epi32(target, (__mmask16)low_bits(row_count), to[i]);
-            }
-        }
-    }
 }
 
 TARGET void dot_i8_pairs_avx512(
@@ -221,10 +226,10 @@ TARGET void dot_i8_pairs_avx512(
             size_t rest = count - first;
             block(
                 rows + first, rest < block_rows ? rest : block_rows, rows + first, rest, from, dims,
-                out + first * out_stride + first, out_stride, 1);
+                out + first * out_stride + first, out_stride,
+                from + dims == n ? mirrored_pairs : upper_pairs);
         }
         from += dims;
     } while (from < n);
-    mirror(out, count, out_stride);
 }
 #endif

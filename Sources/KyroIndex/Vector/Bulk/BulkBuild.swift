@@ -47,6 +47,9 @@ public enum BulkStep: Sendable, Equatable {
 }
 
 struct BulkBuild: Sendable {
+    /// Places before its turn that a row's candidates are asked for; a row in eight is chosen for.
+    private static let placesAhead = 64
+
     let rows: VectorRows
     let graphParameters: GraphParameters
     let parameters: BulkParameters
@@ -152,6 +155,8 @@ struct BulkBuild: Sendable {
                 // In the order of partitions, so that neighbours are at hand.
                 for place in places {
                     let row = Int(partitions.members[place])
+                    pruning.prefetch(
+                        place + Self.placesAhead, partitions: partitions, found: found, kept: kept)
                     guard Int(partitions.places[row * partitions.overlap]) == place else {
                         continue
                     }

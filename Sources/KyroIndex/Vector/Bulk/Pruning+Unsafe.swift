@@ -15,10 +15,11 @@ import KyroModel
     private var keys: BulkArray<UInt64>
     private var codes: CodeList
     private var dots: BulkArray<Int32>
-    /// Of the candidates in order: factor, bias, and the score that leaves one out.
     private var factors: BulkArray<Float>
     private var biases: BulkArray<Float>
+    /// The score with a neighbour that leaves a candidate out.
     private var bounds: BulkArray<Float>
+    private let taken: BulkArray<UInt32>
 
     private static let seenCount = 2 * BulkParameters.candidatesMax
 
@@ -35,13 +36,16 @@ import KyroModel
         factors = BulkArray(toBeFilled: capacity)
         biases = BulkArray(toBeFilled: capacity)
         bounds = BulkArray(toBeFilled: capacity)
+        taken = BulkArray(toBeFilled: width)
     }
 
     /// The first list of a row: up to `limit` of what its partitions found.
     func chooseOwn(
         _ row: Int, partitions: Partitioning, found: BulkArray<UInt32>, kept: Int, limit: Int
     ) {
-        unsafe seen.pointer.update(repeating: 0, count: Self.seenCount)
+        let seen = unsafe seen.pointer
+        unsafe seen.update(repeating: 0, count: Self.seenCount)
+        let members = unsafe candidates.pointer
         var count = 0
         for t in 0..<partitions.overlap {
             let place = Int(partitions.places[row * partitions.overlap + t])
@@ -49,25 +53,34 @@ import KyroModel
             for i in 0..<kept {
                 let member = unsafe first[i]
                 if member == AllPairs.none { break }
-                guard isNew(member), Int(member) != row else { continue }
-                candidates[count] = member
-                count += 1
+                var cell = Self.seenCell(member)
+                while unsafe seen[cell] != 0, unsafe seen[cell] != member + 1 {
+                    cell = (cell + 1) & (Self.seenCount - 1)
+                }
+                // Whether it is new is as good as random: no branch.
+                let isNew = unsafe seen[cell] == 0
+                unsafe seen[cell] = member + 1
+                unsafe members[count] = member
+                count += isNew ? 1 : 0
             }
         }
-        sort(count, for: row)
         store(prune(count, for: row, limit: limit), of: row)
     }
 
-    private func isNew(_ member: UInt32) -> Bool {
-        var place = Int((member &* 0x9E37_79B1) >> 24) & (Self.seenCount - 1)
-        while true {
-            let cell = seen[place]
-            if cell == member + 1 { return false }
-            if cell == 0 {
-                seen[place] = member + 1
-                return true
-            }
-            place = (place + 1) & (Self.seenCount - 1)
+    private static func seenCell(_ member: UInt32) -> Int {
+        Int((member &* 0x9E37_79B1) >> 24) & (seenCount - 1)
+    }
+
+    /// Asks for what `chooseOwn` will read if it is at this place that the row has its turn.
+    func prefetch(
+        _ place: Int, partitions: Partitioning, found: BulkArray<UInt32>, kept: Int
+    ) {
+        guard place < partitions.members.count else { return }
+        let first = Int(partitions.members[place]) * partitions.overlap
+        guard Int(partitions.places[first]) == place else { return }
+        for t in 0..<partitions.overlap {
+            let place = Int(partitions.places[first + t])
+            unsafe kyro_prefetch(found.pointer + place * kept)
         }
     }
 
@@ -91,7 +104,6 @@ import KyroModel
             for i in own..<count { unsafe cells[i] = candidates[i] + 1 }
             return
         }
-        sort(count, for: row)
         store(prune(count, for: row, limit: width), of: row)
     }
 
@@ -107,75 +119,71 @@ import KyroModel
         bounds = BulkArray(toBeFilled: capacity)
     }
 
-    /// Scores the candidates into `keys`, best first.
-    private func sort(_ count: Int, for row: Int) {
-        let codes = unsafe codes.pointer
-        for i in 0..<count { unsafe codes[i] = unsafe rows.codes(Int(candidates[i])) }
-        unsafe kyro_dot_i8_list(rows.codes(row), codes, count, rows.dimension, dots.pointer)
-        if count > BulkParameters.candidatesMax {
-            var buffer = unsafe UnsafeMutableBufferPointer(start: keys.pointer, count: count)
-            for i in 0..<count { unsafe buffer[i] = key(i, for: row) }
-            unsafe buffer.sort(by: >)
-            return
-        }
-        var best = unsafe BulkBest(keys: keys.pointer, capacity: count)
-        for i in 0..<count { unsafe best.insert(key(i, for: row)) }
-    }
-
-    private func key(_ i: Int, for row: Int) -> UInt64 {
-        let score = rows.score(dots[i], row, Int(candidates[i]))
-        return BulkKey.key(score, candidates[i], asks: UInt32(row))
-    }
-
-    /// Subramanya et al. 2019, algorithm 2: takes the nearest, and leaves out all those that it is
-    /// nearer to than the row is, by more than a factor of alpha; then the nearest of the rest.
-    /// Returns how many are taken, which stand in front in `candidates`.
+    /// Subramanya et al. 2019, algorithm 2: takes the nearest candidate, and leaves out all those
+    /// that it is nearer to than the row is, by more than a factor of alpha; then the nearest of
+    /// the rest. Returns how many are in `taken`.
     private func prune(_ count: Int, for row: Int, limit: Int) -> Int {
-        let members = unsafe candidates.pointer
         let codes = unsafe codes.pointer
-        let (factors, biases, bounds) = unsafe (
-            factors.pointer, biases.pointer, bounds.pointer
-        )
-        for i in 0..<count {
-            let candidate = BulkKey.member(keys[i], asks: UInt32(row))
-            let member = Int(candidate)
-            unsafe members[i] = candidate
-            unsafe codes[i] = unsafe rows.codes(member)
-            unsafe (factors[i], biases[i]) = rows.terms(member)
-            unsafe bounds[i] = rows.leaveOutScore(BulkKey.score(keys[i]), row, member)
-        }
         let dots = unsafe dots.pointer
-        var end = count
-        var taken = 0
-        while taken < limit, taken < end {
-            let first = taken + 1
-            guard first < end else { return end }
-            unsafe kyro_dot_i8_list(
-                codes[taken], codes + first, end - first, rows.dimension, dots)
-            let factor = unsafe factors[taken]
-            let bias = unsafe biases[taken]
-            var last = first
-            for i in first..<end {
-                let score =
-                    unsafe Float(dots[i - first])
-                    * (rows.pairFactor * (factor * factors[i])) + (bias + biases[i])
-                if unsafe score >= bounds[i] { continue }
-                unsafe members[last] = unsafe members[i]
-                unsafe codes[last] = unsafe codes[i]
-                unsafe factors[last] = unsafe factors[i]
-                unsafe biases[last] = unsafe biases[i]
-                unsafe bounds[last] = unsafe bounds[i]
-                last += 1
-            }
-            end = last
-            taken = first
+        for i in 0..<count { unsafe codes[i] = unsafe rows.codes(Int(candidates[i])) }
+        unsafe kyro_dot_i8_list(rows.codes(row), codes, count, rows.dimension, dots)
+        let own = rows.terms(row)
+        var nearest = 0
+        for i in 0..<count {
+            let member = Int(candidates[i])
+            let terms = rows.terms(member)
+            let score = unsafe rows.score(dots[i], own, terms)
+            keys[i] = BulkKey.key(score, candidates[i], asks: UInt32(row))
+            (factors[i], biases[i]) = terms
+            bounds[i] = rows.leaveOutScore(score, row, member)
+            if keys[i] > keys[nearest] { nearest = i }
         }
-        return taken
+        var left = count
+        var takenCount = 0
+        while left > 0, takenCount < limit {
+            taken[takenCount] = candidates[nearest]
+            takenCount += 1
+            let one = unsafe codes[nearest]
+            let terms = (factors[nearest], biases[nearest])
+            left -= 1
+            move(left, to: nearest)
+            guard left > 0, takenCount < limit else { break }
+            unsafe kyro_dot_i8_list(one, codes, left, rows.dimension, dots)
+            (left, nearest) = leaveOut(of: left, near: terms)
+        }
+        return takenCount
+    }
+
+    /// Moves the candidates to the front that do not reach their bound with one just taken, whose
+    /// products with them are in `dots`. Returns their number and the nearest of them.
+    private func leaveOut(
+        of count: Int, near terms: (factor: Float, bias: Float)
+    ) -> (left: Int, nearest: Int) {
+        var left = 0
+        var nearest = 0
+        var best: UInt64 = 0
+        for i in 0..<count {
+            let score = rows.score(dots[i], terms, (factors[i], biases[i]))
+            if score >= bounds[i] { continue }
+            move(i, to: left)
+            if keys[left] > best { (best, nearest) = (keys[left], left) }
+            left += 1
+        }
+        return (left, nearest)
+    }
+
+    @inline(__always) private func move(_ from: Int, to: Int) {
+        candidates[to] = candidates[from]
+        unsafe codes.pointer[to] = unsafe codes.pointer[from]
+        keys[to] = keys[from]
+        factors[to] = factors[from]
+        biases[to] = biases[from]
+        bounds[to] = bounds[from]
     }
 
     private func store(_ count: Int, of row: Int) {
         let cells = unsafe lists.pointer + row * width
-        for i in 0..<count { unsafe cells[i] = candidates[i] + 1 }
+        for i in 0..<count { unsafe cells[i] = taken[i] + 1 }
         for i in count..<width { unsafe cells[i] = 0 }
     }
 }
