@@ -112,8 +112,12 @@ struct BulkBuild: Sendable {
         var reachability = Reachability(
             rows, lists: lists, width: width, entry: entryMember, cancellation: cancellation)
         guard reachability.repair() else { return nil }
-        for i in 0..<lists.count where lists[i] != 0 {
-            lists[i] = members[Int(lists[i]) - 1] + 1
+        for member in 0..<rows.count {
+            if member % 4_096 == 0, cancellation.isCancelled { return nil }
+            for i in (member * width)..<((member + 1) * width) {
+                if lists[i] == 0 { break }
+                lists[i] = members[Int(lists[i]) - 1] + 1
+            }
         }
         return BulkGraph.Layer(
             members: members, cells: lists, width: width, repaired: reachability.repaired)

@@ -37,6 +37,7 @@ import KyroModel
 
     /// False when cancelled.
     mutating func repair() -> Bool {
+        guard !cancellation.isCancelled else { return false }
         parents[entry] = UInt32(entry) + 1
         guard reach(from: entry) else { return false }
         for member in 0..<rows.count where parents[member] == 0 {
