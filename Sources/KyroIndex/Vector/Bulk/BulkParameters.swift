@@ -39,7 +39,8 @@ public struct BulkParameters: Equatable, Sendable {
     static let candidatesMax = 128
     /// Few enough to be kept in order by moving them.
     static let keptMax = 16
-    static let leafRowsMax = 2_048
+    /// Products of all pairs of three times as many rows take 9 MB a thread.
+    static let leafRowsMax = 512
     /// Partitions above so many times the mean are split: their cost grows with the square.
     static let leafGrowthMax = 3
 
