@@ -96,9 +96,8 @@ import Synchronization
     private func look(deadUpTo: UInt64, deadCount: Int, _ visibility: Visibility) -> Int {
         let count = graph.count
         if cursor == 0 {
-            let isDue =
-                deadCount != passDeadCount || hasRecentlyDead && deadUpTo > passSeq
-            guard isDue, count > 0 else { return 0 }
+            guard count > 0, deadUpTo > passSeq, deadCount != passDeadCount || hasRecentlyDead
+            else { return 0 }
             passDeadCount = deadCount
             passSeq = deadUpTo
             hasRecentlyDead = false
