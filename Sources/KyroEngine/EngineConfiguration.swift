@@ -26,6 +26,9 @@ public struct EngineConfiguration: Sendable {
     public var bulkRowsMin = 20_000
     /// Threads that build such a graph, in the background.
     public var bulkThreads = 1
+    /// So long a dead row stays in the graph, for the searches that began before its death: one that
+    /// takes longer may have to scan.
+    public var repairGraceMillis = 250
     /// Encoded bytes that one log batch takes.
     public var groupBytesMax = 4 << 20
     /// The longest that a group waits for callers of the last one, before a sync they can share.

@@ -254,7 +254,7 @@ extension GraphBuilder {
     }
 
     /// The nearest of the rows to `row`.
-    private func score(
+    func score(
         _ gathered: UnsafePointer<UInt32>, count: Int, for row: UInt32
     ) -> CandidatePool {
         let rows = graph.rows

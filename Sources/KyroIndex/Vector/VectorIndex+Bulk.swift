@@ -81,7 +81,7 @@ extension VectorGraph {
         var aboveCount = 0
         for layer in bulk.layers.dropFirst() { aboveCount += layer.members.count }
         guard base.tryReserve(rows: 0..<count), upperList.tryReserve(rows: 0..<count),
-            upper.tryReserve(rows: 0..<aboveCount)
+            upper.tryReserve(rows: 0..<aboveCount), goneWords.tryReserve(rows: 0..<(count / 32 + 1))
         else { return false }
         for row in 0..<count { reserve(row: UInt32(row)) }
         for (level, layer) in bulk.layers.enumerated() {
