@@ -8,6 +8,8 @@ struct CheckedQuery {
         var field: String
         var vector: [Float]
         var efSearch: Int
+        /// In (0, 1); zero for none asked.
+        var recall: Double
     }
 
     struct SparseLeg {
@@ -111,7 +113,9 @@ struct CheckedQuery {
         }
         try DocumentValidation.check(
             vector: query.vector, metric: field.metric, field: "vector.vector")
-        return VectorLeg(field: name, vector: query.vector, efSearch: Int(query.efSearch))
+        try RecallValidation.check(query)
+        return VectorLeg(
+            field: name, vector: query.vector, efSearch: Int(query.efSearch), recall: query.recall)
     }
 
     private static func check(_ query: SparseQuery, schema: Schema) throws(KyroError) -> SparseLeg {
