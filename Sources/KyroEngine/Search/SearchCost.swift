@@ -30,7 +30,8 @@ extension Engine {
             let leaves = (request.filter?.fields.count ?? 0) + (request.timeRange == nil ? 0 : 1)
             cost += shard.slotCount / 32 * leaves
             if let query = request.vector {
-                let known = collection.recall.field(query.field)?.shards[shard.shard]
+                let named = query.field.isEmpty ? root.vectors.names.first ?? "" : query.field
+                let known = collection.recall.field(named)?.shards[shard.shard]
                 cost += vectorCost(query, request, hits: hits, root, known)
             }
             if let query = request.sparse {

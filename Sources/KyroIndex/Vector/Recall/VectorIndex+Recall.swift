@@ -28,14 +28,18 @@ extension VectorIndex {
 
     /// How far a query lies from the row it is made of: this times the way between two other rows.
     /// Measured: between how hard live queries are that resemble the rows and such that do not.
-    static let ownQueryStep: Float = 0.5
+    public static let ownQueryStep: Float = 0.5
 
     /// Queries that nobody asked, made of rows that are visible: a row moved along the way between
     /// two others. It stays where rows may lie, unlike a row with noise of no direction, and it has
     /// no place in the graph yet, unlike a row itself, which its own neighbours lead to.
     ///
-    /// - Parameter seed: other queries for another one; the same for the same rows.
-    public func ownQueries(count: Int, seed: UInt64, visibility: Visibility) -> [[Float]] {
+    /// - Parameters:
+    ///   - seed: other queries for another one; the same for the same rows.
+    ///   - step: how far from the row, in ways between two others.
+    public func ownQueries(
+        count: Int, seed: UInt64, step: Float = VectorIndex.ownQueryStep, visibility: Visibility
+    ) -> [[Float]] {
         let rowCount = rows.rows(belowSlot: visibility.slotCount, rowCount: rows.count)
         guard rowCount > 2 else { return [] }
         var queries: [[Float]] = []
@@ -57,7 +61,7 @@ extension VectorIndex {
                 continue
             }
             let query = origin.indices.map { i in
-                origin[i] + Self.ownQueryStep * (to[i] - from[i])
+                origin[i] + step * (to[i] - from[i])
             }
             if query.allSatisfy(\.isFinite), query.contains(where: { $0 != 0 }) {
                 queries.append(query)
