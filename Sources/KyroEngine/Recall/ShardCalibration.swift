@@ -90,14 +90,14 @@ final class ShardCalibration: @unchecked Sendable {
         let kept = field.kept
         guard kept > seen else { return }
         let waited = nowNanos - min(nowNanos, liveNanos)
+        var queries = field.queries(behind: seen)
         if live.count >= Self.liveTrialsCalm {
             guard waited >= Self.calmWaitNanos else { return }
-        } else if kept - seen < Self.batchMax {
+            queries = queries.suffix(Self.batchMax)
+        } else if queries.count < Self.batchMax {
             guard waited >= Self.liveWaitNanos else { return }
         }
-        open = field.queries(behind: seen).suffix(Self.batchMax).map {
-            Query(vector: $0, isLive: true)
-        }
+        open = queries.map { Query(vector: $0, isLive: true) }
         seen = kept
         liveNanos = nowNanos
     }

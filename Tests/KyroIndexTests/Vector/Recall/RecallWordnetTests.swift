@@ -24,19 +24,6 @@ import Testing
         let own = try fixture.trials(
             fixture.index.ownQueries(count: 192, seed: 1, visibility: fixture.visibility))
         let liveTrials = try fixture.trials(live)
-        for step: Float in [0.2, 0.35, 0.5, 0.65, 0.8, 1.0] {
-            let m = RecallModel(
-                own: try fixture.trials(
-                    fixture.index.ownQueries(
-                        count: 192, seed: 1, step: step, visibility: fixture.visibility)), live: [])
-            print("STEP", step, Self.targets.map { m.choice(target: $0, k: 10)?.efSearch ?? 0 })
-        }
-        let rowsAsQueries = RecallModel(
-            own: try fixture.trials((0..<192).map { corpus.row($0 * 97 * 3 % corpus.rows + 1) }),
-            live: [])
-        print(
-            "STEP rows of the rest",
-            Self.targets.map { rowsAsQueries.choice(target: $0, k: 10)?.efSearch ?? 0 })
         let alone = RecallModel(own: own, live: [])
         let informed = RecallModel(own: own, live: liveTrials)
         for target in Self.targets {
