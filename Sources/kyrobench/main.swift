@@ -1,4 +1,5 @@
-// kyrobench: measures a server over gRPC, on real data, vector indexes, and kernels. `--help` tells how.
+// kyrobench: measures a server over gRPC, on real data, vector indexes, recall, and kernels. `--help`
+// tells how.
 import Glibc
 import KyroModel
 import KyroPlatform
@@ -63,6 +64,15 @@ func vectorBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
     return try VectorBenchmark(options: options).run()
 }
 
+func recallBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
+    let options = try RecallOptions(words)
+    if options.wantsHelp {
+        print(RecallOptions.usage)
+        return 0
+    }
+    return try RecallBenchmark(options: options).run()
+}
+
 func writes(_ options: Options) throws -> Int32 {
     let server = options.endpoint == nil ? try ServerProcess(binary: options.binary) : nil
     defer { _ = server?.stop() }
@@ -82,6 +92,7 @@ do {
     }
     if words.first == KernelOptions.word { exit(try kernelBenchmark(words.dropFirst())) }
     if words.first == VectorOptions.word { exit(try vectorBenchmark(words.dropFirst())) }
+    if words.first == RecallOptions.word { exit(try recallBenchmark(words.dropFirst())) }
     let options = try Options(words)
     if options.wantsHelp {
         print(Options.usage)

@@ -49,7 +49,7 @@ final class FieldRecall: Sendable {
     /// Of so many live queries one is answered exactly in the background.
     static let liveShare = 100
     /// Live queries that are kept, as far as their memory allows.
-    private static let liveMax = 256
+    private static let liveMax = 512
     private static let liveBytesMax = 4 << 20
 
     let name: String

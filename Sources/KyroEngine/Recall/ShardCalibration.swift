@@ -10,14 +10,14 @@ final class ShardCalibration: @unchecked Sendable {
     /// 0.1 between queries.
     static let ownQueries = 192
     /// The latest live ones count.
-    static let liveTrialsMax = 512
+    static let liveTrialsMax = 1_024
     /// Queries measured together, see `ExactBatch`.
     static let batchMax = 32
     /// The first change that calls for measuring anew, in per cent of the rows: at ten times the
     /// rows the same recall takes about half as many candidates again.
     static let changedPercent = 25
     /// From so many live trials on, the next ones are only to notice a change.
-    static let liveTrialsCalm = 256
+    static let liveTrialsCalm = 512
     static let liveWaitNanos: UInt64 = 1_000_000_000
     static let calmWaitNanos: UInt64 = 30_000_000_000
 
