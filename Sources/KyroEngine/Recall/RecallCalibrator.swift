@@ -46,7 +46,9 @@ final class RecallCalibrator: @unchecked Sendable {
             if current.collection.isDropped {
                 batch = nil
             } else if try current.step(&scratch, cancellation: engine.maintenance) {
-                current.recall.publish(current.recall.calibration.add(current.trials))
+                if let model = current.recall.calibration.add(current.trials) {
+                    current.recall.publish(model)
+                }
                 batch = nil
             }
         } catch {

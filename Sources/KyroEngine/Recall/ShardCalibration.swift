@@ -49,6 +49,7 @@ final class ShardCalibration: @unchecked Sendable {
     /// Live queries kept by the field that have had their turn, or lost it.
     private var seen = 0
     private var liveNanos: UInt64 = 0
+    private var hasModel = false
     /// For queries of its own that differ from the last time's.
     private var round: UInt64 = 0
 
@@ -102,8 +103,9 @@ final class ShardCalibration: @unchecked Sendable {
         liveNanos = nowNanos
     }
 
-    /// Takes what a batch has shown, and returns what searches should go by from now on.
-    func add(_ trials: [(trial: RecallTrial, isLive: Bool)]) -> RecallModel {
+    /// Takes what a batch has shown, and returns what searches should go by from now on; nil while
+    /// what they have is better than what little is known anew.
+    func add(_ trials: [(trial: RecallTrial, isLive: Bool)]) -> RecallModel? {
         own += trials.filter { !$0.isLive }.map(\.trial)
         let newLive = trials.filter(\.isLive).map(\.trial)
         if Self.differs(newLive, live) {
@@ -113,6 +115,9 @@ final class ShardCalibration: @unchecked Sendable {
         }
         live += newLive
         if live.count > Self.liveTrialsMax { live.removeFirst(live.count - Self.liveTrialsMax) }
+        let isEnough = own.count + live.count >= RecallModel.liveSamplesEnough || open.isEmpty
+        guard isEnough || !hasModel else { return nil }
+        hasModel = true
         return RecallModel(own: own, live: live)
     }
 
