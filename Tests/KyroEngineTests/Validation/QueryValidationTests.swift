@@ -47,11 +47,14 @@ import Testing
             ("vector.recall", .invalidField, { $0.vector?.recall = .nan }),
             (
                 "vector.recall", .invalidField,
-                { $0.vector = VectorQuery(vector: [1, 2, 3], efSearch: 10, recall: 0.9) }
+                {
+                    $0.vector = VectorQuery(
+                        field: "v", vector: [1, 2, 3], efSearch: 10, recall: 0.9)
+                }
             ),
             (
                 "vector.recall", .invalidField,
-                { $0.vector = VectorQuery(vector: [1, 2, 3], probes: 4, recall: 0.9) }
+                { $0.vector = VectorQuery(field: "v", vector: [1, 2, 3], probes: 4, recall: 0.9) }
             ),
             (
                 "sparse.vector", .invalidField,
