@@ -5,7 +5,10 @@ import KyroModel
 extension VectorIndex {
     /// An empty index of the same field, with codes that fit the other's rows: of the same shape,
     /// where the options are the same.
-    public convenience init(like other: VectorIndex, indexing: VectorIndexing) {
+    ///
+    /// - Parameter indexing: nil for the other's.
+    public convenience init(like other: VectorIndex, indexing: VectorIndexing? = nil) {
+        let indexing = indexing ?? other.field.indexing
         var field = other.field
         field.indexing = indexing
         self.init(

@@ -99,13 +99,13 @@ import Testing
         }
     }
 
-    @Test func smallerCodesTakeFewerBytes() {
+    @Test func smallerCodesTakeFewerBytes() throws {
         let rows = clusteredVectors(count: 12_000, dimension: 256, centres: 10, seed: 83)
         var fixture = VectorFixture(field: VectorField(dimension: 256))
         for row in rows { fixture.insert(row) }
         var bytes: [VectorCodes: Int] = [:]
         for codes in Self.kinds {
-            let index = fixture.recoded(VectorIndexing(codes: codes), parameters: .default).index
+            let index = try fixture.recoded(VectorIndexing(codes: codes), parameters: .default).index
             #expect(index.codes == codes)
             bytes[codes] = index.codeBytes / 12_000
             #expect(index.residentBytes > index.codeBytes)
