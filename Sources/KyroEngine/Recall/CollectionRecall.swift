@@ -90,9 +90,11 @@ final class FieldRecall: Sendable {
         return live.withLock { $0.keepChosen() }
     }
 
-    /// Live queries since the first recall was asked for.
-    var noted: Int { queryCount.load(ordering: .relaxed) }
-    /// Kept of them so far.
+    /// Queries that estimates rest on, in the shard that knows least; shards where everything is
+    /// scanned need none.
+    var sampleCount: Int { shards.compactMap { $0.model?.sampleCount }.min() ?? 0 }
+
+    /// Live queries kept so far.
     var kept: Int { live.withLock { $0.kept } }
 
     /// Those behind the first `number` ever kept that are still there, oldest first.

@@ -65,8 +65,11 @@ public final class RecallModel: Sendable {
     }
 
     private let depths: [Depth]
+    /// Queries that count.
+    public let sampleCount: Int
 
     public init(own: [RecallTrial], live: [RecallTrial]) {
+        sampleCount = live.count + (live.count < Self.liveSamplesEnough ? own.count : 0)
         depths = RecallGrid.depths.enumerated().map { number, hits in
             func curve(_ trials: [RecallTrial]) -> RecallCurve {
                 RecallCurve(
