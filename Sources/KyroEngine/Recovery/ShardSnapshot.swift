@@ -8,6 +8,9 @@
 //   rows-ID             document data: RowSections.swift
 //   horizon-ID          document data: u64 sequence: versions that died at or below it were dropped
 //                         by a rebuild; the section is left out where none was
+//   indexing-ID         document data: options that the vector indexes were made with, which are
+//                         not those of the schema while a change is under way; the section is left
+//                         out, and a field is left out of it, where they are the defaults
 //   vectors-ID-NAME     document data: rows of a VectorIndex
 //   codes-ID-NAME       derived: codes of a VectorIndex, where they were trained
 //   graph-ID-NAME       derived: graph of a VectorIndex
@@ -44,6 +47,7 @@ struct SnapshotContents {
 
     static func rows(_ id: CollectionID) -> String { "rows-\(id.raw)" }
     static func horizon(_ id: CollectionID) -> String { "horizon-\(id.raw)" }
+    static func indexing(_ id: CollectionID) -> String { "indexing-\(id.raw)" }
     static func metadata(_ id: CollectionID) -> String { "metadata-\(id.raw)" }
     static func vectors(_ id: CollectionID, _ name: String) -> String {
         "vectors-\(id.raw)-\(name)"

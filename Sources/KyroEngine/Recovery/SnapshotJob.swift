@@ -124,6 +124,15 @@ struct SnapshotJob {
                 try sink.write(bytes.bytes)
             }
         }
+        var indexings: FieldMap<VectorIndexing> = [:]
+        for entry in part.root.vectors where entry.value.field.indexing != .default {
+            indexings[entry.name] = entry.value.field.indexing
+        }
+        if !indexings.isEmpty {
+            try section(SnapshotContents.indexing(id), writer) { sink throws(KyroError) in
+                try sink.write(indexings.encoded())
+            }
+        }
         for entry in part.root.vectors {
             try section(SnapshotContents.vectors(id, entry.name), writer) {
                 sink throws(KyroError) in

@@ -92,9 +92,11 @@ struct SnapshotLoad {
                 try rows.readRows(from: source, slotCount: slotCount)
             }
         }
+        let indexings = try loadIndexings(id)
         var vectors: FieldMap<VectorIndex> = [:]
         for name in part.vectors {
-            guard let field = schema.vectors[name] else { continue }
+            guard var field = schema.vectors[name] else { continue }
+            field.indexing = indexings[name] ?? .default
             vectors[name] = try loadVectors(part, name, field)
         }
         var sparse: FieldMap<SparseIndex> = [:]
@@ -121,6 +123,16 @@ struct SnapshotLoad {
         rows.setMissing(missing)
         try loadHorizon(of: rows)
         return rows
+    }
+
+    /// What the part's vector indexes were made with, which the schema may have left behind.
+    private func loadIndexings(_ id: CollectionID) throws(KyroError) -> FieldMap<VectorIndexing> {
+        let name = SnapshotContents.indexing(id)
+        guard reader.byteCount(ofSection: name) != nil else { return [:] }
+        return try whole(name) { source throws(KyroError) in
+            let bytes = try source.read(count: Int(source.remaining))
+            return try storing { () throws(StoreError) in try FieldMap(decoding: bytes) }
+        }
     }
 
     private func loadHorizon(of rows: CollectionShard) throws(KyroError) {

@@ -35,7 +35,9 @@ extension Engine {
             let leaves = (request.filter?.fields.count ?? 0) + (request.timeRange == nil ? 0 : 1)
             cost += shard.slotCount / 32 * leaves
             if let query = request.vector {
-                cost += vectorCost(query, request, hits: hits, root)
+                let named = query.field.isEmpty ? root.vectors.names.first ?? "" : query.field
+                let known = collection.recall.field(named)?.shards[shard.shard]
+                cost += vectorCost(query, request, hits: hits, root, known)
             }
             if let query = request.sparse {
                 let index =
@@ -61,19 +63,33 @@ extension Engine {
         return each * request.ids.count
     }
 
+    /// Candidates for a wanted recall, as far as is known; a number that is none is told later.
+    private func efSearch(_ query: VectorQuery, k: Int, _ known: ShardRecall?) -> Int {
+        let choice =
+            known?.choice(target: query.recall, k: k)
+            ?? RecallChoice(uncalibrated: query.recall, k: k)
+        return choice.needsScan ? .max / 64 : choice.efSearch
+    }
+
     private func vectorCost(
-        _ query: VectorQuery, _ request: SearchRequest, hits: Int, _ root: IndexRoot
+        _ query: VectorQuery, _ request: SearchRequest, hits: Int, _ root: IndexRoot,
+        _ known: ShardRecall?
     ) -> Int {
         let named =
             query.field.isEmpty ? root.vectors.entries.first?.value : root.vectors[query.field]
         guard let index = named else { return 0 }
         let rows = index.rowCount
         // A full row takes as long as eight codes.
-        if request.exact { return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows }
+        if request.exact || query.recall == 1 {
+            return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows
+        }
         let asked = request.candidates == 0 ? UInt32(Limits.candidatesDefault) : request.candidates
-        let kept = max(
-            Int(min(query.efSearch, UInt32(Limits.efSearchMax))),
-            3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2)
+        let k = max(Int(min(asked, UInt32(Limits.hitsMax))), hits)
+        let efSearch =
+            query.recall > 0
+            ? self.efSearch(query, k: k, known)
+            : Int(min(query.efSearch, UInt32(Limits.efSearchMax)))
+        let kept = max(efSearch, 3 * k / 2)
         let walked = 15 * kept + index.tailCount
         let isFiltered = request.filter != nil || request.timeRange != nil
         let codes = min(rows, isFiltered ? walked + 4_000 : walked)

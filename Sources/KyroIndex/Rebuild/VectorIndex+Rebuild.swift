@@ -1,10 +1,20 @@
-// Vectors taken over from the index before a rebuild: rows and codes, bit for bit.
+// Vectors taken over from the index before a rebuild: rows and codes, bit for bit, where the new one
+// has the same; else made anew from the rows.
 import KyroModel
 
 extension VectorIndex {
-    /// An index of the same field and the same shape, with codes that fit the other's rows.
-    public convenience init(like other: VectorIndex) {
-        self.init(field: other.field, parameters: other.parameters, codesOf: other)
+    /// An empty index of the same field, with codes that fit the other's rows: of the same shape,
+    /// where the options are the same.
+    ///
+    /// - Parameter indexing: nil for the other's.
+    public convenience init(like other: VectorIndex, indexing: VectorIndexing? = nil) {
+        let indexing = indexing ?? other.field.indexing
+        var field = other.field
+        field.indexing = indexing
+        self.init(
+            field: field,
+            parameters: indexing.isLinked(like: other.field.indexing)
+                ? other.parameters : GraphParameters(indexing), codesOf: other)
     }
 
     /// Takes over the rows `range` of another index, as far as they are in slots below `slotCount`.

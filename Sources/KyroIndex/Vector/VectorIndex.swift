@@ -12,6 +12,7 @@ public final class VectorIndex: Sendable {
     let rows: VectorRows
     let graph: VectorGraph
     let builder: GraphBuilder
+    let repair: GraphRepair
     let deadShare = DeadShare()
     let codeFit = CodeFit()
 
@@ -23,6 +24,7 @@ public final class VectorIndex: Sendable {
         rows = VectorRows(field: field)
         graph = VectorGraph(rows: rows, parameters: parameters)
         builder = GraphBuilder(graph: graph)
+        repair = GraphRepair(builder)
     }
 
     /// Takes a restored graph.
@@ -32,6 +34,7 @@ public final class VectorIndex: Sendable {
         self.rows = rows
         self.graph = graph
         builder = GraphBuilder(graph: graph)
+        repair = GraphRepair(builder)
     }
 
     /// Stores the vector of a slot; from then on searches find it, by scanning until it is folded.
@@ -52,11 +55,12 @@ public final class VectorIndex: Sendable {
     /// none is left or the index is still small enough to be scanned. The index's one maintenance
     /// thread only. About 100 µs a row, so that a few dozen rows make a step.
     ///
-    /// Dead rows go in too: a read at an older sequence may still see them.
+    /// Dead rows go in too: a read at an older sequence may still see them. Those that died at or
+    /// below `deadUpTo` get no links: see `repairStep`.
     ///
     /// - Parameter visibility: rows at or above its `slotCount` stay in the tail.
     public func foldStep(
-        rowsMax: Int, visibility: Visibility, cancellation: Cancellation
+        rowsMax: Int, visibility: Visibility, deadUpTo: UInt64 = 0, cancellation: Cancellation
     ) -> Int {
         rows.store.releaseReplaced()
         let rowCount = rows.count
@@ -66,7 +70,11 @@ public final class VectorIndex: Sendable {
         while inserted < rowsMax, graph.count < end, !cancellation.isCancelled {
             // Without memory for links the row stays in the tail, where searches find it too.
             guard graph.tryReserve(row: UInt32(graph.count)) else { break }
-            builder.insertNext()
+            if repair.takes(UInt32(graph.count), visibility, deadUpTo: deadUpTo) {
+                builder.insertNext()
+            } else {
+                builder.skipNext()
+            }
             inserted += 1
         }
         return inserted

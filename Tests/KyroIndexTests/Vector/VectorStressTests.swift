@@ -21,11 +21,10 @@ private final class SharedRows: Sendable {
     let rowsMax = 60_000
 
     /// Codes may be trained on other rows of the same kind.
-    init(metric: Metric, storage: VectorStorage = .memory, codes: VectorCodes = .automatic) {
+    init(metric: Metric, codes: VectorCodes = .automatic, storage: VectorStorage = .memory) {
         let parameters = GraphParameters(efConstruction: 40, flatRowsMax: 500)
-        var field = VectorField(
-            dimension: 24, metric: metric, indexing: .keeping(.f32, storage))
-        field.indexing.codes = codes
+        let indexing = VectorIndexing(codes: codes, storage: storage)
+        let field = VectorField(dimension: 24, metric: metric, indexing: indexing)
         guard codes != .automatic else {
             index = VectorIndex(field: field, parameters: parameters)
             return
@@ -62,7 +61,7 @@ private func vector(of slot: Int) -> [Float] {
     func readersSeeWhatIsPublishedWhileEverythingElseRuns(
         metric: Metric, storage: VectorStorage
     ) {
-        run(SharedRows(metric: metric, storage: storage), name: "\(metric) \(storage)")
+        run(SharedRows(metric: metric, storage: storage), name: "\(metric), \(storage)")
     }
 
     @Test(arguments: CodeKindTests.kinds)

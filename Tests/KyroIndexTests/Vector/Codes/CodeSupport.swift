@@ -4,7 +4,9 @@ import KyroModel
 
 extension VectorFixture {
     /// The same rows under other options, with codes trained on them where there are enough.
-    func recoded(_ indexing: VectorIndexing, parameters: GraphParameters) throws -> VectorFixture {
+    func recoded(
+        _ indexing: VectorIndexing, parameters: GraphParameters
+    ) throws -> VectorFixture {
         var copy = self
         var field = index.field
         field.indexing = indexing
