@@ -75,7 +75,7 @@ struct MemoryBenchmark {
         let folder = try ServerProcess.makeFolder(in: parent)
         defer { removeTree(folder) }
         try load(data, indexing, name: name, folder: folder, report)
-        let server = try start(folder, [])
+        let server = try start(folder)
         let bytes: Int
         do {
             defer { server.stop() }
@@ -99,7 +99,7 @@ struct MemoryBenchmark {
         _ data: VectorData, _ indexing: VectorIndexing?, name: String, folder: String,
         _ report: FigureReport
     ) throws {
-        let server = try start(folder, [])
+        let server = try start(folder)
         defer { server.stop() }
         let connection = try connect(server)
         defer { connection.close() }
@@ -130,10 +130,15 @@ struct MemoryBenchmark {
         _ = try OperationsClient(connection).snapshot()
     }
 
-    private func start(_ folder: String, _ launcher: [String]) throws -> ServerProcess {
+    /// - Parameter limit: that the server keeps by itself, too, where the kernel enforces it: all of
+    ///   it, and not the share that it takes by default.
+    private func start(
+        _ folder: String, _ launcher: [String] = [], limit: Int? = nil
+    ) throws -> ServerProcess {
         try ServerProcess(
             binary: options.vectors.binary, folder: folder,
-            options: SnapshotBenchmark.serverOptions, launcher: launcher)
+            options: SnapshotBenchmark.serverOptions
+                + (limit.map { ["--memory-limit", String($0)] } ?? []), launcher: launcher)
     }
 
     private func connect(_ server: ServerProcess) throws -> Connection {
@@ -164,7 +169,7 @@ struct MemoryBenchmark {
     ) throws {
         let group = try ControlGroup(name: "kyrobench-\(clock.monotonicNanos())")
         try group.limit(bytes: limit)
-        let server = try start(folder, group.launcher)
+        let server = try start(folder, group.launcher, limit: limit)
         defer { server.stop() }
         let connection = try connect(server)
         defer { connection.close() }
