@@ -8,8 +8,7 @@ extension VectorIndex {
         var field = other.field
         field.indexing = indexing
         self.init(
-            field: field,
-            parameters: indexing.isLinked(like: other.field.indexing) ? other.parameters : nil)
+            field: field, parameters: indexing == other.field.indexing ? other.parameters : nil)
     }
 
     /// Takes over the rows `range` of another index, as far as they are in slots below `slotCount`.
