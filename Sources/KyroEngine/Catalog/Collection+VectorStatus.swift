@@ -43,6 +43,7 @@ extension VectorIndexStatus {
             rerank = index.field.indexing.rerank
             storage = index.field.indexing.storage
         }
+        codesVersion = max(codesVersion, index.codesVersion)
         rows += UInt64(rowCount)
         indexedRows += UInt64(graphCount)
         deadRows += UInt64(deadCount * min(rowCount, slotCount) / max(1, slotCount))

@@ -268,7 +268,7 @@ final class Rebuild: @unchecked Sendable {
             guard target.tryReserve(vectors: range.count, slotCount: new.writtenCount) else {
                 throw noMemory
             }
-            target.takeRows(from: source, range, below: bulkEnd, map: map)
+            try target.takeRows(from: source, range, below: bulkEnd, map: map)
             return position == rowCount
         case .lengths(let name):
             guard let source = from.texts[name], let target = to.texts[name] else { return true }

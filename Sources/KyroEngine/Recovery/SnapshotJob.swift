@@ -59,6 +59,7 @@ struct SnapshotJob {
         try storing { () throws(StoreError) in
             try engine.directory.adopt(reference, over: state.base, shard: shard.index)
         }
+        adoptRows(reference, mark)
         try deleteUnnamed()
         shard.updateLog {
             $0.snapshotSeq = mark.seq
@@ -136,6 +137,12 @@ struct SnapshotJob {
             try section(SnapshotContents.vectors(id, entry.name), writer) {
                 sink throws(KyroError) in
                 try entry.value.writeRows(to: sink, slotCount: slotCount)
+            }
+            if entry.value.hasTrainedCodes {
+                try section(SnapshotContents.codes(id, entry.name), writer) {
+                    sink throws(KyroError) in
+                    try entry.value.writeCodes(to: sink, slotCount: slotCount)
+                }
             }
             try section(SnapshotContents.graph(id, entry.name), writer) { sink throws(KyroError) in
                 try entry.value.writeGraph(to: sink, slotCount: slotCount)

@@ -39,6 +39,18 @@ struct SnapshotLoad {
     /// Of the file.
     var byteCount: UInt64 { reader.byteCount }
 
+    /// About what it will take in memory: of rows that stay in the file, codes alone.
+    var memoryBytes: UInt64 {
+        var total = reader.byteCount
+        for (id, collection) in engine.catalog.byID {
+            for entry in collection.schema.vectors where entry.value.indexing.storage == .disk {
+                let bytes = reader.byteCount(ofSection: SnapshotContents.vectors(id, entry.name))
+                total -= (bytes ?? 0) / 2
+            }
+        }
+        return total
+    }
+
     /// - Throws: when document data cannot be read, or does not fit into memory.
     func run() throws(KyroError) -> LoadedSnapshot {
         let contents = try whole(SnapshotContents.section) { source throws(KyroError) in
@@ -144,8 +156,21 @@ struct SnapshotLoad {
                 try VectorIndex(version1From: source, field: field, slotCount: part.slotCount)
             }
         }
+        let codesName = SnapshotContents.codes(part.id, name)
+        let hasCodes = reader.byteCount(ofSection: codesName) != nil
+        let codes =
+            !hasCodes
+            ? nil
+            : derived(codesName) { source throws(KyroError) in
+                try RestoredCodes(from: source, field: field, slotCount: part.slotCount)
+            }
         let rows = try whole(SnapshotContents.vectors(part.id, name)) { source throws(KyroError) in
-            try RestoredVectors(from: source, field: field, slotCount: part.slotCount)
+            try RestoredVectors(
+                from: source, field: field, slotCount: part.slotCount, codes: codes,
+                region: field.indexing.storage == .disk
+                    ? engine.rowRegion(
+                        reader, reference, section: SnapshotContents.vectors(part.id, name),
+                        shard: shard) : nil)
         }
         let index = derived(SnapshotContents.graph(part.id, name)) { source throws(KyroError) in
             try VectorIndex(rows, graphFrom: source)

@@ -368,7 +368,7 @@ final class CollectionShard: Sendable {
         }
         if !projection.vectors.isNone {
             for entry in root.vectors where projection.vectors.contains(entry.name) {
-                document.vectors[entry.name] = entry.value.vector(of: Slot(index: slot))
+                document.vectors[entry.name] = try entry.value.vector(of: Slot(index: slot))
             }
         }
         return document

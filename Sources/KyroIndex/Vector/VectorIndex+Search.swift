@@ -42,7 +42,7 @@ extension VectorIndex {
         let scanned = mask == nil ? rowCount : min(maskCount, rowCount)
         let flat: VectorStrategy = mask == nil ? .flat : .filteredFlat
         if scanned == 0 { return VectorPlan(strategy: .none, estimatedCost: 0) }
-        if request.exact || folded == 0 || rowCount <= flatRowsMax {
+        if request.exact || folded == 0 || rowCount <= flatRowsMax || isOutrun(visibility) {
             return VectorPlan(strategy: flat, estimatedCost: scanned)
         }
         let tail = rowCount - folded
@@ -77,7 +77,9 @@ extension VectorIndex {
         switch plan.strategy {
         case .none: return []
         case .flat, .filteredFlat, .ivf, .filteredIVF: try run.scan()
-        case .graph, .filteredGraph: try run.walk(admittedShare: plan.admittedShare)
+        case .graph, .filteredGraph:
+            try run.walk(admittedShare: plan.admittedShare)
+            if isOutrun(visibility) { try run.scanInstead() }
         }
         counters.rowsScored += run.scored
         return run.top.drainSorted()
@@ -86,7 +88,7 @@ extension VectorIndex {
     /// Rows scored in full precision after the codes have spoken. On real embeddings codes with
     /// ten more than asked lose nothing.
     func rerankCount(_ request: Request) -> Int {
-        max(request.k + 20, request.k + request.k / 2)
+        rows.codes.model.kind.rerankCount(k: request.k)
     }
 
     /// Candidates that a walk keeps of the rows it may return, when those are `share` of all. The

@@ -12,17 +12,15 @@ extension VectorIndex {
 
     /// Never `automatic`.
     public var servedCodes: VectorCodes {
-        field.indexing.codes == .automatic ? .sq8 : field.indexing.codes
+        codes
     }
 
-    /// Resident bytes of the rows that rerank.
-    public var rowBytes: Int { rows.values.residentBytes(rowCount: rows.count) }
+    /// Resident bytes of the rows that rerank; what of them is in a file takes none.
+    public var rowBytes: Int { rows.store.residentBytes(rowCount: rows.count) }
 
     /// Resident bytes of codes and of what they are read with.
     public var codeBytes: Int {
-        let rowCount = rows.count
-        return rows.codes.residentBytes(rowCount: rowCount)
-            + rows.terms.residentBytes(rowCount: rowCount)
+        rows.codes.residentBytes(rowCount: rows.count)
     }
 
     /// Resident bytes of links or lists.
