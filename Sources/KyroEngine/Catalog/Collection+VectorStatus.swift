@@ -12,9 +12,11 @@ extension Collection {
                 guard let index = root.vectors[entry.name] else { continue }
                 status.add(index, slotCount: part.slotCount, deadCount: part.deadCount)
                 guard CollectionShard.agreement(index, entry.value) == .outdated else { continue }
-                let done = part.rebuildRows.withLock { $0[entry.name] } ?? 0
-                status.rebuildRowsTotal += UInt64(index.rowCount)
-                status.rebuildRowsDone += min(done, UInt64(index.rowCount))
+                let rows =
+                    part.rebuildRows.withLock { $0[entry.name] }
+                    ?? RebuildRows(total: UInt64(index.rowCount))
+                status.rebuildRowsTotal += rows.total
+                status.rebuildRowsDone += rows.done
             }
             return status
         }
@@ -43,6 +45,7 @@ extension VectorIndexStatus {
             rerank = index.field.indexing.rerank
             storage = index.field.indexing.storage
         }
+        codesVersion = max(codesVersion, index.codesVersion)
         rows += UInt64(rowCount)
         indexedRows += UInt64(graphCount)
         deadRows += UInt64(deadCount * min(rowCount, slotCount) / max(1, slotCount))
