@@ -44,7 +44,7 @@ import Synchronization
     /// How many times as many rows it keeps that are dead and only lead on.
     private static let poolFactor = 4
     /// Of what it met, offered to each who leads to the row.
-    private static let nearMax = 32
+    private static let nearMax = 48
     private static let gatheredMax = 256
     /// Rows looked through in a step: about 0.2 ms.
     private static let lookedRows = 1 << 16
@@ -216,7 +216,8 @@ import Synchronization
         }
         guard lost.count > 0 else { return }
         gather(for: row, layer: layer, kept: kept)
-        let most = min(width, kept + lost.count)
+        // A list that has become short grows again.
+        let most = min(width, max(kept + lost.count, graph.parameters.neighboursMax))
         let taken = builder.chooseMore(row, kept: kept, among: gathered, limit: most)
         for i in 0..<taken { unsafe cells[i].store(builder.chosen[i] + 1, ordering: .releasing) }
         for i in taken..<width where unsafe cells[i].load(ordering: .relaxed) != 0 {
