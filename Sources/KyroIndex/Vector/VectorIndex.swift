@@ -1,5 +1,5 @@
-// The dense vectors of one field of one collection in one shard: exact rows, int8 codes, and a
-// graph over the codes that a maintenance thread grows behind a scanned tail.
+// The dense vectors of one field of one collection in one shard: exact rows, codes, and a graph over
+// the codes that a maintenance thread grows behind a scanned tail.
 import KyroBytes
 import KyroModel
 import Synchronization
@@ -14,8 +14,11 @@ public final class VectorIndex: Sendable {
     let builder: GraphBuilder
     let repair: GraphRepair
     let deadShare = DeadShare()
+    let codeFit = CodeFit()
 
-    public init(field: VectorField, parameters: GraphParameters = .default) {
+    /// - Parameter parameters: nil for what the field's options say.
+    public init(field: VectorField, parameters: GraphParameters? = nil) {
+        let parameters = parameters ?? GraphParameters(field.indexing)
         self.field = field
         self.parameters = parameters
         rows = VectorRows(field: field)
@@ -59,8 +62,9 @@ public final class VectorIndex: Sendable {
     public func foldStep(
         rowsMax: Int, visibility: Visibility, deadUpTo: UInt64 = 0, cancellation: Cancellation
     ) -> Int {
+        rows.store.releaseReplaced()
         let rowCount = rows.count
-        guard graph.count > 0 || rowCount > flatRowsMax else { return 0 }
+        guard buildsGraph, graph.count > 0 || rowCount > flatRowsMax else { return 0 }
         let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rowCount)
         var inserted = 0
         while inserted < rowsMax, graph.count < end, !cancellation.isCancelled {
@@ -84,13 +88,34 @@ public final class VectorIndex: Sendable {
     }
     public var residentBytes: Int { rows.residentBytes + graph.residentBytes }
 
-    /// The floats given at `append`, bit for bit.
-    public func vector(of slot: Slot) -> [Float]? {
-        rows.row(ofSlot: slot.index, rowCount: rows.count).map { rows.values.row($0) }
+    /// Whether its options ask for a graph, at some number of rows.
+    public var buildsGraph: Bool {
+        switch field.indexing.kind {
+        case .automatic, .graph: true
+        case .ivf, .flat: false
+        }
+    }
+
+    /// The floats given at `append`, bit for bit; or what the field keeps of them.
+    ///
+    /// - Throws: where they are in a file that cannot be read.
+    public func vector(of slot: Slot) throws(KyroError) -> [Float]? {
+        guard let row = rows.row(ofSlot: slot.index, rowCount: rows.count) else { return nil }
+        return try rows.floats(of: row)
     }
 
     /// Up to so many rows are scanned in full precision.
     var flatRowsMax: Int { parameters.flatRowsMax(dimension: field.dimension) }
+
+    /// Up to so many rows are scored exactly without asking their codes.
+    var exactRowsMax: Int {
+        switch rows.store.place {
+        case .floats, .halves: flatRowsMax
+        // As many as one read takes.
+        case .disk(let rows): min(flatRowsMax, (256 << 10) / rows.rowBytes)
+        case .absent: 0
+        }
+    }
 }
 
 /// How many of the rows that walks meet are dead: a running mean over some 32 of them, so that one

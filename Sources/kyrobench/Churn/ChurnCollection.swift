@@ -107,7 +107,7 @@ final class ChurnCollection {
                 map.append(nil)
             }
         }
-        new.index.takeRows(from: index, 0..<index.rowCount, below: slotCount, map: map)
+        try new.index.takeRows(from: index, 0..<index.rowCount, below: slotCount, map: map)
         let start = ThreadClock.nanos
         guard let carry = GraphCarry(from: index, to: new.index, below: slotCount, map: map)
         else { throw BenchError("there is too little to carry over") }

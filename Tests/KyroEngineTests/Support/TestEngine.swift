@@ -88,7 +88,7 @@ final class TestEngine: Sendable {
             configuration, files: files, time: settings.clock, scheduler: settings.scheduler,
             memory: settings.memory,
             hashSeed: 0x5EED,
-            notice: { text in notices.withLock { $0.append(text) } },
+            notice: { text in notices.withLock { $0 = $0 + [text] } },
             onRecovered: { _ in gate.open() })
         gate.wait()
     }
@@ -163,7 +163,7 @@ final class TestEngine: Sendable {
     func scan(_ scope: Scope) throws -> [Document] { try scan(ScanRequest(scope: scope)) }
 
     func describe(_ scope: Scope) throws -> CollectionDescription {
-        try engine.describeCollection(DescribeCollectionRequest(scope: scope))
+        try engine.describeCollection(DescribeCollectionRequest(scope: scope)).collection
     }
 }
 

@@ -340,9 +340,9 @@ extension GraphBuilder {
         do {
             try unsafe graph.walk(
                 layer: layer, from: start, bound: UInt32(graph.count),
-                codes: UnsafePointer(rows.codes.pointer(Int(row))),
-                factor: rows.queryFactor(row: Int(row)), admission: admission, memory: memory,
-                pool: &pool, scored: &scored, cancellation: nil)
+                query: rows.codes.query(row: Int(row), isLong: true, scratch: memory.coding),
+                admission: admission, memory: memory, pool: &pool, scored: &scored,
+                cancellation: nil)
         } catch {
             preconditionFailure("a walk without cancellation was cancelled: \(error)")
         }
