@@ -134,7 +134,8 @@ private func vector(of slot: Int) -> [Float] {
             let visibility = shared.visibility
             // At times right behind the readers, at times under their feet.
             turn += 1
-            let deadUpTo = turn % 3 == 0 ? visibility.seq : visibility.seq - min(visibility.seq, 200)
+            let deadUpTo =
+                turn % 3 == 0 ? visibility.seq : visibility.seq - min(visibility.seq, 200)
             _ = shared.index.foldStep(
                 rowsMax: 32, visibility: visibility, deadUpTo: deadUpTo,
                 cancellation: Cancellation())

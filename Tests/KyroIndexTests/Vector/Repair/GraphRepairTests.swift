@@ -69,13 +69,16 @@ import Testing
         shard.fold()
         shard.repair()
         #expect(shard.index.unreachable(shard.visibility) == 0, "seed \(seed)")
-        let dead = (0..<shard.slotCount).count { shard.vectors[$0] != nil && !shard.alive.contains($0) }
+        let dead = (0..<shard.slotCount).count {
+            shard.vectors[$0] != nil && !shard.alive.contains($0)
+        }
         #expect(shard.index.goneCount == dead, "seed \(seed)")
         let found = try recall(shard, queries: queries, efSearch: 60)
         #expect(found > 0.95, "seed \(seed): recall \(found)")
     }
 
-    @Test("After everything was replaced twice the graph is as good as a fresh one, at no more cost")
+    @Test(
+        "After everything was replaced twice the graph is as good as a fresh one, at no more cost")
     func holdsRecallAndCost() throws {
         let living = 3_000
         let all = clusteredVectors(count: 3 * living, dimension: 24, centres: 40, seed: 8)
