@@ -7,7 +7,7 @@ extension Collection {
     var vectorStatus: [VectorIndexStatus] {
         let parts = shards.map { ($0, $0.currentRoot) }
         return schema.vectors.map { entry in
-            var status = VectorIndexStatus(field: entry.name, declared: entry.value.indexing)
+            var status = VectorIndexStatus(name: entry.name, declared: entry.value)
             for (part, root) in parts {
                 guard let index = root.vectors[entry.name] else { continue }
                 status.add(index, slotCount: part.slotCount, deadCount: part.deadCount)
@@ -25,10 +25,11 @@ extension Collection {
 
 extension VectorIndexStatus {
     /// Of a field that no document carries yet.
-    fileprivate init(field: String, declared: VectorIndexing) {
+    fileprivate init(name: String, declared field: VectorField) {
+        let declared = field.indexing
         self.init(
-            field: field, kind: declared.kind == .automatic ? .flat : declared.kind,
-            codes: declared.codes == .automatic ? .sq8 : declared.codes, rerank: declared.rerank,
+            field: name, kind: declared.kind == .automatic ? .flat : declared.kind,
+            codes: VectorIndex.codes(of: field), rerank: declared.rerank,
             storage: declared.storage)
     }
 

@@ -120,6 +120,7 @@ extension Engine {
     }
 
     private func hasGarbage(_ part: CollectionShard, looksForExpired: Bool) -> Bool {
+        if looksForExpired, part.hasOutwornCodes { return true }
         var dead = part.deadCount - part.keptDeadCount
         if looksForExpired, part.expiringCount > 0 { dead += expiredCount(part) }
         let living = part.liveCount
