@@ -21,6 +21,10 @@ import CKernels
     private(set) var values: UnsafeMutablePointer<Float>
     private(set) var codes: UnsafeMutablePointer<Int8>
     private var dimensionCapacity = 0
+    /// What the centroids of inverted lists score, and the lists in order.
+    private(set) var listDots: UnsafeMutablePointer<Int32>
+    private(set) var listKeys: UnsafeMutablePointer<UInt64>
+    private var listCapacity = 0
 
     let batchRows: UnsafeMutablePointer<UInt32>
     let batchCodes: UnsafeMutablePointer<UnsafePointer<Int8>?>
@@ -36,6 +40,8 @@ import CKernels
         unsafe pool = .allocate(capacity: 1)
         unsafe values = .allocate(capacity: 1)
         unsafe codes = .allocate(capacity: 1)
+        unsafe listDots = .allocate(capacity: 1)
+        unsafe listKeys = .allocate(capacity: 1)
         unsafe batchRows = .allocate(capacity: Self.batch)
         unsafe batchCodes = .allocate(capacity: Self.batch)
         unsafe batchDots = .allocate(capacity: Self.batch)
@@ -54,6 +60,8 @@ import CKernels
         unsafe pool.deallocate()
         unsafe values.deallocate()
         unsafe codes.deallocate()
+        unsafe listDots.deallocate()
+        unsafe listKeys.deallocate()
         unsafe batchRows.deallocate()
         unsafe batchCodes.deallocate()
         unsafe batchDots.deallocate()
@@ -70,6 +78,15 @@ import CKernels
         unsafe values = .allocate(capacity: dimension)
         unsafe codes = .allocate(capacity: dimension)
         dimensionCapacity = dimension
+    }
+
+    func reserve(lists count: Int) {
+        guard count > listCapacity else { return }
+        unsafe listDots.deallocate()
+        unsafe listKeys.deallocate()
+        unsafe listDots = .allocate(capacity: count)
+        unsafe listKeys = .allocate(capacity: count)
+        listCapacity = count
     }
 
     func reserve(pool count: Int) {

@@ -53,7 +53,7 @@ struct SearchRun {
     }
 
     /// Scans everything: exact where asked or where the index is small, else codes and a rerank.
-    private mutating func scan(_ query: EncodedQuery) throws(KyroError) {
+    mutating func scan(_ query: EncodedQuery) throws(KyroError) {
         let rows = index.rows
         let rowCount = rows.count
         let needed = index.rerankCount(request)
@@ -132,7 +132,7 @@ struct SearchRun {
     /// long as a code's error could hide a row that belongs among the best `k`: where many rows
     /// score nearly alike, as in the far corner that a filter leaves, codes order them less well.
     /// Returns how many were scored, and how many were looked at.
-    private mutating func rerank(
+    mutating func rerank(
         _ query: EncodedQuery, _ pool: CandidatePool, needed: Int, isAdmitted: Bool
     ) -> (found: Int, met: Int) {
         let rows = index.rows

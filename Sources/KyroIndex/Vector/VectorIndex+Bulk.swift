@@ -11,8 +11,9 @@ extension VectorIndex {
             graph: VectorGraph(rows: other.rows, parameters: other.parameters))
     }
 
-    /// Rows of slots below the visibility's `slotCount` that are not in the graph.
+    /// Rows of slots below the visibility's `slotCount` that are to come into the graph.
     public func unfoldedCount(_ visibility: Visibility) -> Int {
+        guard buildsGraph else { return 0 }
         let folded = graph.count
         return rows.rows(belowSlot: visibility.slotCount, rowCount: rows.count) - folded
     }
