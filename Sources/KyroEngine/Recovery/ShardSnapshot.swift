@@ -9,7 +9,7 @@
 //   horizon-ID          document data: u64 sequence: versions that died at or below it were dropped
 //                         by a rebuild; the section is left out where none was
 //   vectors-ID-NAME     document data: rows of a VectorIndex
-//   graph-ID-NAME       derived: graph of a VectorIndex
+//   graph-ID-NAME       derived: graph or inverted lists of a VectorIndex
 //   metadata-ID         derived: MetadataIndex
 //   sparse-ID-NAME      derived: SparseIndex
 //   text-ID-NAME        derived: TextIndex

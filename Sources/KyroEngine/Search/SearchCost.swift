@@ -56,7 +56,7 @@ extension Engine {
         let kept = max(
             Int(min(query.efSearch, UInt32(Limits.efSearchMax))),
             3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2)
-        let walked = 15 * kept + index.tailCount
+        let walked = index.probedCost(probes: Int(query.probes)) ?? 15 * kept + index.tailCount
         let isFiltered = request.filter != nil || request.timeRange != nil
         return min(rows, isFiltered ? walked + 4_000 : walked)
     }

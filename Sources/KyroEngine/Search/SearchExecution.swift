@@ -113,7 +113,7 @@ struct SearchExecution {
                 maskCount: maskCounts[index])
             explains[index].vectorStrategy = plan.strategy
             explains[index].estimatedCost = UInt64(plan.estimatedCost)
-            explains[index].graphRows = UInt64(vectors.graphCount)
+            explains[index].graphRows = UInt64(vectors.indexedCount)
             explains[index].tailRows = UInt64(vectors.tailCount)
             let found = try vectors.search(
                 request, plan: plan, visibility: view.visibility, mask: masks[index],

@@ -1,4 +1,4 @@
-// Growing the graphs: live tails are folded in, a few rows at a time.
+// Growing the graphs and the inverted lists: live tails are folded in, a few rows at a time.
 import KyroIndex
 import KyroModel
 import KyroPlatform
@@ -8,7 +8,7 @@ extension Engine {
     /// Rows between two looks at what else there is to do.
     private static let foldStepRows = 256
 
-    /// A step of a shard's maintenance process: the only one that writes graph links.
+    /// A step of a shard's maintenance process: the only one that writes graph links and lists.
     func foldingTurn(of shard: Shard, _ process: FoldingProcess, mayWait: Bool) -> Turn {
         if maintenance.isCancelled { return .finished }
         if mayWait, !process.hasMore {
@@ -39,6 +39,7 @@ extension Engine {
             return false
         }
         var inserted = 0
+        var isTraining = false
         let buildCount = process.bulks.count
         for collection in catalog.all {
             let rowsMax = Self.foldStepRows / (collection === rebuilding ? 4 : 1)
@@ -51,12 +52,14 @@ extension Engine {
                 inserted += entry.value.foldStep(
                     rowsMax: rowsMax, visibility: view.visibility,
                     cancellation: maintenance)
+                isTraining = isTraining || entry.value.isTraining
             }
         }
         shard.graphRowsInserted.add(inserted, ordering: .relaxed)
-        process.foldedSeq = inserted == 0 && rebuilding == nil ? published : nil
+        let isDone = inserted == 0 && !isTraining
+        process.foldedSeq = isDone && rebuilding == nil ? published : nil
         process.foldNanos = now + 1_000_000_000
-        return inserted > 0 || process.bulks.count > buildCount
+        return !isDone || process.bulks.count > buildCount
     }
 }
 

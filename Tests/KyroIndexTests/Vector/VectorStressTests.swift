@@ -20,9 +20,10 @@ private final class SharedRows: Sendable {
     let snapshots = Atomic<Int>(0)
     let rowsMax = 60_000
 
-    init(metric: Metric) {
+    init(metric: Metric, kind: VectorIndexKind) {
         index = VectorIndex(
-            field: VectorField(dimension: 24, metric: metric),
+            field: VectorField(
+                dimension: 24, metric: metric, indexing: VectorIndexing(kind: kind)),
             parameters: GraphParameters(efConstruction: 40, flatRowsMax: 500))
     }
 
@@ -49,9 +50,11 @@ private func vector(of slot: Int) -> [Float] {
         ProcessInfo.processInfo.environment["KYRODB_STRESS_SECONDS"]
         .flatMap(Double.init) ?? 2
 
-    @Test(arguments: VectorIndexTests.metrics)
-    func readersSeeWhatIsPublishedWhileEverythingElseRuns(metric: Metric) {
-        let shared = SharedRows(metric: metric)
+    @Test(arguments: VectorIndexTests.metrics, [VectorIndexKind.automatic, .ivf])
+    func readersSeeWhatIsPublishedWhileEverythingElseRuns(
+        metric: Metric, kind: VectorIndexKind
+    ) {
+        let shared = SharedRows(metric: metric, kind: kind)
         let threads = [
             start { Self.write(shared) }, start { Self.fold(shared) },
             start { Self.read(shared, seed: 31) }, start { Self.read(shared, seed: 32) },
@@ -61,8 +64,8 @@ private func vector(of slot: Int) -> [Float] {
         let failures = shared.failures.withLock { $0 }
         #expect(failures.isEmpty, "\(failures.prefix(5))")
         print(
-            "stress \(metric): \(shared.slotCount.load(ordering: .relaxed)) rows,",
-            "\(shared.index.graphCount) folded, \(shared.searches.load(ordering: .relaxed))",
+            "stress \(metric), \(kind): \(shared.slotCount.load(ordering: .relaxed)) rows,",
+            "\(shared.index.indexedCount) folded, \(shared.searches.load(ordering: .relaxed))",
             "searches, \(shared.snapshots.load(ordering: .relaxed)) snapshots")
     }
 

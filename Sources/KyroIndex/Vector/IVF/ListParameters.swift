@@ -31,13 +31,10 @@ struct ListParameters: Equatable, Sendable {
         return max(1, min(wanted, rowCount / Self.rowsPerListMin))
     }
 
-    /// Lists that a search scans if it does not say how many and has no filter.
-    func probeCount(listCount: Int) -> Int {
-        let wanted = probes > 0 ? probes : Self.defaultProbes(listCount: listCount)
-        return max(1, min(wanted, listCount))
-    }
-
+    /// 8 × L^⅜. On real embeddings of 384 dimensions recall@10 is 0.97 at 62 probes of 250 lists
+    /// (8,000 rows), 86 of 692 (30,000) and 112 of 1,372 (117,659); this gives 64, 93 and 121.
     static func defaultProbes(listCount: Int) -> Int {
-        Int((1.5 * Double(listCount).squareRoot()).rounded(.up))
+        let root = Double(listCount).squareRoot()
+        return Int((8 * (root * root.squareRoot()).squareRoot()).rounded(.up))
     }
 }

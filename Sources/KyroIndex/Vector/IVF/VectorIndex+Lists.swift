@@ -26,19 +26,47 @@ extension VectorIndex {
         if request.exact || rowCount <= flatRowsMax { return flat }
         let living = max(1 - deadShare.value, 0.01)
         let masked = Double(scanned) / Double(rowCount)
-        let cost: Double? = inverted.serving.look { lists in
-            guard let lists, lists.count > 0 else { return nil }
-            let asked = Double(probeCount(request, listCount: lists.listCount))
-            let probes = min(asked / (living * masked).squareRoot(), Double(lists.listCount))
-            let met = min(probes * lists.metLength, Double(lists.count))
-            let looked = mask == nil ? 0 : met * Self.maskWeight
-            let tail = Double(rowCount - min(rowCount, lists.count))
-            return Double(lists.listCount) + looked + met * masked * Self.gatherWeight
-                + tail * masked
+        let cost = inverted.serving.look { lists in
+            lists.flatMap { lists in
+                listCost(
+                    lists, probes: probeCount(request, listCount: lists.listCount),
+                    masked: mask == nil ? nil : masked, living: living)
+            }
         }
         guard let cost, cost < Double(scanned) else { return flat }
         return VectorPlan(
             strategy: mask == nil ? .ivf : .filteredIVF, estimatedCost: Int(cost),
             admittedShare: living * masked)
+    }
+
+    /// Distances of a scan that it takes to scan the nearest lists, before any of it is done; nil
+    /// where there are none.
+    ///
+    /// - Parameter probes: lists asked for; zero for the default.
+    public func probedCost(probes: Int) -> Int? {
+        guard let inverted else { return nil }
+        let request = Request(vector: [], k: 1, probes: probes)
+        return inverted.serving.look { lists in
+            lists.flatMap { lists in
+                let probes = probeCount(request, listCount: lists.listCount)
+                return listCost(lists, probes: probes, masked: nil, living: 1).map { Int($0) }
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - masked: the mask's share of the rows, where there is one.
+    ///   - living: of the rows that searches meet.
+    private func listCost(
+        _ lists: InvertedLists, probes: Int, masked: Double?, living: Double
+    ) -> Double? {
+        let count = Double(lists.count)
+        guard count > 0 else { return nil }
+        let share = masked ?? 1
+        let probed = min(Double(probes) / (living * share).squareRoot(), Double(lists.listCount))
+        let met = min(probed * lists.metLength, count)
+        let looked = masked == nil ? 0 : met * Self.maskWeight
+        let tail = max(0, Double(rowCount) - count)
+        return Double(lists.listCount) + looked + met * share * Self.gatherWeight + tail * share
     }
 }
