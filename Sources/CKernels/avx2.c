@@ -1,5 +1,6 @@
 // Kernels for x86-64 with AVX2, FMA and POPCNT.
 #include "code_forms.h"
+#include "quantiser_forms.h"
 #include "tile_form.h"
 
 #if defined(__x86_64__)
@@ -158,5 +159,6 @@ KYRO_CODE_LIST(TARGET, dot_u4, avx2, int8_t, uint8_t, int32_t, (n + 1) / 2)
 KYRO_CODE_FORMS(TARGET, avx2)
 KYRO_PLAIN_FORMS(TARGET, avx2)
 KYRO_HAMMING_FORMS(TARGET, avx2)
+KYRO_QUANTISER_FORMS(TARGET, avx2)
 KYRO_KERNEL_TABLE(avx2, avx2, avx2);
 #endif

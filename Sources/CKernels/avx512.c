@@ -1,5 +1,6 @@
 // Kernels for x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI.
 #include "avx512.h"
+#include "quantiser_forms.h"
 
 #if defined(__x86_64__)
 
@@ -146,6 +147,7 @@ TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx
 }
 
 KYRO_BATCH_FORMS(TARGET, avx512)
+KYRO_QUANTISER_FORMS(TARGET, avx512)
 KYRO_KERNEL_TABLE(avx512, avx512, avx512);
 KYRO_KERNEL_TABLE(avx512vnni, avx512, avx512vnni);
 #endif

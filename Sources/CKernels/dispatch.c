@@ -155,3 +155,29 @@ void kyro_hamming_list(
     uint32_t *out) {
     active->hamming_list(query, rows, count, byte_count, out);
 }
+
+void kyro_rotate(float *x, float *spare, const float *signs, size_t n, int is_back) {
+    active->rotate(x, spare, signs, n, is_back);
+}
+
+float kyro_encode_s4(const float *row, size_t n, float step, uint8_t *codes) {
+    return active->encode_s4(row, n, step, codes);
+}
+
+int32_t kyro_expand_s4(const uint8_t *codes, size_t n, int8_t *out) {
+    return active->expand_s4(codes, n, out);
+}
+
+void kyro_pq_table(const float *query, const float *codebook, size_t dims, float *table) {
+    active->pq_table(query, codebook, dims, table);
+}
+
+uint32_t kyro_pq_nearest(
+    const float *row, const float *codebook, const float *halves, size_t dims) {
+    return active->pq_nearest(row, codebook, halves, dims);
+}
+
+void kyro_pq_scores(
+    const float *tables, const uint8_t *const *rows, size_t count, size_t m, float *out) {
+    active->pq_scores(tables, rows, count, m, out);
+}

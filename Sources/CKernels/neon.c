@@ -1,5 +1,6 @@
 // Kernels for aarch64; every such processor has NEON.
 #include "code_forms.h"
+#include "quantiser_forms.h"
 #include "tile_form.h"
 
 #if defined(__aarch64__)
@@ -99,5 +100,6 @@ KYRO_CODE_LIST(, dot_u4, neon, int8_t, uint8_t, int32_t, (n + 1) / 2)
 KYRO_CODE_FORMS(, neon)
 KYRO_PLAIN_FORMS(, neon)
 KYRO_HAMMING_FORMS(, neon)
+KYRO_QUANTISER_FORMS(, neon)
 KYRO_KERNEL_TABLE(neon, neon, neon);
 #endif

@@ -1,5 +1,6 @@
 // Kernels in plain C, for machines without the instruction sets that the other files use.
 #include "code_forms.h"
+#include "quantiser_forms.h"
 #include "tile_form.h"
 
 static double dot_f32_portable(const float *a, const float *b, size_t n) {
@@ -72,4 +73,5 @@ KYRO_CODE_LIST(, dot_u4, portable, int8_t, uint8_t, int32_t, (n + 1) / 2)
 KYRO_CODE_FORMS(, portable)
 KYRO_PLAIN_FORMS(, portable)
 KYRO_HAMMING_FORMS(, portable)
+KYRO_QUANTISER_FORMS(, portable)
 KYRO_KERNEL_TABLE(portable, portable, portable);

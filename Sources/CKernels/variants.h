@@ -163,6 +163,12 @@ KYRO_INLINE size_t keep_rows(
         .encode_bits = encode_bits_##SUFFIX,                                                      \
         .hamming = hamming_##BITS,                                                                \
         .hamming_list = hamming_list_##BITS,                                                      \
+        .rotate = rotate_##SUFFIX,                                                                \
+        .encode_s4 = encode_s4_##SUFFIX,                                                          \
+        .expand_s4 = expand_s4_##SUFFIX,                                                          \
+        .pq_table = pq_table_##SUFFIX,                                                            \
+        .pq_nearest = pq_nearest_##SUFFIX,                                                        \
+        .pq_scores = pq_scores_##SUFFIX,                                                          \
     }
 
 #endif

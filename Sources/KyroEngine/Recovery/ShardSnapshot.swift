@@ -9,6 +9,7 @@
 //   horizon-ID          document data: u64 sequence: versions that died at or below it were dropped
 //                         by a rebuild; the section is left out where none was
 //   vectors-ID-NAME     document data: rows of a VectorIndex
+//   codes-ID-NAME       derived: codes of a VectorIndex, where they were trained
 //   graph-ID-NAME       derived: graph or inverted lists of a VectorIndex
 //   metadata-ID         derived: MetadataIndex
 //   sparse-ID-NAME      derived: SparseIndex
@@ -46,6 +47,7 @@ struct SnapshotContents {
     static func vectors(_ id: CollectionID, _ name: String) -> String {
         "vectors-\(id.raw)-\(name)"
     }
+    static func codes(_ id: CollectionID, _ name: String) -> String { "codes-\(id.raw)-\(name)" }
     static func graph(_ id: CollectionID, _ name: String) -> String { "graph-\(id.raw)-\(name)" }
     /// Version 1 alone.
     static func vector(_ id: CollectionID, _ name: String) -> String { "vector-\(id.raw)-\(name)" }

@@ -128,6 +128,12 @@ struct SnapshotJob {
                 sink throws(KyroError) in
                 try entry.value.writeRows(to: sink, slotCount: slotCount)
             }
+            if entry.value.hasTrainedCodes {
+                try section(SnapshotContents.codes(id, entry.name), writer) {
+                    sink throws(KyroError) in
+                    try entry.value.writeCodes(to: sink, slotCount: slotCount)
+                }
+            }
             try section(SnapshotContents.graph(id, entry.name), writer) { sink throws(KyroError) in
                 try entry.value.writeGraph(to: sink, slotCount: slotCount)
             }

@@ -132,8 +132,14 @@ struct SnapshotLoad {
                 try VectorIndex(version1From: source, field: field, slotCount: part.slotCount)
             }
         }
+        let codesName = SnapshotContents.codes(part.id, name)
+        let hasCodes = reader.byteCount(ofSection: codesName) != nil
+        let codes = !hasCodes ? nil : derived(codesName) { source throws(KyroError) in
+            try RestoredCodes(from: source, field: field, slotCount: part.slotCount)
+        }
         let rows = try whole(SnapshotContents.vectors(part.id, name)) { source throws(KyroError) in
-            try RestoredVectors(from: source, field: field, slotCount: part.slotCount)
+            try RestoredVectors(
+                from: source, field: field, slotCount: part.slotCount, codes: codes)
         }
         let index = derived(SnapshotContents.graph(part.id, name)) { source throws(KyroError) in
             try VectorIndex(rows, graphFrom: source)

@@ -2,9 +2,9 @@
 import KyroModel
 
 extension VectorIndex {
-    /// An index of the same field and the same shape.
+    /// An index of the same field and the same shape, with codes that fit the other's rows.
     public convenience init(like other: VectorIndex) {
-        self.init(field: other.field, parameters: other.parameters)
+        self.init(field: other.field, parameters: other.parameters, codesOf: other)
     }
 
     /// Takes over the rows `range` of another index, as far as they are in slots below `slotCount`.

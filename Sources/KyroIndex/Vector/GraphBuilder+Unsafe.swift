@@ -54,8 +54,8 @@ import Synchronization
         var scored = 0
         return unsafe graph.descend(
             from: entry, top: graph.height(entry), bottom: bottom, bound: bound,
-            codes: UnsafePointer(rows.codes.pointer(Int(row))),
-            factor: rows.queryFactor(row: Int(row)), memory: memory, scored: &scored)
+            query: rows.codes.query(row: Int(row), isLong: true, scratch: memory.coding),
+            memory: memory, scored: &scored)
     }
 
     /// One layer; returns the nearest row in it.
@@ -66,9 +66,8 @@ import Synchronization
         do {
             try unsafe graph.walk(
                 layer: layer, from: start, bound: bound,
-                codes: UnsafePointer(rows.codes.pointer(Int(row))),
-                factor: rows.queryFactor(row: Int(row)), admission: nil, memory: memory,
-                pool: &pool, scored: &scored, cancellation: nil)
+                query: rows.codes.query(row: Int(row), isLong: true, scratch: memory.coding),
+                admission: nil, memory: memory, pool: &pool, scored: &scored, cancellation: nil)
         } catch {
             preconditionFailure("a walk without cancellation was cancelled: \(error)")
         }
@@ -94,28 +93,23 @@ import Synchronization
         _ sorted: UnsafePointer<UInt64>, count: Int, for row: UInt32, limit: Int,
         taken kept: Int = 0
     ) -> Int {
-        // Under L2 a score lacks the square of the row that asked.
-        let bias = unsafe rows.terms.pointer(Int(row))[1]
+        // A score lacks the bias of the row that asked.
+        let bias = rows.codes.bias(Int(row))
+        let scratch = memory.coding
+        scratch.reserveForms(rows.codes.model)
+        for j in 0..<kept {
+            rows.codes.setForm(j, row: unsafe Int(chosen[j]), scratch: scratch)
+        }
         var taken = kept
         for i in 0..<count where taken < limit {
             let key = unsafe sorted[i]
             let candidate = unsafe CandidatePool.row(key)
             if candidate == row { continue }
             let toRow = unsafe CandidatePool.score(key) + bias
-            let codes = unsafe rows.codes.pointer(Int(candidate))
-            let ownBias = unsafe rows.terms.pointer(Int(candidate))[1]
-            let factor = rows.queryFactor(row: Int(candidate))
-            var isTaken = true
-            for j in 0..<taken {
-                let other = unsafe chosen[j]
-                let dot = unsafe kyro_dot_i8(
-                    codes, rows.codes.pointer(Int(other)), rows.dimension)
-                if graph.score(dot, factor: factor, row: other) + ownBias >= toRow {
-                    isTaken = false
-                    break
-                }
-            }
-            if isTaken {
+            rows.codes.setForm(taken, row: Int(candidate), scratch: scratch)
+            let isHidden = unsafe rows.codes.isNear(
+                Int(candidate), rows: chosen, count: taken, least: toRow, scratch: scratch)
+            if !isHidden {
                 unsafe chosen[taken] = candidate
                 taken += 1
             }
@@ -136,16 +130,12 @@ import Synchronization
             unsafe batchRows[i] = unsafe cells[i].load(ordering: .relaxed) - 1
         }
         unsafe batchRows[width] = row
+        let scores = unsafe memory.coding.scores
+        unsafe rows.codes.scores(
+            rows.codes.query(row: Int(neighbour), isLong: false, scratch: memory.coding),
+            rows: batchRows, count: width + 1, into: scores, memory: memory)
         for i in 0...width {
-            let pointer = unsafe rows.codes.pointer(Int(batchRows[i]))
-            unsafe memory.batchCodes[i] = unsafe UnsafePointer(pointer)
-        }
-        let codes = unsafe rows.codes.pointer(Int(neighbour))
-        let factor = rows.queryFactor(row: Int(neighbour))
-        unsafe kyro_dot_i8_list(
-            codes, memory.batchCodes, width + 1, rows.dimension, memory.batchDots)
-        for i in 0...width {
-            let score = unsafe graph.score(memory.batchDots[i], factor: factor, row: batchRows[i])
+            let score = unsafe scores[i]
             let key = unsafe CandidatePool.key(score: score, row: batchRows[i], isAdmitted: true)
             var position = i
             while position > 0, unsafe candidates[position - 1] < key {

@@ -250,25 +250,19 @@ extension GraphBuilder {
         _ gathered: UnsafePointer<UInt32>, count: Int, for row: UInt32
     ) -> CandidatePool {
         let rows = graph.rows
-        let codes = unsafe UnsafePointer(rows.codes.pointer(Int(row)))
-        let factor = rows.queryFactor(row: Int(row))
+        let query = unsafe rows.codes.query(row: Int(row), isLong: false, scratch: memory.coding)
+        let scores = unsafe memory.coding.scores
         let ef = graph.parameters.efConstruction
         var pool = unsafe CandidatePool(keys: memory.pool, capacity: ef, wanted: ef)
         var first = 0
         while first < count {
             let batch = min(ScratchMemory.batch, count - first)
-            for i in 0..<batch {
-                let pointer = unsafe rows.codes.pointer(Int(gathered[first + i]))
-                unsafe memory.batchCodes[i] = UnsafePointer(pointer)
-            }
-            unsafe kyro_dot_i8_list(
-                codes, memory.batchCodes, batch, rows.dimension, memory.batchDots)
+            unsafe rows.codes.scores(
+                query, rows: gathered + first, count: batch, into: scores, memory: memory)
             for i in 0..<batch {
                 let candidate = unsafe gathered[first + i]
-                let score = unsafe graph.score(
-                    memory.batchDots[i], factor: factor, row: candidate)
                 let key = unsafe CandidatePool.key(
-                    score: score, row: candidate, isAdmitted: true)
+                    score: scores[i], row: candidate, isAdmitted: true)
                 if unsafe key > pool.threshold { _ = unsafe pool.insert(key) }
             }
             first += batch

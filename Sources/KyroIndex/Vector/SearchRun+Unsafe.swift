@@ -101,9 +101,9 @@ struct SearchRun {
         if let entry {
             let start = unsafe graph.descend(
                 from: entry, top: graph.height(entry), bottom: 1, bound: bound,
-                codes: query.codes, factor: query.factor, memory: memory, scored: &scored)
+                query: query.code, memory: memory, scored: &scored)
             try unsafe graph.walk(
-                layer: 0, from: start, bound: bound, codes: query.codes, factor: query.factor,
+                layer: 0, from: start, bound: bound, query: query.code,
                 admission: walked, memory: memory, pool: &pool, scored: &scored,
                 cancellation: cancellation)
             if walked != nil, admission.mask == nil {
@@ -142,7 +142,7 @@ struct SearchRun {
         for i in unsafe 0..<pool.count {
             let key = unsafe pool.keys[i]
             guard unsafe key & CandidatePool.admitted != 0 else { continue }
-            let estimate = unsafe CandidatePool.score(key) + query.bias
+            let estimate = unsafe CandidatePool.score(key) + query.code.bias
             if found >= needed, estimate + error < top.threshold { break }
             met += 1
             let row = Int(unsafe CandidatePool.row(key))

@@ -26,7 +26,7 @@ extension VectorIndex {
         let above = rowCount / (self.parameters.neighboursMax - 1) + 1
         let lists =
             4 * (rowCount * self.parameters.baseCells + above * self.parameters.neighboursMax)
-        return lists + max(parameters.scratchBytes(rowCount: rowCount), lists + 4 * rowCount)
+        return lists + rows.int8CodeBytes(rowCount) + max(parameters.scratchBytes(rowCount: rowCount), lists + 4 * rowCount)
     }
 
     /// The graph of all rows with slots below the visibility's `slotCount`, without showing it to
@@ -38,9 +38,11 @@ extension VectorIndex {
         observe: @escaping BulkObserver = { _ in }
     ) -> BulkGraph? {
         let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rows.count)
-        guard end > 0 else { return nil }
+        guard end > 0,
+            let codes = rows.int8Codes(end, workers: workers, cancellation: cancellation)
+        else { return nil }
         let build = BulkBuild(
-            rows: rows, graphParameters: self.parameters, parameters: parameters,
+            codes: codes, graphParameters: self.parameters, parameters: parameters,
             workers: workers, cancellation: cancellation, observe: observe)
         return build.run(0..<end) { graph.height($0) }
     }

@@ -93,7 +93,7 @@ extension VectorIndex {
     /// Rows scored in full precision after the codes have spoken. On real embeddings codes with
     /// ten more than asked lose nothing.
     func rerankCount(_ request: Request) -> Int {
-        max(request.k + 20, request.k + request.k / 2)
+        rows.codes.model.kind.rerankCount(k: request.k)
     }
 
     /// Candidates that a walk keeps of the rows it may return, when those are `share` of all. The

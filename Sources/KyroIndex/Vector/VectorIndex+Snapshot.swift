@@ -1,5 +1,5 @@
 // A vector index in a snapshot: its rows, which are document data, and its graph, which follows from
-// them. Codes are not kept: encoding a row anew takes no longer than reading its code.
+// them. Codes are not kept, unless they are dear: CodeSnapshot+Unsafe.swift.
 //
 // Rows, little-endian, one after the other:
 //
@@ -142,10 +142,14 @@ public struct RestoredVectors: Sendable {
 
     /// Restores what `writeRows` wrote and encodes it.
     ///
-    /// - Parameter slotCount: rows of the shard's collection; no slot may lie above.
+    /// - Parameters:
+    ///   - slotCount: rows of the shard's collection; no slot may lie above.
+    ///   - codes: what the codes are made with, where they were trained; without it they are as in
+    ///     an index that has seen no rows.
     /// - Throws: `internal` when the bytes are not such rows, and what `source` throws.
     public init(
-        from source: any SnapshotSource, field: VectorField, slotCount: Int
+        from source: any SnapshotSource, field: VectorField, slotCount: Int,
+        codes: RestoredCodes? = nil
     ) throws(KyroError) {
         let header = try VectorSnapshot.readHeader(VectorSnapshot.rowsMagic, from: source)
         guard Int(header.a) == field.dimension, header.b == UInt32(field.metric.rawValue),
@@ -156,7 +160,10 @@ public struct RestoredVectors: Sendable {
                     + "field")
         }
         self.field = field
-        rows = VectorRows(field: field)
+        // Codes of other rows than these are not of this snapshot.
+        let isOther = codes.map { $0.rowCount > 0 && $0.rowCount != header.count } ?? true
+        let known = isOther ? nil : codes
+        rows = known.map { VectorRows(field: field, codes: $0.column) } ?? VectorRows(field: field)
         let slots = try Self.readSlots(header.count, below: slotCount, from: source)
         let rowsPerBlock = max(1, VectorSnapshot.blockBytes / rows.values.plainRowBytes)
         var row = 0
@@ -168,7 +175,7 @@ public struct RestoredVectors: Sendable {
             }
             try rows.values.read(rows: row..<end, from: source)
             for next in row..<end {
-                rows.encode(row: next)
+                rows.encode(row: next, isEncoded: next < known?.rowCount ?? 0)
                 rows.publish(row: next, slot: Int(slots[next]))
             }
             row = end

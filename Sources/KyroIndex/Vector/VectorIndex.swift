@@ -1,6 +1,5 @@
-// The dense vectors of one field of one collection in one shard: exact rows, int8 codes, and a
-// graph over the codes or inverted lists of them, which a maintenance thread grows behind a scanned
-// tail.
+// The dense vectors of one field of one collection in one shard: exact rows, codes, and a graph over
+// the codes or inverted lists, which a maintenance thread grows behind a scanned tail.
 import KyroBytes
 import KyroModel
 import Synchronization
@@ -16,6 +15,7 @@ public final class VectorIndex: Sendable {
     /// In the place of a graph, where the field's kind says so.
     let inverted: InvertedFile?
     let deadShare = DeadShare()
+    let codeFit = CodeFit()
 
     public init(field: VectorField, parameters: GraphParameters = .default) {
         self.field = field

@@ -6,18 +6,13 @@ import Synchronization
 
 /// Rows are numbered densely in the order of their slots; a slot without the field has no row.
 ///
-/// A code's score against a query is `dot(codes) × query factor × factor + bias`: the cosine, the
-/// inner product, or under L2 the negative squared distance less the query's own square.
-///
 /// `@unchecked Sendable`: columns are written by one thread before `count` is release-stored.
 @safe final class VectorRows: @unchecked Sendable {
     let dimension: Int
     let metric: Metric
     /// As appended, bit for bit.
     let values: Column<Float>
-    let codes: Column<Int8>
-    /// Factor and bias.
-    let terms: Column<Float>
+    let codes: CodeColumn
     /// 1 / |row|; cosine only.
     let inverseNorms: Column<Double>
     let slots: Column<UInt32>
@@ -26,13 +21,21 @@ import Synchronization
     private var reservedSlots = 0
     private let published = Atomic<Int>(0)
 
-    init(field: VectorField) {
+    convenience init(field: VectorField) {
+        self.init(field: field, model: CodeModel(untrained: field))
+    }
+
+    convenience init(field: VectorField, model: CodeModel) {
+        self.init(
+            field: field, codes: CodeColumn(model: model, values: Column(width: field.dimension)))
+    }
+
+    init(field: VectorField, codes: CodeColumn) {
         precondition(field.dimension > 0 && field.dimension <= Limits.dimensionMax)
         dimension = field.dimension
         metric = field.metric
-        values = Column(width: dimension)
-        codes = Column(width: dimension)
-        terms = Column(width: 2)
+        values = codes.values
+        self.codes = codes
         inverseNorms = Column()
         slots = Column()
         rowOfSlot = Column()
@@ -56,23 +59,13 @@ import Synchronization
     }
 
     /// Derives a row's code and terms from its values.
-    func encode(row: Int) {
+    ///
+    /// - Parameter isEncoded: its code is there already.
+    func encode(row: Int, isEncoded: Bool = false) {
         let from = unsafe values.pointer(row)
-        let scale = unsafe kyro_encode_i8(from, dimension, codes.pointer(row))
         let square = unsafe kyro_dot_f32(from, from, dimension)
-        let norm = square.squareRoot()
-        let inverse = norm > 0 ? 1 / norm : 0
-        let term = unsafe terms.pointer(row)
-        switch metric {
-        case .cosine:
-            unsafe term[0] = Float(Double(scale) * inverse)
-            inverseNorms[row] = inverse
-        case .innerProduct:
-            unsafe term[0] = scale
-        case .l2:
-            unsafe term[0] = scale
-            unsafe term[1] = -Float(min(square, Double(Float.greatestFiniteMagnitude)))
-        }
+        if metric == .cosine { inverseNorms[row] = square > 0 ? 1 / square.squareRoot() : 0 }
+        if !isEncoded { unsafe codes.encode(row: row, from: from, square: square) }
     }
 
     /// Appends a row of other rows of the same field.
@@ -82,9 +75,12 @@ import Synchronization
         unsafe kyro_copy_row(
             values.pointer(new), other.values.pointer(row),
             dimension * MemoryLayout<Float>.stride)
-        unsafe codes.pointer(new).update(from: other.codes.pointer(row), count: dimension)
-        unsafe terms.pointer(new).update(from: other.terms.pointer(row), count: 2)
-        if metric == .cosine { inverseNorms[new] = other.inverseNorms[row] }
+        if codes.canCopy(other.codes) {
+            codes.copy(row: new, from: other.codes, row: row)
+            if metric == .cosine { inverseNorms[new] = other.inverseNorms[row] }
+        } else {
+            encode(row: new)
+        }
         publish(row: new, slot: slot)
     }
 
@@ -96,7 +92,6 @@ import Synchronization
         }
         values.reserve(row: row)
         codes.reserve(row: row)
-        terms.reserve(row: row)
         slots.reserve(row: row)
         if metric == .cosine { inverseNorms.reserve(row: row) }
         while reservedSlots <= slot {
@@ -111,7 +106,7 @@ import Synchronization
         let count = published.load(ordering: .relaxed)
         let rows = count..<(count + more)
         return values.tryReserve(rows: rows) && codes.tryReserve(rows: rows)
-            && terms.tryReserve(rows: rows) && slots.tryReserve(rows: rows)
+            && slots.tryReserve(rows: rows)
             && (metric != .cosine || inverseNorms.tryReserve(rows: rows))
             && rowOfSlot.tryReserve(rows: min(reservedSlots, slotCount)..<slotCount)
     }
@@ -142,17 +137,11 @@ import Synchronization
         return low
     }
 
-    /// What a row's code is multiplied with when the row asks.
-    @inline(__always) func queryFactor(row: Int) -> Float {
-        let factor = unsafe terms.pointer(row)[0]
-        return metric == .l2 ? 2 * factor : factor
-    }
-
     var residentBytes: Int {
         let rowCount = count
         let slotCount = rowCount == 0 ? 0 : Int(slots[rowCount - 1]) + 1
         return values.residentBytes(rowCount: rowCount) + codes.residentBytes(rowCount: rowCount)
-            + terms.residentBytes(rowCount: rowCount) + slots.residentBytes(rowCount: rowCount)
+            + slots.residentBytes(rowCount: rowCount)
             + inverseNorms.residentBytes(rowCount: rowCount)
             + rowOfSlot.residentBytes(rowCount: slotCount)
     }
@@ -162,10 +151,7 @@ import Synchronization
 @unsafe struct EncodedQuery {
     let values: UnsafePointer<Float>
     let inverseNorm: Double
-    let codes: UnsafePointer<Int8>
-    let factor: Float
-    /// What a code's score lacks to estimate the exact one: the query's own square under L2.
-    let bias: Float
+    let code: CodeQuery
 
     /// Copies and encodes into `memory`, which must outlive this.
     init(_ vector: [Float], rows: VectorRows, memory: ScratchMemory) {
@@ -176,17 +162,10 @@ import Synchronization
             guard let from = source.baseAddress else { return }
             unsafe values.update(from: from, count: vector.count)
         }
-        let scale = unsafe kyro_encode_i8(values, rows.dimension, memory.codes)
         let square = unsafe kyro_dot_f32(values, values, rows.dimension)
         let norm = square.squareRoot()
-        unsafe bias = rows.metric == .l2 ? -Float(square) : 0
         unsafe self.values = unsafe UnsafePointer(values)
         unsafe inverseNorm = norm > 0 ? 1 / norm : 0
-        unsafe codes = UnsafePointer(memory.codes)
-        switch rows.metric {
-        case .cosine: unsafe factor = unsafe Float(Double(scale) * inverseNorm)
-        case .innerProduct: unsafe factor = scale
-        case .l2: unsafe factor = 2 * scale
-        }
+        unsafe code = rows.codes.query(values, square: square, scratch: memory.coding)
     }
 }

@@ -115,9 +115,9 @@ extension VectorRows {
                 unsafe words[i] = masked
                 scored += masked.nonzeroBitCount
             }
-            let kept = unsafe kyro_scan_i8(
-                query.codes, codes.pointer(first), codes.rowBytes, terms.pointer(first), words,
-                wordCount, dimension, query.factor, least, found, scores)
+            let kept = unsafe codes.scan(
+                query.code, from: first, words: words, wordCount: wordCount, least: least,
+                memory: memory)
             for i in 0..<kept {
                 let row = unsafe first + Int(found[i])
                 let score = unsafe scores[i]

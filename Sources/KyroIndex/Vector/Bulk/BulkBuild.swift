@@ -47,7 +47,8 @@ public enum BulkStep: Sendable, Equatable {
 }
 
 struct BulkBuild: Sendable {
-    let rows: VectorRows
+    /// int8, of all rows.
+    let codes: CodeColumn
     let graphParameters: GraphParameters
     let parameters: BulkParameters
     let workers: any BulkWorkers
@@ -58,7 +59,7 @@ struct BulkBuild: Sendable {
     ///
     /// - Parameter height: the highest layer of a row.
     func run(_ range: Range<Int>, height: (UInt32) -> Int) -> BulkGraph? {
-        precondition(range.lowerBound >= 0 && range.upperBound <= rows.count && !range.isEmpty)
+        precondition(range.lowerBound >= 0 && !range.isEmpty)
         var entry = UInt32(range.lowerBound)
         for row in range where height(UInt32(row)) > height(entry) { entry = UInt32(row) }
         let members = BulkArray<UInt32>(repeating: 0, count: range.count)
@@ -87,7 +88,7 @@ struct BulkBuild: Sendable {
     private func layer(
         _ members: BulkArray<UInt32>, width: Int, entry: UInt32, observe: BulkObserver
     ) -> BulkGraph.Layer? {
-        let rows = BulkRows(rows: rows, members: members, alpha: parameters.alpha)
+        let rows = BulkRows(codes: codes, members: members, alpha: parameters.alpha)
         let lists = BulkArray<UInt32>(repeating: 0, count: rows.count * width)
         guard choose(rows, lists: lists, width: width, observe: observe) else { return nil }
         observe(.answering)

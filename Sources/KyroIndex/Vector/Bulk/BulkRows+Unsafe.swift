@@ -4,7 +4,7 @@ import KyroModel
 
 /// `Sendable` because the rows were published before and do not change.
 @safe struct BulkRows: Sendable {
-    let rows: VectorRows
+    private let codes: CodeColumn
     /// Row by member, ascending.
     let members: BulkArray<UInt32>
     private let isL2: Bool
@@ -17,24 +17,27 @@ import KyroModel
     /// codes of 8 bits confuse, and stands for none.
     private static let doubt: Float = 1e-3
 
-    init(rows: VectorRows, members: BulkArray<UInt32>, alpha: Float) {
-        self.rows = rows
+    /// - Parameter codes: int8, of all members.
+    init(codes: CodeColumn, members: BulkArray<UInt32>, alpha: Float) {
+        precondition(codes.model.kind == .sq8, "\(codes.model.kind)")
+        self.codes = codes
         self.members = members
         self.alpha = alpha
-        isL2 = rows.metric == .l2
-        one = rows.metric == .cosine ? 1 : 0
-        hasDistance = rows.metric != .innerProduct
+        let metric = codes.model.metric
+        isL2 = metric == .l2
+        one = metric == .cosine ? 1 : 0
+        hasDistance = metric != .innerProduct
     }
 
     var count: Int { members.count }
-    var dimension: Int { rows.dimension }
+    var dimension: Int { codes.dimension }
 
     @unsafe @inline(__always) func codes(_ member: Int) -> UnsafePointer<Int8> {
-        unsafe UnsafePointer(rows.codes.pointer(Int(members[member])))
+        unsafe UnsafePointer(codes.pointer(Int(members[member])))
     }
 
     @inline(__always) func terms(_ member: Int) -> (factor: Float, bias: Float) {
-        let terms = unsafe rows.terms.pointer(Int(members[member]))
+        let terms = unsafe codes.terms.pointer(Int(members[member]))
         return unsafe (terms[0], terms[1])
     }
 

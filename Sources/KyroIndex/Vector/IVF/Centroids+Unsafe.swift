@@ -1,7 +1,7 @@
 // The centroids of inverted lists as int8 codes, and the nearest of them to rows.
 //
-// A row stands for its code times the factor of its terms: itself, or under the cosine itself
-// divided by its norm. Its list is the one of the nearest centroid by Euclidean distance under
+// A row is taken as int8 codes times a factor, whatever the field's codes are: as given, or under the
+// cosine divided by its norm. Its list is the one of the nearest centroid by Euclidean distance under
 // every metric: with unit rows and unit centroids that is the greatest cosine, and lists by
 // greatest inner product would gather around the few longest centroids.
 import CKernels
@@ -78,9 +78,17 @@ import KyroModel
     private let columns = BulkArray<UInt32>(repeating: 0, count: keptColumns)
     private let scores = BulkArray<Float>(repeating: 0, count: keptColumns)
 
+    /// Of rows whose codes are not of a byte a dimension.
+    private let encoded: BulkArray<Int8>
+    private let decoded: BulkArray<Float>
+    private let scratch = CodeScratch()
+
     init(_ centroids: Centroids, rows: VectorRows) {
         self.centroids = centroids
         self.rows = rows
+        let isOwn = rows.codes.model.kind != .sq8
+        encoded = BulkArray(repeating: 0, count: isOwn ? Self.rowsMax * centroids.stride : 0)
+        decoded = BulkArray(repeating: 0, count: isOwn ? rows.dimension : 0)
         unsafe rowCodes = .allocate(capacity: Self.rowsMax)
         unsafe rowCodes.initialize(repeating: nil, count: Self.rowsMax)
         unsafe centroidCodes = .allocate(capacity: centroids.count)
@@ -105,10 +113,24 @@ import KyroModel
     /// - Precondition: fewer than `rowsMax` rows were added since `removeAll`.
     func add(row: Int) {
         precondition(count < Self.rowsMax, "\(count) rows")
-        let codes = unsafe UnsafePointer(rows.codes.pointer(row))
-        unsafe rowCodes[count] = unsafe codes
-        unsafe kyro_prefetch(codes)
-        rowFactors[count] = unsafe rows.terms.pointer(row)[0]
+        let codes = rows.codes
+        let factor = unsafe codes.terms.pointer(row)[0]
+        if codes.model.kind == .sq8 {
+            let code = unsafe UnsafePointer(codes.pointer(row))
+            unsafe kyro_prefetch(code)
+            unsafe rowCodes[count] = unsafe code
+            rowFactors[count] = factor
+        } else {
+            let own = unsafe encoded.pointer + count * centroids.stride
+            unsafe rowCodes[count] = UnsafePointer(own)
+            if codes.model.kind == .floats {
+                let scale = unsafe kyro_encode_i8(rows.values.pointer(row), rows.dimension, own)
+                rowFactors[count] = rows.metric == .cosine ? scale * factor : scale
+            } else {
+                unsafe codes.decode(row, into: decoded.pointer, scratch: scratch)
+                rowFactors[count] = unsafe kyro_encode_i8(decoded.pointer, rows.dimension, own)
+            }
+        }
         count += 1
     }
 

@@ -19,17 +19,20 @@ import KyroModel
         memory: ScratchMemory
     ) {
         let listCount = centroids.count
-        memory.reserve(lists: listCount)
+        memory.reserve(lists: listCount, dimension: centroids.dimension)
+        let codes = unsafe memory.listQuery
         let dots = unsafe memory.listDots
         let keys = unsafe memory.listKeys
+        let scale = unsafe kyro_encode_i8(query.values, centroids.dimension, codes)
         unsafe kyro_dot_i8_rows(
-            query.codes, centroids.codes.pointer, centroids.stride, listCount,
+            codes, centroids.codes.pointer, centroids.stride, listCount,
             centroids.dimension, dots)
-        let hasBias: Float = metric == .l2 ? 1 : 0
+        // Nearest under L2, greatest product else.
+        let (factor, bias): (Float, Float) = metric == .l2 ? (2 * scale, 1) : (scale, 0)
         for list in 0..<listCount {
             let score =
-                unsafe Float(dots[list]) * (query.factor * centroids.factors[list])
-                + hasBias * centroids.biases[list]
+                unsafe Float(dots[list]) * (factor * centroids.factors[list])
+                + bias * centroids.biases[list]
             unsafe keys[list] = unsafe CandidatePool.key(
                 score: score, row: UInt32(list), isAdmitted: false)
         }

@@ -3,31 +3,6 @@ import CKernels
 import KyroBytes
 import KyroModel
 
-extension VectorRows {
-    /// What the codes of `count` rows score against the query, into `scores`; at most a batch.
-    @inline(__always)
-    func scoreCodes(
-        _ query: EncodedQuery, _ list: UnsafePointer<UInt32>, count: Int, memory: ScratchMemory,
-        into scores: UnsafeMutablePointer<Float>
-    ) {
-        for i in 0..<count {
-            unsafe memory.batchCodes[i] = UnsafePointer(codes.pointer(Int(list[i])))
-        }
-        unsafe kyro_dot_i8_list(
-            query.codes, memory.batchCodes, count, dimension, memory.batchDots)
-        for i in 0..<count {
-            let term = unsafe terms.pointer(Int(list[i]))
-            unsafe scores[i] = Float(memory.batchDots[i]) * (query.factor * term[0]) + term[1]
-        }
-    }
-
-    /// Asks for what scoring a row will read first.
-    @inline(__always) func prefetchCodes(_ row: Int) {
-        unsafe kyro_prefetch(codes.pointer(row))
-        unsafe kyro_prefetch(terms.pointer(row))
-    }
-}
-
 extension SearchRun {
     /// Scans the lists nearest to the query, as many as they have to be for what is admitted in
     /// them; everything where that seems to lie elsewhere, or where there are no lists.
@@ -162,7 +137,8 @@ extension SearchRun {
                     let slot = unsafe isDense ? Int(row) : Int(rows.slots[Int(row)])
                     if !mask.contains(slot) { continue }
                 }
-                unsafe rows.prefetchCodes(Int(row))
+                unsafe kyro_prefetch(rows.codes.pointer(Int(row)))
+                unsafe rows.codes.prefetchTerms(Int(row))
                 unsafe memory.batchRows[gathered] = row
                 unsafe gathered += 1
                 if unsafe gathered == Self.batch { unsafe flush() }
@@ -176,7 +152,8 @@ extension SearchRun {
         guard unsafe gathered > 0 else { return }
         let batchRows = unsafe memory.batchRows
         let scores = unsafe memory.scanScores
-        unsafe rows.scoreCodes(query, batchRows, count: gathered, memory: memory, into: scores)
+        unsafe rows.codes.scores(
+            query.code, rows: batchRows, count: gathered, into: scores, memory: memory)
         var least = unsafe pool.leastScore
         for i in unsafe 0..<gathered {
             let score = unsafe scores[i]
