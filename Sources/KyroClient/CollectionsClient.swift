@@ -23,7 +23,7 @@ public struct CollectionsClient {
 
     public func describe(
         _ scope: Scope, timeoutMillis: Int64? = nil
-    ) throws(KyroError) -> CollectionDescription {
+    ) throws(KyroError) -> DescribeCollectionResponse {
         try .decode(
             wire: connection.unary(
                 Self.service + "Describe", DescribeCollectionRequest(scope: scope).encodeWire(),

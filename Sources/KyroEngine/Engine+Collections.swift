@@ -41,8 +41,10 @@ extension Engine {
 
     public func describeCollection(
         _ request: DescribeCollectionRequest
-    ) throws(KyroError) -> CollectionDescription {
-        try collection(of: request.scope).description
+    ) throws(KyroError) -> DescribeCollectionResponse {
+        let collection = try collection(of: request.scope)
+        return DescribeCollectionResponse(
+            collection: collection.description, vectors: collection.vectorStatus)
     }
 
     /// Ordered by namespace; the page token is the last namespace of the page before.

@@ -19,6 +19,17 @@ public struct DescribeCollectionRequest: Equatable, Sendable {
     public init(scope: Scope) { self.scope = scope }
 }
 
+public struct DescribeCollectionResponse: Equatable, Sendable {
+    public var collection: CollectionDescription
+    /// Ordered by field.
+    public var vectors: [VectorIndexStatus]
+
+    public init(collection: CollectionDescription, vectors: [VectorIndexStatus] = []) {
+        self.collection = collection
+        self.vectors = vectors
+    }
+}
+
 public struct ListCollectionsRequest: Equatable, Sendable {
     public var tenant: String
     /// Zero for the default.

@@ -44,8 +44,10 @@ func decode(_ name: String, _ bytes: [UInt8]) throws(KyroError) -> Understood {
     case "Projection": (try Projection.decode(wire: bytes).encodeWire(), "")
     case "CreateCollectionRequest":
         (try CreateCollectionRequest.decode(wire: bytes).encodeWire(), "")
-    case "CreateCollectionResponse", "DescribeCollectionResponse":
+    case "CreateCollectionResponse":
         (try CollectionDescription.decode(wire: bytes).encodeWire(), "")
+    case "DescribeCollectionResponse":
+        (try DescribeCollectionResponse.decode(wire: bytes).encodeWire(), "")
     case "DescribeCollectionRequest":
         (try DescribeCollectionRequest.decode(wire: bytes).encodeWire(), "")
     case "ListCollectionsRequest":

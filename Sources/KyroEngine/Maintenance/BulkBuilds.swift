@@ -99,6 +99,7 @@ final class BulkBuilds: Sendable {
         func isLong(_ tail: Int) -> Bool {
             tail > 0 && tail >= rowsMin && tail >= index.graphCount / 2
         }
+        guard index.buildsGraph else { return false }
         // The first tells most of them.
         return isLong(index.tailCount) && isLong(index.unfoldedCount(visibility))
     }

@@ -102,7 +102,8 @@ struct SearchExecution {
         _ leg: CheckedQuery.VectorLeg, scratch: inout VectorScratch
     ) throws(KyroError) -> [Candidate] {
         let request = VectorIndex.Request(
-            vector: leg.vector, k: query.candidates, efSearch: leg.efSearch, exact: query.exact)
+            vector: leg.vector, k: query.candidates, efSearch: leg.efSearch, probes: leg.probes,
+            exact: query.exact)
         var perShard: [[Candidate]] = []
         for (index, view) in views.enumerated() {
             guard let vectors = view.root.vectors[leg.field] else { continue }

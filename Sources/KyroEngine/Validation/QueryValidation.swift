@@ -8,6 +8,7 @@ struct CheckedQuery {
         var field: String
         var vector: [Float]
         var efSearch: Int
+        var probes: Int
     }
 
     struct SparseLeg {
@@ -97,6 +98,10 @@ struct CheckedQuery {
             throw .overLimit(
                 "vector.ef_search", "is \(query.efSearch); the limit is \(Limits.efSearchMax)")
         }
+        guard query.probes <= Limits.ivfListsMax else {
+            throw .overLimit(
+                "vector.probes", "is \(query.probes); the limit is \(Limits.ivfListsMax)")
+        }
         let name = try only(
             query.field, of: schema.vectors.names, path: "vector.field", kind: "vector")
         guard let field = schema.vectors[name] else {
@@ -111,7 +116,9 @@ struct CheckedQuery {
         }
         try DocumentValidation.check(
             vector: query.vector, metric: field.metric, field: "vector.vector")
-        return VectorLeg(field: name, vector: query.vector, efSearch: Int(query.efSearch))
+        return VectorLeg(
+            field: name, vector: query.vector, efSearch: Int(query.efSearch),
+            probes: Int(query.probes))
     }
 
     private static func check(_ query: SparseQuery, schema: Schema) throws(KyroError) -> SparseLeg {

@@ -48,7 +48,7 @@ import Synchronization
     public init?(from old: VectorIndex, to new: VectorIndex, below slotCount: Int, map: SlotMap) {
         let count = min(
             old.graph.count, old.rows.rows(belowSlot: slotCount, rowCount: old.rows.count))
-        guard count > 0, new.graph.count == 0,
+        guard count > 0, new.graph.count == 0, new.buildsGraph,
             old.parameters.baseCells == new.parameters.baseCells
         else { return nil }
         let newRows = UnsafeMutablePointer<UInt32>.allocate(capacity: count)

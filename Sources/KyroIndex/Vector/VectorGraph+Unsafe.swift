@@ -35,7 +35,7 @@ import Synchronization
         base = AtomicColumn32(width: parameters.baseCells)
         upper = AtomicColumn32(width: parameters.neighboursMax)
         upperList = Column()
-        heightShift = parameters.neighboursMax.trailingZeroBitCount
+        heightShift = parameters.heightShift
     }
 
     /// Rows in the graph.
@@ -98,7 +98,7 @@ import Synchronization
 
     var residentBytes: Int {
         base.residentBytes(rowCount: count) + upperList.residentBytes(rowCount: count)
-            + upper.residentBytes(rowCount: count / (parameters.neighboursMax - 1) + 1)
+            + upper.residentBytes(rowCount: count / parameters.rowsPerUpperList + 1)
     }
 }
 

@@ -20,10 +20,10 @@ extension VectorIndex {
 
     /// Bytes that a build of all rows takes until it is installed: what it works in or the graph
     /// itself, whichever is more, beside the lists, of which all rows have one in the base layer
-    /// and one in `neighboursMax - 1` has another above.
+    /// and one in `rowsPerUpperList` has another above.
     public func bulkBytes(_ parameters: BulkParameters = .default) -> Int {
         let rowCount = rows.count
-        let above = rowCount / (self.parameters.neighboursMax - 1) + 1
+        let above = rowCount / self.parameters.rowsPerUpperList + 1
         let lists =
             4 * (rowCount * self.parameters.baseCells + above * self.parameters.neighboursMax)
         return lists + rows.int8CodeBytes(rowCount) + max(parameters.scratchBytes(rowCount: rowCount), lists + 4 * rowCount)

@@ -91,8 +91,9 @@ extension VectorIndex {
 
     /// An index of these rows, none of them in a graph: searches scan, and folding builds one.
     public convenience init(
-        _ restored: RestoredVectors, parameters: GraphParameters = .default
+        _ restored: RestoredVectors, parameters: GraphParameters? = nil
     ) {
+        let parameters = parameters ?? GraphParameters(restored.field.indexing)
         self.init(
             field: restored.field, parameters: parameters, rows: restored.rows,
             graph: VectorGraph(rows: restored.rows, parameters: parameters))
@@ -105,7 +106,7 @@ extension VectorIndex {
     ///   can still be used.
     public convenience init(
         _ restored: RestoredVectors, graphFrom source: any SnapshotSource,
-        parameters: GraphParameters = .default
+        parameters: GraphParameters? = nil
     ) throws(KyroError) {
         if restored.field.indexing.kind == .ivf {
             let lists = try InvertedLists.read(from: source, rows: restored.rows)
@@ -115,12 +116,12 @@ extension VectorIndex {
         }
         let header = try VectorSnapshot.readHeader(VectorSnapshot.graphMagic, from: source)
         let (neighboursMax, baseCells) = (Int(header.a), Int(header.b))
-        guard neighboursMax >= 2, neighboursMax & (neighboursMax - 1) == 0,
+        guard neighboursMax >= 2, neighboursMax <= GraphParameters.listCellsMax,
             baseCells >= neighboursMax, baseCells <= GraphParameters.listCellsMax,
             header.count <= restored.rows.count,
             header.count == 0 || restored.field.indexing.kind != .flat
         else { throw VectorSnapshot.damaged("its graph is none of these rows") }
-        var kept = parameters
+        var kept = parameters ?? GraphParameters(restored.field.indexing)
         kept.neighboursMax = neighboursMax
         kept.baseCells = baseCells
         let graph = VectorGraph(rows: restored.rows, parameters: kept)

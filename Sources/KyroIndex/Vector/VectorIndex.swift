@@ -17,7 +17,9 @@ public final class VectorIndex: Sendable {
     let deadShare = DeadShare()
     let codeFit = CodeFit()
 
-    public init(field: VectorField, parameters: GraphParameters = .default) {
+    /// - Parameter parameters: nil for what the field's options say.
+    public init(field: VectorField, parameters: GraphParameters? = nil) {
+        let parameters = parameters ?? GraphParameters(field.indexing)
         self.field = field
         self.parameters = parameters
         rows = VectorRows(field: field)

@@ -27,6 +27,7 @@ Normalised, because the domain type holds one form only:
     TextField               empty language → "english"; absent bm25 → k1 1.2, b 0.75
     Schema                  fields sorted by the UTF-8 of their names; absent → present where the
                             message is nothing without it
+    VectorField             empty indexing → absent
     Durability              interval_ms only under INTERVAL
     ItemError               code outside google.rpc.Code → UNKNOWN
     WriteOutcome            seq only when APPLIED, error only and always when FAILED
@@ -190,6 +191,12 @@ def scope(m):
 # Collections
 
 
+def vector_index(m, path, out):
+    """VectorIndexing and VectorIndexStatus."""
+    for name, count in (("kind", 4), ("codes", 6), ("rerank", 3), ("storage", 2)):
+        enum(m, name, path, out, count)
+
+
 def schema(m, path, out):
     fields_max(m, ("vectors", "sparse_vectors", "texts", "metadata"), path, out)
     for kind in ("vectors", "sparse_vectors", "texts", "metadata"):
@@ -202,6 +209,10 @@ def schema(m, path, out):
             names.add(item.name)
             if kind == "vectors":
                 enum(item, "metric", here, out, 3)
+                if item.HasField("indexing"):
+                    vector_index(item.indexing, join(here, "indexing"), out)
+                    if not item.indexing.ByteSize():
+                        item.ClearField("indexing")
             elif kind == "texts":
                 enum(item, "analyzer", here, out, 3)
                 item.language = item.language or "english"
@@ -230,6 +241,12 @@ def create_collection_request(m, path, out):
 def collection_answer(m, path, out):
     m.collection.SetInParent()
     collection(m.collection, "collection", out)
+
+
+def describe_collection_response(m, path, out):
+    collection_answer(m, path, out)
+    for index, item in enumerate(m.vectors):
+        vector_index(item, f"vectors[{index}]", out)
 
 
 def scope_request(m, path, out):
@@ -350,7 +367,7 @@ def search_response(m, path, out):
             document(hit.document, join(here, "document"), out)
     if m.HasField("explain"):
         for index, item in enumerate(m.explain.shards):
-            enum(item, "vector_strategy", join(path, f"explain.shards[{index}]"), out, 5)
+            enum(item, "vector_strategy", join(path, f"explain.shards[{index}]"), out, 7)
 
 
 def search_many_request(m, path, out):
@@ -460,7 +477,7 @@ SETTLE = {
     "Document": document, "Filter": filter_root, "Value": has_kind, "Projection": projection,
     "CreateCollectionRequest": create_collection_request,
     "CreateCollectionResponse": collection_answer, "DescribeCollectionRequest": scope_request,
-    "DescribeCollectionResponse": collection_answer,
+    "DescribeCollectionResponse": describe_collection_response,
     "ListCollectionsRequest": list_collections_request,
     "ListCollectionsResponse": list_collections_response, "DropCollectionRequest": scope_request,
     "DropCollectionResponse": plain, "WriteResponse": write_response,

@@ -76,7 +76,8 @@ extension Simulation {
         let description: CollectionDescription
         do throws(KyroError) {
             description = try engine.describeCollection(
-                DescribeCollectionRequest(scope: Workload.scopes[scope]))
+                DescribeCollectionRequest(scope: Workload.scopes[scope])
+            ).collection
         } catch {
             guard error.reason == KyroError.Reason.collectionNotFound.rawValue else {
                 throw Violation("describe failed: \(error)")
@@ -124,7 +125,7 @@ extension Simulation {
         do throws(KyroError) {
             count = try engine.describeCollection(
                 DescribeCollectionRequest(scope: Workload.scopes[scope])
-            ).documentCount
+            ).collection.documentCount
         } catch {
             throw Violation("describe failed: \(error)")
         }

@@ -11,9 +11,6 @@ extension VectorIndex {
     /// Zero while the codes are not made for these rows; one more with each training.
     public var codesVersion: UInt32 { rows.codes.model.version }
 
-    /// Bytes of codes, of their terms, and of what all of them have in common.
-    public var codeBytes: Int { rows.codes.residentBytes(rowCount: rows.count) }
-
     /// Whether codes that are trained on the rows as they are now would be clearly better: an index
     /// made with `init(field:parameters:codesOf:)` has them. Looks at a sample, some milliseconds long, when there
     /// are a quarter more rows than when it last did, and remembers what it saw. Any thread.
