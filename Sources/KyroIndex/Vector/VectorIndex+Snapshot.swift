@@ -102,8 +102,8 @@ extension VectorIndex {
     /// An index of these rows with the graph or the inverted lists that `writeGraph` wrote. The
     /// lists of a graph keep the widths they were written with, whatever `parameters` say.
     ///
-    /// - Throws: `internal` when the bytes are not what the field's kind needs, and what `source` throws; the rows
-    ///   can still be used.
+    /// - Throws: `internal` when the bytes are not what the field's kind needs, and what `source`
+    ///   throws; the rows can still be used.
     public convenience init(
         _ restored: RestoredVectors, graphFrom source: any SnapshotSource,
         parameters: GraphParameters? = nil

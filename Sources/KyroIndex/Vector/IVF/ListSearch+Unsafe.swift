@@ -95,6 +95,7 @@ extension SearchRun {
     /// Every row's number is its slot.
     let isDense: Bool
     var pool: ScanPool
+    private let hasCodes: Bool
     private var gathered = 0
     /// Rows looked at, and those of them that the mask admits and whose codes were scored.
     private var met = 0
@@ -116,6 +117,7 @@ extension SearchRun {
         unsafe self.bound = bound
         unsafe self.isDense = isDense
         unsafe self.pool = unsafe pool
+        unsafe hasCodes = rows.codes.byteCount > 0
     }
 
     /// Candidates so far: all there are, or more than are wanted.
@@ -137,7 +139,7 @@ extension SearchRun {
                     let slot = unsafe isDense ? Int(row) : Int(rows.slots[Int(row)])
                     if !mask.contains(slot) { continue }
                 }
-                unsafe kyro_prefetch(rows.codes.pointer(Int(row)))
+                if unsafe hasCodes { unsafe kyro_prefetch(rows.codes.pointer(Int(row))) }
                 unsafe rows.codes.prefetchTerms(Int(row))
                 unsafe memory.batchRows[gathered] = row
                 unsafe gathered += 1
