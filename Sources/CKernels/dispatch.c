@@ -83,10 +83,16 @@ void kyro_dot_i8_tile(
     active->dot_i8_tile(a, a_count, b, b_count, n, out, out_stride);
 }
 
-size_t kyro_keep_i32(
+void kyro_dot_i8_pairs(
+    const int8_t *const *rows, size_t count, size_t n, int32_t *out, size_t out_stride) {
+    active->dot_i8_pairs(rows, count, n, out, out_stride);
+}
+
+size_t kyro_best_i32(
     const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
-    float least, uint32_t *columns, float *scores) {
-    return active->keep_i32(dots, factors, biases, count, factor, least, columns, scores);
+    uint32_t first, uint32_t own, size_t wanted, uint64_t *keys, size_t found) {
+    return active->best_i32(
+        dots, factors, biases, count, factor, first, own, wanted, keys, found);
 }
 
 void kyro_dot_f32_fast_list(

@@ -41,6 +41,12 @@ static int32_t dot_i8_portable(const int8_t *a, const int8_t *b, size_t n) {
     return sum;
 }
 
+static float encode_i8_portable(const float *row, size_t n, int8_t *codes) {
+    float largest = encode_i8_largest(row, n);
+    encode_i8_rest(row, n, encode_i8_inverse(largest), codes);
+    return encode_i8_scale(largest);
+}
+
 __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_portable(
     void *to, const void *from, size_t count) {
     char *target = to;

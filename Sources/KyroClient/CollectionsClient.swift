@@ -30,6 +30,16 @@ public struct CollectionsClient {
                 timeoutMillis: timeoutMillis))
     }
 
+    /// Changes how vector fields are indexed; `describe` tells how far it is.
+    public func rebuild(
+        _ scope: Scope, vectors: FieldMap<VectorIndexing>, timeoutMillis: Int64? = nil
+    ) throws(KyroError) -> CollectionDescription {
+        let request = RebuildRequest(scope: scope, vectors: vectors)
+        return try .decode(
+            wire: connection.unary(
+                Self.service + "Rebuild", request.encodeWire(), timeoutMillis: timeoutMillis))
+    }
+
     /// One page.
     public func list(
         _ request: ListCollectionsRequest, timeoutMillis: Int64? = nil

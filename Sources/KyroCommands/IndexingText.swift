@@ -49,6 +49,11 @@ extension VectorIndexing {
     /// affair.
     public init(parsing text: String) throws(UsageError) {
         self = .default
+        try apply(text)
+    }
+
+    /// The same over what is there; `automatic` and 0 go back to the defaults.
+    public mutating func apply(_ text: String) throws(UsageError) {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let words = part.split(separator: "=", maxSplits: 1).map(String.init)
             guard words.count == 2 else {

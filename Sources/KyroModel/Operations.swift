@@ -30,6 +30,18 @@ public struct DescribeCollectionResponse: Equatable, Sendable {
     }
 }
 
+/// Changes how vector fields are indexed.
+public struct RebuildRequest: Equatable, Sendable {
+    public var scope: Scope
+    /// All options of each field named.
+    public var vectors: FieldMap<VectorIndexing>
+
+    public init(scope: Scope, vectors: FieldMap<VectorIndexing>) {
+        self.scope = scope
+        self.vectors = vectors
+    }
+}
+
 public struct ListCollectionsRequest: Equatable, Sendable {
     public var tenant: String
     /// Zero for the default.

@@ -215,6 +215,28 @@ extension Schema {
     }
 }
 
+/// Options of some vector fields, for a snapshot: varint count, then name and indexing of each, in
+/// strictly rising order of names.
+extension FieldMap where Value == VectorIndexing {
+    public func encoded() -> [UInt8] {
+        var writer = ByteWriter(capacity: 16 + count * 48)
+        writer.writeVarint(UInt64(count))
+        for entry in self {
+            writer.writeString(entry.name)
+            entry.value.encode(into: &writer)
+        }
+        return writer.bytes
+    }
+
+    public init(decoding bytes: [UInt8]) throws(StoreError) {
+        var reader = RecordReader(bytes, range: 0..<bytes.count, subject: "options of vectors")
+        self = try decodeMap(from: &reader) { reader throws(StoreError) in
+            try VectorIndexing.decode(from: &reader)
+        }
+        try reader.end()
+    }
+}
+
 /// The catalog as its records add up.
 public struct CatalogState: Equatable, Sendable {
     public private(set) var collections: [CollectionID: CollectionDescription] = [:]

@@ -146,3 +146,41 @@ extension DescribeCollectionResponse: WireEncodable {
         sink.messages(2, vectors)
     }
 }
+
+// MARK: Rebuild
+
+struct RebuildRequestDraft: WireDraft {
+    var scope = ScopeDraft()
+    var vectors: FieldMap<VectorIndexingDraft> = [:]
+    var isOverfull = false
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): try reader.message("scope", into: &scope)
+        case (2, .bytes):
+            if try !reader.mapEntry("vectors", into: &vectors) { isOverfull = true }
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> RebuildRequest {
+        if isOverfull { throw .tooManyFields("vectors") }
+        return RebuildRequest(
+            scope: scope.finish(), vectors: try finishMap(vectors, "vectors"))
+    }
+}
+
+extension RebuildRequest: WireEncodable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> RebuildRequest {
+        try decodeMessage(RebuildRequestDraft.self, bytes)
+    }
+
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.message(1, scope)
+        for entry in vectors.entries {
+            sink.message(2, MapEntry(key: entry.name, value: entry.value))
+        }
+    }
+}

@@ -79,7 +79,16 @@ def check_options(ctl):
         ctl("collections", "create", "x", "--vector", wrong, code=USAGE)
     refused = ctl("collections", "create", "x", "--vector", "e:32,m=33", code=REFUSED)
     check("indexing.m" in refused.err and "4...32" in refused.err, refused.err)
+    rebuilt = ctl("rebuild", "dense", "--vector", "e:m=0,ef_search=70")
+    check("ef_search=70" in rebuilt.out and "done in" in rebuilt.out, rebuilt.out)
+    after = ctl("rebuild", "dense", "--vector", "e:kind=flat,ef_search=0", "--no-wait", "--json")
+    check.equal(after.json()["vectors"]["e"]["indexing"]["kind"], "flat", "kind after a rebuild")
+    check("nothing changes" in ctl("rebuild", "dense", "--vector", "e:kind=flat").out, "again")
+    ctl("rebuild", "dense", code=USAGE)
+    ctl("rebuild", "dense", "--vector", "codes=sq8", code=USAGE)
+    ctl("rebuild", "dense", "--vector", "none:codes=sq8", code=REFUSED)
     ctl("collections", "drop", "dense", "--yes")
+    ctl("rebuild", "dense", "--vector", "e:codes=sq8", code=NOT_FOUND)
     rows = ctl("collections", "describe", "commits", "--json").json()["vector_indexes"]
     check(rows and rows[0]["rows"] >= ROWS and rows[0]["row_bytes"] >= ROWS * 384 * 4, f"{rows}")
 

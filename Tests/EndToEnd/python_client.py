@@ -133,6 +133,9 @@ def tour(kyro, client):
         check(False, "m = 99 was taken")
     except kyro.KyroError as error:
         check(error.field == 'schema.vectors["w"].indexing.m', f"m = 99: {error}")
+    flat = kyro.VectorIndexing(kind="flat")
+    again = client.rebuild_collection("dense", {"w": flat})
+    check.equal((again.schema_version, again.schema.vectors[0].indexing), (2, flat), "rebuild")
     client.drop_collection("dense")
 
     told = []

@@ -100,6 +100,11 @@ def check_options(stubs):
                  ("b", collections.VECTOR_INDEX_KIND_GRAPH, collections.VECTOR_CODES_SQ8)],
                 "what serves the fields")
     check.equal(told.collection.schema, created.schema, "schema, described")
+    changed = collections.VectorIndexing(kind=collections.VECTOR_INDEX_KIND_FLAT)
+    rebuilt = stubs.collections.Rebuild(collections.RebuildRequest(
+        scope=scope, vectors={"b": changed})).collection
+    check.equal((rebuilt.schema_version, rebuilt.schema.vectors[1].indexing),
+                (created.schema_version + 1, changed), "rebuild")
     scope.namespace = "refused"
     for field, options in (("m", {"m": 33}), ("lists", {"kind": 1, "lists": 5}),
                            ("rerank", {"codes": 4, "rerank": 2}), ("kind", {"kind": 9})):

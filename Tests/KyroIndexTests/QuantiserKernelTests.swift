@@ -92,8 +92,9 @@ import Testing
         for dims in [1, 2, 3, 4, 5, 8] {
             let codebook = (0..<(256 * dims)).map { _ in numbers.normal() }
             let halves = (0..<256).map { c in
-                (0..<dims).reduce(Float(0)) {
-                    $0 + codebook[256 * $1 + c] * codebook[256 * $1 + c] / 2
+                (0..<dims).reduce(Float(0)) { sum, d in
+                    let value: Float = codebook[256 * d + c]
+                    return sum + value * value / 2
                 }
             }
             let query = (0..<dims).map { _ in numbers.normal() }

@@ -90,6 +90,21 @@ import Testing
         #expect(try DescribeCollectionResponse.decode(wire: bytes) == response)
     }
 
+    @Test("A rebuild names fields with all their options, defaults too")
+    func rebuild() throws {
+        var request = RebuildRequest(scope: Scope(tenant: "a", namespace: "b"), vectors: [:])
+        request.vectors["p"] = .default
+        request.vectors["q"] = VectorIndexing(codes: .sq4, m: 24)
+        let bytes = hex(
+            """
+            0a 06 0a 01 61 12 01 62
+            12 05 0a 01 70 12 00
+            12 09 0a 01 71 12 04 10 03 28 18
+            """)
+        #expect(request.encodeWire() == bytes)
+        #expect(try RebuildRequest.decode(wire: bytes) == request)
+    }
+
     @Test("A recall is asked for and told as doubles")
     func recall() throws {
         var request = SearchRequest(scope: Scope(tenant: "a", namespace: "b"))

@@ -54,6 +54,12 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
                     collection: collection(&random), vectors: random.list(4) { $0.indexStatus() })
             }, DescribeCollectionResponse.decode, { $0.encodeWire() }),
         RoundTrip(
+            "RebuildRequest",
+            { random in
+                RebuildRequest(
+                    scope: random.scope(), vectors: random.fields { $0.indexing() })
+            }, RebuildRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
             "DropCollectionRequest", { DropCollectionRequest(scope: $0.scope()) },
             DropCollectionRequest.decode, { $0.encodeWire() }),
         RoundTrip(

@@ -68,13 +68,22 @@ void kyro_dot_i8_tile(
     const int8_t *const *a, size_t a_count, const int8_t *const *b, size_t b_count, size_t n,
     int32_t *out, size_t out_stride);
 
-// The entries of one row of such a tile that reach `least`: the score of column j is
-// dots[j] × (factor × factors[j]) + biases[j], in float and rounded after each operation. Writes
-// column and score of those whose score is not below `least`, in the order of columns, and returns
-// their number; `columns` and `scores` have room for `count`. Equal on all variants.
-size_t kyro_keep_i32(
+// The same for all pairs of one list, each computed once: out[i × out_stride + j] for i and j in
+// [0, count).
+void kyro_dot_i8_pairs(
+    const int8_t *const *rows, size_t count, size_t n, int32_t *out, size_t out_stride);
+
+// Puts the entries of one row of such a tile among the best that are known. Entry j has the number
+// first + j and the score dots[j] × (factor × factors[j]) + biases[j], in float and rounded after
+// each operation; what is no number counts as −∞. keys[0, found) are the best so far, best first;
+// at most `wanted` ≥ 1 are kept, and their number is returned. The entry with the number `own` is
+// left out; UINT32_MAX is nobody's. Equal on all variants.
+//
+// A key has the score's bits in its upper half, changed so that they ascend with it, and below them
+// ~(number − own): of equal scores the number that follows `own` most closely, in a ring, is better.
+size_t kyro_best_i32(
     const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
-    float least, uint32_t *columns, float *scores);
+    uint32_t first, uint32_t own, size_t wanted, uint64_t *keys, size_t found);
 
 // The float forms that rerank: sums in float, within n × 2^-23 of the sum of magnitudes, for rows
 // that a list points to; rows ahead are prefetched. A row's answer does not depend on its place.
@@ -179,8 +188,10 @@ typedef struct {
     void (*copy_row)(void *, const void *, size_t);
     void (*dot_i8_tile)(
         const int8_t *const *, size_t, const int8_t *const *, size_t, size_t, int32_t *, size_t);
-    size_t (*keep_i32)(
-        const int32_t *, const float *, const float *, size_t, float, float, uint32_t *, float *);
+    void (*dot_i8_pairs)(const int8_t *const *, size_t, size_t, int32_t *, size_t);
+    size_t (*best_i32)(
+        const int32_t *, const float *, const float *, size_t, float, uint32_t, uint32_t, size_t,
+        uint64_t *, size_t);
     void (*dot_f32_fast_list)(const float *, const float *const *, size_t, size_t, float *);
     void (*l2sq_f32_fast_list)(const float *, const float *const *, size_t, size_t, float *);
     void (*encode_bf16)(const float *, size_t, uint16_t *);

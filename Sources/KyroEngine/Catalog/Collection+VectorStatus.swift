@@ -11,6 +11,10 @@ extension Collection {
             for (part, root) in parts {
                 guard let index = root.vectors[entry.name] else { continue }
                 status.add(index, slotCount: part.slotCount, deadCount: part.deadCount)
+                guard CollectionShard.agreement(index, entry.value) == .outdated else { continue }
+                let done = part.rebuildRows.withLock { $0[entry.name] } ?? 0
+                status.rebuildRowsTotal += UInt64(index.rowCount)
+                status.rebuildRowsDone += min(done, UInt64(index.rowCount))
             }
             return status
         }

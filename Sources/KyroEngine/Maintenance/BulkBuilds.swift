@@ -66,7 +66,7 @@ final class BulkJob: Sendable {
             let graph = successor.bulkGraph(
                 visibility: view.visibility, workers: workers, cancellation: cancellation)
         else { return false }
-        return successor.install(graph)
+        return successor.install(graph, cancellation: cancellation)
     }
 }
 

@@ -59,6 +59,7 @@ struct SnapshotJob {
         try storing { () throws(StoreError) in
             try engine.directory.adopt(reference, over: state.base, shard: shard.index)
         }
+        adoptRows(reference, mark)
         try deleteUnnamed()
         shard.updateLog {
             $0.snapshotSeq = mark.seq
@@ -121,6 +122,15 @@ struct SnapshotJob {
                 var bytes = ByteWriter(capacity: 8)
                 bytes.writeFixed64(part.rows.horizon.raw)
                 try sink.write(bytes.bytes)
+            }
+        }
+        var indexings: FieldMap<VectorIndexing> = [:]
+        for entry in part.root.vectors where entry.value.field.indexing != .default {
+            indexings[entry.name] = entry.value.field.indexing
+        }
+        if !indexings.isEmpty {
+            try section(SnapshotContents.indexing(id), writer) { sink throws(KyroError) in
+                try sink.write(indexings.encoded())
             }
         }
         for entry in part.root.vectors {

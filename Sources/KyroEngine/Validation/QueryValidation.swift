@@ -9,6 +9,8 @@ struct CheckedQuery {
         var vector: [Float]
         var efSearch: Int
         var probes: Int
+        /// In (0, 1); zero for none asked.
+        var recall: Double
     }
 
     struct SparseLeg {
@@ -116,9 +118,10 @@ struct CheckedQuery {
         }
         try DocumentValidation.check(
             vector: query.vector, metric: field.metric, field: "vector.vector")
+        try RecallValidation.check(query)
         return VectorLeg(
             field: name, vector: query.vector, efSearch: Int(query.efSearch),
-            probes: Int(query.probes))
+            probes: Int(query.probes), recall: query.recall)
     }
 
     private static func check(_ query: SparseQuery, schema: Schema) throws(KyroError) -> SparseLeg {

@@ -39,6 +39,15 @@ import Synchronization
         graph.publish(row: row)
     }
 
+    /// Counts the next row in as one that is gone already: it gets no neighbours.
+    func skipNext() {
+        let row = UInt32(graph.count)
+        precondition(Int(row) < rows.count, "row \(row) of \(rows.count)")
+        graph.reserve(row: row)
+        graph.setGone(row)
+        graph.publish(row: row)
+    }
+
     /// Finds neighbours among the rows below `bound` in the row's layers from `bottom` on, and lets
     /// both lead to each other.
     func link(_ row: UInt32, entry: UInt32, bottom: Int, bound: UInt32) {
@@ -88,7 +97,7 @@ import Synchronization
     /// Algorithm 4: takes a candidate when it is nearer to `row` than to every one taken before.
     /// Of equals one is taken, so that copies of a row form a chain and do not fill each other's
     /// lists.
-    /// Leaves the rows in `chosen`, whose first `kept` are taken already, and returns their number.
+    /// Rows that are gone are never taken. Leaves the rows in `chosen`, whose first `kept` are taken already, and returns their number.
     func choose(
         _ sorted: UnsafePointer<UInt64>, count: Int, for row: UInt32, limit: Int,
         taken kept: Int = 0
@@ -104,7 +113,7 @@ import Synchronization
         for i in 0..<count where taken < limit {
             let key = unsafe sorted[i]
             let candidate = unsafe CandidatePool.row(key)
-            if candidate == row { continue }
+            if candidate == row || graph.isGone(candidate) { continue }
             let toRow = unsafe CandidatePool.score(key) + bias
             rows.codes.setForm(taken, row: Int(candidate), scratch: scratch)
             let isHidden = unsafe rows.codes.isNear(

@@ -15,7 +15,7 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: the new index's maintenance process alone calls it.
 @safe public final class GraphCarry: @unchecked Sendable {
-    private enum Phase {
+    private enum Phase: CaseIterable {
         case base
         case mending
         case upper
@@ -49,6 +49,7 @@ import Synchronization
         let count = min(
             old.graph.count, old.rows.rows(belowSlot: slotCount, rowCount: old.rows.count))
         guard count > 0, new.graph.count == 0, new.buildsGraph,
+            old.field.indexing.isLinked(like: new.field.indexing),
             old.parameters.baseCells == new.parameters.baseCells
         else { return nil }
         let newRows = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
@@ -86,6 +87,13 @@ import Synchronization
         unsafe oldRows.deallocate()
         unsafe isLedTo.deallocate()
         unsafe gathered.deallocate()
+    }
+
+    /// Of the rows that are left, as many as the work done comes to.
+    public var rowsDone: Int {
+        let phases = Phase.allCases
+        let before = phases.firstIndex(of: phase) ?? 0
+        return (before * newCount + Int(next)) / phases.count
     }
 
     /// About `rowsMax` rows further; true at the end, when the new index has its graph.
@@ -246,7 +254,7 @@ extension GraphBuilder {
     }
 
     /// The nearest of the rows to `row`.
-    private func score(
+    func score(
         _ gathered: UnsafePointer<UInt32>, count: Int, for row: UInt32
     ) -> CandidatePool {
         let rows = graph.rows

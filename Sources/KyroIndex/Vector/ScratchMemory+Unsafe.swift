@@ -36,6 +36,8 @@ import CKernels
     let scanWords: UnsafeMutablePointer<UInt64>
     let scanRows: UnsafeMutablePointer<UInt32>
     let scanScores: UnsafeMutablePointer<Float>
+    /// Rows that are scored exactly.
+    let rows = RowScratch()
 
     init() {
         unsafe visited = .allocate(capacity: 1)

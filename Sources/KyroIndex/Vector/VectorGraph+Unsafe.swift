@@ -28,6 +28,10 @@ import Synchronization
     /// The highest row, + 1; stored after the count that includes it.
     private let entryCell = Atomic<UInt32>(0)
     private let published = Atomic<Int>(0)
+    /// A bit a row, see `isGone`; stored by maintenance alone.
+    let goneWords = AtomicColumn32()
+    let goneNumber = Atomic<Int>(0)
+    let repaired = Atomic<UInt64>(0)
 
     init(rows: VectorRows, parameters: GraphParameters) {
         self.rows = rows
@@ -58,6 +62,7 @@ import Synchronization
     /// Maintenance only: counts `row` in, and makes it the entry if none is as high.
     func publish(row: UInt32) {
         published.store(Int(row) + 1, ordering: .releasing)
+        if isGone(row) { return }
         if let entry, height(entry) >= height(row) { return }
         entryCell.store(row + 1, ordering: .releasing)
     }
@@ -68,9 +73,15 @@ import Synchronization
         entryCell.store(entry + 1, ordering: .releasing)
     }
 
+    /// Maintenance only.
+    func setEntry(_ row: UInt32?) {
+        entryCell.store(row.map { $0 + 1 } ?? 0, ordering: .releasing)
+    }
+
     /// Maintenance only: gives `row` its empty lists.
     func reserve(row: UInt32) {
         base.reserve(row: Int(row))
+        goneWords.reserve(row: Int(row >> 5))
         upperList.reserve(row: Int(row))
         let height = height(row)
         guard height > 0 else { return }
@@ -82,7 +93,9 @@ import Synchronization
     /// Maintenance only: makes room for the lists of `row`; false when there is no memory for them.
     func tryReserve(row: UInt32) -> Bool {
         let rows = Int(row)..<(Int(row) + 1)
+        let word = Int(row >> 5)
         return base.tryReserve(rows: rows) && upperList.tryReserve(rows: rows)
+            && goneWords.tryReserve(rows: word..<(word + 1))
             && upper.tryReserve(rows: upperCount..<(upperCount + height(row)))
     }
 

@@ -48,7 +48,7 @@ extension VectorIndex {
         let scanned = mask == nil ? rowCount : min(maskCount, rowCount)
         let flat: VectorStrategy = mask == nil ? .flat : .filteredFlat
         if scanned == 0 { return VectorPlan(strategy: .none, estimatedCost: 0) }
-        if request.exact || folded == 0 || rowCount <= flatRowsMax {
+        if request.exact || folded == 0 || rowCount <= flatRowsMax || isOutrun(visibility) {
             return VectorPlan(strategy: flat, estimatedCost: scanned)
         }
         let tail = rowCount - folded
@@ -84,7 +84,9 @@ extension VectorIndex {
         case .none: return []
         case .flat, .filteredFlat: try run.scan()
         case .ivf, .filteredIVF: try run.probe(admittedShare: plan.admittedShare)
-        case .graph, .filteredGraph: try run.walk(admittedShare: plan.admittedShare)
+        case .graph, .filteredGraph:
+            try run.walk(admittedShare: plan.admittedShare)
+            if isOutrun(visibility) { try run.scanInstead() }
         }
         counters.rowsScored += run.scored
         return run.top.drainSorted()

@@ -16,8 +16,8 @@ extension VectorIndex {
         codes
     }
 
-    /// Resident bytes of the rows that rerank.
-    public var rowBytes: Int { rows.values.residentBytes(rowCount: rows.count) }
+    /// Resident bytes of the rows that rerank; what of them is in a file takes none.
+    public var rowBytes: Int { rows.store.residentBytes(rowCount: rows.count) }
 
     /// Resident bytes of codes and of what they are read with.
     public var codeBytes: Int {

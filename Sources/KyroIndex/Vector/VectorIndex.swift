@@ -14,6 +14,7 @@ public final class VectorIndex: Sendable {
     let builder: GraphBuilder
     /// In the place of a graph, where the field's kind says so.
     let inverted: InvertedFile?
+    let repair: GraphRepair
     let deadShare = DeadShare()
     let codeFit = CodeFit()
 
@@ -26,16 +27,21 @@ public final class VectorIndex: Sendable {
         graph = VectorGraph(rows: rows, parameters: parameters)
         builder = GraphBuilder(graph: graph)
         inverted = Self.invertedFile(field, rows: rows)
+        repair = GraphRepair(builder)
     }
 
-    /// Takes a restored graph.
-    init(field: VectorField, parameters: GraphParameters, rows: VectorRows, graph: VectorGraph) {
+    /// Takes a graph, or lists, over these rows.
+    init(
+        field: VectorField, parameters: GraphParameters, rows: VectorRows, graph: VectorGraph,
+        inverted: InvertedFile? = nil
+    ) {
         self.field = field
         self.parameters = parameters
         self.rows = rows
         self.graph = graph
         builder = GraphBuilder(graph: graph)
-        inverted = Self.invertedFile(field, rows: rows)
+        repair = GraphRepair(builder)
+        self.inverted = inverted ?? Self.invertedFile(field, rows: rows)
     }
 
     private static func invertedFile(_ field: VectorField, rows: VectorRows) -> InvertedFile? {
@@ -62,12 +68,14 @@ public final class VectorIndex: Sendable {
     /// are being trained (see `isTraining`). The index's one maintenance thread only. About 100 µs
     /// a row of a graph, so that a few dozen rows make a step.
     ///
-    /// Dead rows go in too: a read at an older sequence may still see them.
+    /// Dead rows go in too: a read at an older sequence may still see them. Those that died at or
+    /// below `deadUpTo` get no links: see `repairStep`.
     ///
     /// - Parameter visibility: rows at or above its `slotCount` stay in the tail.
     public func foldStep(
-        rowsMax: Int, visibility: Visibility, cancellation: Cancellation
+        rowsMax: Int, visibility: Visibility, deadUpTo: UInt64 = 0, cancellation: Cancellation
     ) -> Int {
+        rows.store.releaseReplaced()
         let rowCount = rows.count
         if let inverted {
             return inverted.foldStep(
@@ -81,7 +89,11 @@ public final class VectorIndex: Sendable {
         while inserted < rowsMax, graph.count < end, !cancellation.isCancelled {
             // Without memory for links the row stays in the tail, where searches find it too.
             guard graph.tryReserve(row: UInt32(graph.count)) else { break }
-            builder.insertNext()
+            if repair.takes(UInt32(graph.count), visibility, deadUpTo: deadUpTo) {
+                builder.insertNext()
+            } else {
+                builder.skipNext()
+            }
             inserted += 1
         }
         return inserted
@@ -109,13 +121,26 @@ public final class VectorIndex: Sendable {
         }
     }
 
-    /// The floats given at `append`, bit for bit.
-    public func vector(of slot: Slot) -> [Float]? {
-        rows.row(ofSlot: slot.index, rowCount: rows.count).map { rows.values.row($0) }
+    /// The floats given at `append`, bit for bit; or what the field keeps of them.
+    ///
+    /// - Throws: where they are in a file that cannot be read.
+    public func vector(of slot: Slot) throws(KyroError) -> [Float]? {
+        guard let row = rows.row(ofSlot: slot.index, rowCount: rows.count) else { return nil }
+        return try rows.floats(of: row)
     }
 
     /// Up to so many rows are scanned in full precision.
     var flatRowsMax: Int { parameters.flatRowsMax(dimension: field.dimension) }
+
+    /// Up to so many rows are scored exactly without asking their codes.
+    var exactRowsMax: Int {
+        switch rows.store.place {
+        case .floats, .halves: flatRowsMax
+        // As many as one read takes.
+        case .disk(let rows): min(flatRowsMax, (256 << 10) / rows.rowBytes)
+        case .absent: 0
+        }
+    }
 }
 
 /// How many of the rows that walks meet are dead: a running mean over some 32 of them, so that one

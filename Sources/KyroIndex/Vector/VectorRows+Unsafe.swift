@@ -10,8 +10,8 @@ import Synchronization
 @safe final class VectorRows: @unchecked Sendable {
     let dimension: Int
     let metric: Metric
-    /// As appended, bit for bit.
-    let values: Column<Float>
+    /// What is kept of the rows themselves.
+    let store: RowStore
     let codes: CodeColumn
     /// 1 / |row|; cosine only.
     let inverseNorms: Column<Double>
@@ -19,6 +19,10 @@ import Synchronization
     /// Row + 1 of a slot; zero for none.
     private let rowOfSlot: Column<UInt32>
     private var reservedSlots = 0
+    /// Rows are their own codes, and are not in memory for another reason.
+    let copiesRows: Bool
+    /// The writer's.
+    private let writing = RowScratch()
     private let published = Atomic<Int>(0)
 
     convenience init(field: VectorField) {
@@ -34,8 +38,9 @@ import Synchronization
         precondition(field.dimension > 0 && field.dimension <= Limits.dimensionMax)
         dimension = field.dimension
         metric = field.metric
-        values = codes.values
+        store = RowStore(field: field, floats: codes.values)
         self.codes = codes
+        copiesRows = codes.model.kind == .floats && !store.isFloats
         inverseNorms = Column()
         slots = Column()
         rowOfSlot = Column()
@@ -51,46 +56,70 @@ import Synchronization
         reserve(row: row, slot: slot)
         unsafe vector.withUnsafeBufferPointer { source in
             guard let from = source.baseAddress else { return }
-            unsafe kyro_copy_row(
-                values.pointer(row), from, dimension * MemoryLayout<Float>.stride)
+            unsafe put(row: row, from)
         }
-        encode(row: row)
         publish(row: row, slot: slot)
     }
 
-    /// Derives a row's code and terms from its values.
+    /// Stores a reserved row, and its code.
     ///
     /// - Parameter isEncoded: its code is there already.
-    func encode(row: Int, isEncoded: Bool = false) {
-        let from = unsafe values.pointer(row)
+    @unsafe func put(row: Int, _ from: UnsafePointer<Float>, isEncoded: Bool = false) {
+        unsafe encode(row: row, store.write(row, from), isEncoded: isEncoded)
+        guard store.isAbsent else { return }
+        // The code alone stays, so that terms are those of what it stands for.
+        writing.reserve(rowCount: 1, dimension: dimension)
+        unsafe decode(row: row, into: writing.floats, scratch: writing)
+        unsafe encode(row: row, writing.floats)
+    }
+
+    /// Derives a row's code and terms from its floats.
+    ///
+    /// - Parameter isEncoded: its code is there already.
+    @unsafe func encode(row: Int, _ from: UnsafePointer<Float>, isEncoded: Bool = false) {
+        if copiesRows {
+            codes.values.reserve(row: row)
+            unsafe kyro_copy_row(
+                codes.values.pointer(row), from, dimension * MemoryLayout<Float>.stride)
+        }
         let square = unsafe kyro_dot_f32(from, from, dimension)
         if metric == .cosine { inverseNorms[row] = square > 0 ? 1 / square.squareRoot() : 0 }
         if !isEncoded { unsafe codes.encode(row: row, from: from, square: square) }
     }
 
-    /// Appends a row of other rows of the same field.
-    func take(_ row: Int, of other: VectorRows, slot: Int) {
+    /// Appends a row of other rows of the same dimension and metric. Then `store.endTaking`.
+    func take(_ row: Int, of other: VectorRows, slot: Int) throws(KyroError) {
         let new = published.load(ordering: .relaxed)
         reserve(row: new, slot: slot)
-        unsafe kyro_copy_row(
-            values.pointer(new), other.values.pointer(row),
-            dimension * MemoryLayout<Float>.stride)
-        if codes.canCopy(other.codes) {
+        guard try store.take(new, row, of: other.store) else {
+            let floats = try other.floats(of: row)
+            unsafe floats.withUnsafeBufferPointer { source in
+                guard let from = source.baseAddress else { return }
+                unsafe put(row: new, from)
+            }
+            return publish(row: new, slot: slot)
+        }
+        if !copiesRows, codes.canCopy(other.codes) {
             codes.copy(row: new, from: other.codes, row: row)
             if metric == .cosine { inverseNorms[new] = other.inverseNorms[row] }
         } else {
-            encode(row: new)
+            let floats = try other.floats(of: row)
+            unsafe floats.withUnsafeBufferPointer { source in
+                guard let from = source.baseAddress else { return }
+                unsafe encode(row: new, from)
+            }
         }
         publish(row: new, slot: slot)
     }
 
-    func reserve(row: Int, slot: Int) {
+    /// - Parameter isStored: false for a row that stays in a snapshot's file.
+    func reserve(row: Int, slot: Int, isStored: Bool = true) {
         precondition(unsafe row < CandidatePool.rowsMax, "row \(row) is beyond the last one")
         if row > 0 {
             let previous = Int(slots[row - 1])
             precondition(slot > previous, "slot \(slot) after slot \(previous)")
         }
-        values.reserve(row: row)
+        if isStored { store.reserve(row: row) }
         codes.reserve(row: row)
         slots.reserve(row: row)
         if metric == .cosine { inverseNorms.reserve(row: row) }
@@ -105,8 +134,8 @@ import Synchronization
     func tryReserve(rowCount more: Int, slotCount: Int) -> Bool {
         let count = published.load(ordering: .relaxed)
         let rows = count..<(count + more)
-        return values.tryReserve(rows: rows) && codes.tryReserve(rows: rows)
-            && slots.tryReserve(rows: rows)
+        return store.tryReserve(rows: rows) && codes.tryReserve(rows: rows)
+            && (!copiesRows || codes.values.tryReserve(rows: rows)) && slots.tryReserve(rows: rows)
             && (metric != .cosine || inverseNorms.tryReserve(rows: rows))
             && rowOfSlot.tryReserve(rows: min(reservedSlots, slotCount)..<slotCount)
     }
@@ -140,7 +169,8 @@ import Synchronization
     var residentBytes: Int {
         let rowCount = count
         let slotCount = rowCount == 0 ? 0 : Int(slots[rowCount - 1]) + 1
-        return values.residentBytes(rowCount: rowCount) + codes.residentBytes(rowCount: rowCount)
+        return store.residentBytes(rowCount: rowCount) + codes.residentBytes(rowCount: rowCount)
+            + (copiesRows ? codes.values.residentBytes(rowCount: rowCount) : 0)
             + slots.residentBytes(rowCount: rowCount)
             + inverseNorms.residentBytes(rowCount: rowCount)
             + rowOfSlot.residentBytes(rowCount: slotCount)

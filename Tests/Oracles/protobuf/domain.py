@@ -13,7 +13,7 @@ rules it breaks, each as (reason, path of the field). Every rule is of one of th
     any enum                a number that the .proto does not name; VALUE_TYPE_UNSPECIFIED
     Filter                  nested deeper than 32 (LIMIT_EXCEEDED at the outermost filter)
     Filter.in_set           more than 4096 values (LIMIT_EXCEEDED at in_set.values)
-    Document, Schema, PartialUpdate
+    Document, Schema, PartialUpdate, RebuildRequest
                             more than 256 fields of a kind, in a map or a list (LIMIT_EXCEEDED there)
 
 A broken rule inside a Mutation is that item's error, not the message's.
@@ -31,7 +31,8 @@ Normalised, because the domain type holds one form only:
     Durability              interval_ms only under INTERVAL
     ItemError               code outside google.rpc.Code → UNKNOWN
     WriteOutcome            seq only when APPLIED, error only and always when FAILED
-    IndexedError.error, CreateCollectionResponse.collection, DescribeCollectionResponse.collection
+    IndexedError.error, CreateCollectionResponse.collection, DescribeCollectionResponse.collection,
+    RebuildResponse.collection
                             absent → present
     Mutation                one that breaks a rule → empty
     Status                  details → the first of each kind known, in the order ErrorInfo,
@@ -247,6 +248,13 @@ def describe_collection_response(m, path, out):
     collection_answer(m, path, out)
     for index, item in enumerate(m.vectors):
         vector_index(item, f"vectors[{index}]", out)
+
+
+def rebuild_request(m, path, out):
+    scope(m)
+    fields_max(m, ("vectors",), path, out)
+    for key in m.vectors:
+        vector_index(m.vectors[key], join(path, f'vectors["{key}"]'), out)
 
 
 def scope_request(m, path, out):
@@ -480,7 +488,8 @@ SETTLE = {
     "DescribeCollectionResponse": describe_collection_response,
     "ListCollectionsRequest": list_collections_request,
     "ListCollectionsResponse": list_collections_response, "DropCollectionRequest": scope_request,
-    "DropCollectionResponse": plain, "WriteResponse": write_response,
+    "DropCollectionResponse": plain, "RebuildRequest": rebuild_request,
+    "RebuildResponse": collection_answer, "WriteResponse": write_response,
     "StreamResponse": stream_response, "SearchRequest": search_request,
     "SearchResponse": search_response, "SearchManyRequest": search_many_request,
     "SearchManyResponse": search_many_response, "LookupRequest": lookup_request,

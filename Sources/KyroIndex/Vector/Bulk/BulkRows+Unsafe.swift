@@ -46,9 +46,13 @@ import KyroModel
 
     /// Cosine, inner product or negative squared distance of two members; the same both ways.
     @inline(__always) func score(_ dot: Int32, _ a: Int, _ b: Int) -> Float {
-        let (first, second) = (terms(a), terms(b))
-        return Float(dot) * (pairFactor * (first.factor * second.factor))
-            + (first.bias + second.bias)
+        score(dot, terms(a), terms(b))
+    }
+
+    @inline(__always) func score(
+        _ dot: Int32, _ a: (factor: Float, bias: Float), _ b: (factor: Float, bias: Float)
+    ) -> Float {
+        Float(dot) * (pairFactor * (a.factor * b.factor)) + (a.bias + b.bias)
     }
 
     func score(_ a: Int, _ b: Int) -> Float {
@@ -102,32 +106,5 @@ enum BulkKey {
         let ordered = UInt32(truncatingIfNeeded: key >> 32)
         let bits = ordered & 0x8000_0000 != 0 ? ordered & 0x7FFF_FFFF : ~ordered
         return Float(bitPattern: bits)
-    }
-}
-
-/// The best few of many keys, best first, in borrowed memory.
-@unsafe struct BulkBest {
-    let keys: UnsafeMutablePointer<UInt64>
-    let capacity: Int
-    private(set) var count = 0
-
-    init(keys: UnsafeMutablePointer<UInt64>, capacity: Int) {
-        unsafe self.keys = unsafe keys
-        unsafe self.capacity = capacity
-    }
-
-    @inline(__always) mutating func insert(_ key: UInt64) {
-        var position = unsafe count
-        if unsafe position == capacity {
-            position -= 1
-            if unsafe keys[position] >= key { return }
-        } else {
-            unsafe count += 1
-        }
-        while position > 0, unsafe keys[position - 1] < key {
-            unsafe keys[position] = unsafe keys[position - 1]
-            position -= 1
-        }
-        unsafe keys[position] = key
     }
 }

@@ -1,6 +1,8 @@
 // Codes side by side, scored in the order of their rows.
 import CKernels
+import KyroBytes
 import KyroModel
+import Synchronization
 
 extension CodeColumn {
     /// Scores the rows from `first` on whose bits are set and leaves number less `first`, and score,
@@ -44,28 +46,56 @@ extension CodeColumn {
     }
 }
 
+/// Whether some worker could not read its rows.
+private final class ReadingState: Sendable {
+    private let flag = Atomic<Bool>(false)
+
+    var hasFailed: Bool { flag.load(ordering: .relaxed) }
+    func fail() { flag.store(true, ordering: .relaxed) }
+}
+
 extension VectorRows {
     /// int8 codes of the first rows for the time of a build, made by all workers where the rows have
-    /// codes of another kind; nil when cancelled.
+    /// codes of another kind; nil when cancelled, or when rows are in a file that cannot be read.
     func int8Codes(
         _ rowCount: Int, workers: any BulkWorkers, cancellation: Cancellation
     ) -> CodeColumn? {
         if codes.model.kind == .sq8 { return codes }
         let field = VectorField(dimension: dimension, metric: metric)
-        let made = CodeColumn(model: CodeModel(kind: .sq8, field: field), values: values)
+        let made = CodeColumn(
+            model: CodeModel(kind: .sq8, field: field), values: Column(width: dimension))
         guard made.tryReserve(rows: 0..<rowCount) else { return nil }
         let cursor = BulkCursor(count: rowCount, block: 256)
+        let reading = ReadingState()
         workers.run { _ in
-            let scratch = CodeScratch()
+            let (scratch, rows) = (CodeScratch(), RowScratch())
             while let block = cursor.take(), !cancellation.isCancelled {
-                for row in block {
-                    let from = unsafe self.values.pointer(row)
-                    let square = unsafe kyro_dot_f32(from, from, self.dimension)
-                    unsafe made.encode(row: row, from: from, square: square, scratch: scratch)
-                }
+                if !self.encode(block, as: made, scratch, rows) { reading.fail() }
             }
         }
-        return cancellation.isCancelled ? nil : made
+        return cancellation.isCancelled || reading.hasFailed ? nil : made
+    }
+
+    /// False where rows are in a file that cannot be read.
+    private func encode(
+        _ block: Range<Int>, as made: CodeColumn, _ scratch: CodeScratch, _ reading: RowScratch
+    ) -> Bool {
+        var row = block.lowerBound
+        while row < block.upperBound {
+            do throws(KyroError) {
+                let piece = try unsafe piece(
+                    from: row, max: block.upperBound - row, scratch: reading)
+                for i in unsafe 0..<piece.count {
+                    let from = unsafe piece.row(i)
+                    let square = unsafe kyro_dot_f32(from, from, dimension)
+                    unsafe made.encode(row: row + i, from: from, square: square, scratch: scratch)
+                }
+                row += unsafe piece.count
+            } catch {
+                return false
+            }
+        }
+        return true
     }
 
     /// What those take beside the rows.

@@ -16,14 +16,24 @@ import KyroModel
 
 extension VectorRows {
     /// So many of the first `rowCount` rows, or all of them: one of each stretch, by a fixed seed.
+    /// None where they are in a file that cannot be read.
     func sample(_ wanted: Int, rowCount: Int) -> CodeSample {
         let count = min(wanted, rowCount)
         let taken = BulkArray<Float>(repeating: 0, count: count * dimension)
+        let scratch = RowScratch()
+        var list: [UInt32] = []
         for i in 0..<count {
             let (first, end) = (i * rowCount / count, (i + 1) * rowCount / count)
             let row = first + Int(mix64(CodeModel.seed ^ UInt64(i)) % UInt64(end - first))
-            let from = unsafe values.pointer(row)
-            unsafe (taken.pointer + i * dimension).update(from: from, count: dimension)
+            list.append(UInt32(row))
+            guard list.count == RowScratch.rowsMax || i == count - 1 else { continue }
+            let into = unsafe taken.pointer + (i + 1 - list.count) * dimension
+            do throws(KyroError) {
+                try unsafe load(list, into: into, scratch: scratch)
+            } catch {
+                return CodeSample(dimension: dimension, count: 0, rows: taken)
+            }
+            list = []
         }
         return CodeSample(dimension: dimension, count: count, rows: taken)
     }

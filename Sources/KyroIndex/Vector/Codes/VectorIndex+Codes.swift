@@ -41,10 +41,12 @@ extension VectorIndex {
         let isDue =
             old.kind == wanted ? other.codesNeedTraining : rowCount >= CodeModel.sampleMin
         let model: CodeModel
-        if wanted.isTrained, isDue {
+        let sample =
+            wanted.isTrained && isDue
+            ? other.rows.sample(CodeModel.sampleMin, rowCount: rowCount) : nil
+        if let sample, sample.count > 0 {
             model = CodeModel(
-                kind: wanted, field: field, version: old.version &+ 1,
-                trainedOn: other.rows.sample(CodeModel.sampleMin, rowCount: rowCount))
+                kind: wanted, field: field, version: old.version &+ 1, trainedOn: sample)
         } else if old.kind == wanted || wanted == .pq && old.kind == .sq8 {
             model = old
         } else {

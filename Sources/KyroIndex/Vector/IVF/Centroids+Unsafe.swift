@@ -124,7 +124,7 @@ import KyroModel
             let own = unsafe encoded.pointer + count * centroids.stride
             unsafe rowCodes[count] = UnsafePointer(own)
             if codes.model.kind == .floats {
-                let scale = unsafe kyro_encode_i8(rows.values.pointer(row), rows.dimension, own)
+                let scale = unsafe kyro_encode_i8(codes.values.pointer(row), rows.dimension, own)
                 rowFactors[count] = rows.metric == .cosine ? scale * factor : scale
             } else {
                 unsafe codes.decode(row, into: decoded.pointer, scratch: scratch)

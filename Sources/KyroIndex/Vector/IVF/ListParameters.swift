@@ -1,15 +1,12 @@
-// What decides how many inverted lists there are and how many of them a search scans.
+// What decides how many inverted lists there are, when they are trained, and how many of them a
+// search scans.
 import KyroModel
 
 struct ListParameters: Equatable, Sendable {
     /// As the field's options say; zero for what follows from the number of rows.
     let lists: Int
-    let probes: Int
 
-    init(_ indexing: VectorIndexing) {
-        lists = Int(indexing.lists)
-        probes = Int(indexing.probes)
-    }
+    init(_ indexing: VectorIndexing) { lists = Int(indexing.lists) }
 
     /// Below so many rows a list its centroid costs more than it saves.
     static let rowsPerListMin = 32

@@ -74,7 +74,7 @@ extension SearchRun {
             unsafe index.deadShare.note(visible: probe.visible, of: probe.checked)
         }
         guard isWhole else { return false }
-        _ = unsafe rerank(query, probe.pool.sorted(), needed: needed, isAdmitted: true)
+        _ = try unsafe rerank(query, probe.pool.sorted(), needed: needed, isAdmitted: true)
         return true
     }
 

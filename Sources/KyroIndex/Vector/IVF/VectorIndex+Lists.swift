@@ -9,7 +9,7 @@ extension VectorIndex {
 
     /// Lists that a search without a filter scans.
     func probeCount(_ request: Request, listCount: Int) -> Int {
-        let asked = request.probes > 0 ? request.probes : inverted?.parameters.probes ?? 0
+        let asked = request.probes > 0 ? request.probes : Int(field.indexing.probes)
         let wanted = asked > 0 ? asked : ListParameters.defaultProbes(listCount: listCount)
         return max(1, min(wanted, listCount))
     }

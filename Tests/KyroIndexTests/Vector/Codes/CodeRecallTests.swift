@@ -55,8 +55,8 @@ import Testing
         return try kinds.filter { wanted == nil || wanted == "\($0)" }.map { codes in
             let clock = ContinuousClock()
             var recoded = fixture
-            let coding = clock.measure {
-                recoded = fixture.recoded(
+            let coding = try clock.measure {
+                recoded = try fixture.recoded(
                     VectorIndexing(codes: codes), parameters: fixture.index.parameters)
             }
             #expect(recoded.index.codes == codes)

@@ -4,14 +4,16 @@ import KyroModel
 
 extension VectorFixture {
     /// The same rows under other options, with codes trained on them where there are enough.
-    func recoded(_ indexing: VectorIndexing, parameters: GraphParameters) -> VectorFixture {
+    func recoded(
+        _ indexing: VectorIndexing, parameters: GraphParameters
+    ) throws -> VectorFixture {
         var copy = self
         var field = index.field
         field.indexing = indexing
         copy.index = VectorIndex(field: field, parameters: parameters, codesOf: index)
         var map = SlotMap()
         for slot in 0..<slotCount { map.append(slot) }
-        copy.index.takeRows(from: index, 0..<index.rowCount, below: slotCount, map: map)
+        try copy.index.takeRows(from: index, 0..<index.rowCount, below: slotCount, map: map)
         return copy
     }
 

@@ -30,11 +30,11 @@ import Testing
         #expect(few.index.codes == (codes == .pq ? .sq8 : codes))
         let enough = Self.fixture(codes, metric, Self.rows(12_000, seed: 61))
         #expect(enough.index.codesNeedTraining)
-        let trained = enough.recoded(
+        let trained = try enough.recoded(
             VectorIndexing(codes: codes), parameters: Self.parameters)
         #expect(trained.index.codes == codes && trained.index.codesVersion == 1)
         #expect(!trained.index.codesNeedTraining)
-        let again = trained.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
+        let again = try trained.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
         #expect(again.index.codesVersion == 1)
         trained.fold()
         let recall = try CodeKindTests.recall(
@@ -46,20 +46,20 @@ import Testing
     @Test(arguments: [VectorCodes.sq4, .bq, .pq])
     func codesAreTrainedAnewWhenRowsHaveMoved(codes: VectorCodes) throws {
         let first = Self.fixture(codes, .l2, Self.rows(12_000, around: 2, seed: 62))
-        var moved = first.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
+        var moved = try first.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
         #expect(!moved.index.codesNeedTraining)
         for row in Self.rows(2_000, around: 2, seed: 63) { moved.insert(row) }
         #expect(!moved.index.codesNeedTraining)
         for row in Self.rows(30_000, around: -9, seed: 64) { moved.insert(row) }
         #expect(moved.index.codesNeedTraining)
-        let again = moved.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
+        let again = try moved.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
         #expect(again.index.codesVersion == 2)
     }
 
     @Test(arguments: CodeKindTests.kinds, VectorIndexTests.metrics)
     func aRestoredIndexAnswersTheSame(codes: VectorCodes, metric: Metric) throws {
         let plain = Self.fixture(codes, metric, Self.rows(11_000, seed: 65))
-        let original = plain.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
+        let original = try plain.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
         original.fold()
         var restored = original
         restored.index = try Self.restore(original, Self.snapshot(original))
@@ -82,7 +82,7 @@ import Testing
     @Test(arguments: [VectorCodes.sq4, .pq])
     func damagedCodesAreErrorsOrValid(codes: VectorCodes) throws {
         let plain = Self.fixture(codes, .cosine, Self.rows(10_000, seed: 67))
-        let original = plain.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
+        let original = try plain.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
         let whole = try Self.snapshot(original)
         for length in stride(from: 0, to: whole.codes.count, by: whole.codes.count / 97 + 1) {
             let cut = MemorySnapshot()
@@ -111,7 +111,7 @@ import Testing
     /// Rows that lost what their codes were made with are encoded as if nothing had been trained.
     @Test func withoutTheirSectionCodesAreMadeAnew() throws {
         let plain = Self.fixture(.pq, .l2, Self.rows(10_000, seed: 69))
-        let original = plain.recoded(VectorIndexing(codes: .pq), parameters: Self.parameters)
+        let original = try plain.recoded(VectorIndexing(codes: .pq), parameters: Self.parameters)
         original.fold()
         var bytes = try Self.snapshot(original)
         bytes.codes = []

@@ -178,8 +178,10 @@ def outcome_back(message: ingest_pb2.WriteOutcome) -> types.WriteOutcome:
 
 
 def indexing(raw: types.VectorIndexing) -> collections_pb2.VectorIndexing | None:
-    if raw == types.VectorIndexing():
-        return None
+    return None if raw == types.VectorIndexing() else indexing_message(raw)
+
+
+def indexing_message(raw: types.VectorIndexing) -> collections_pb2.VectorIndexing:
     return collections_pb2.VectorIndexing(
         **{name: _position(getattr(raw, name), names, name) for name, names in _INDEXING.items()},
         **{name: getattr(raw, name) for name in _INDEXING_NUMBERS})

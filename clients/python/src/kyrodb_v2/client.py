@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 import queue
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -86,6 +86,19 @@ class Client:
         request = collections_pb2.DescribeCollectionRequest(scope=self._scope(namespace))
         response = self._call(self._collections.Describe, request)
         return _convert.collection_back(response.collection, response.vectors)
+
+    def rebuild_collection(
+        self, namespace: str, vectors: Mapping[str, types.VectorIndexing]
+    ) -> types.Collection:
+        """Changes how vector fields are indexed: all options of each field named.
+
+        Returns when the change is durable. It is carried out while the collection serves;
+        `describe_collection` tells how far it is in `vector_indexes`.
+        """
+        request = collections_pb2.RebuildRequest(scope=self._scope(namespace))
+        for name, options in vectors.items():
+            request.vectors[name].CopyFrom(_convert.indexing_message(options))
+        return _convert.collection_back(self._call(self._collections.Rebuild, request).collection)
 
     def list_collections(self, page_size: int = 0) -> Iterator[types.Collection]:
         request = collections_pb2.ListCollectionsRequest(
