@@ -91,7 +91,9 @@ import Testing
                 try VectorSnapshotTests.restore(cut, like: original)
             }
         }
-        let rowBytes = 24 + original.index.rowCount * (4 + 20 * 4)
+        let rowStream = MemorySnapshot()
+        try original.index.writeRows(to: rowStream, slotCount: original.slotCount)
+        let rowBytes = rowStream.bytes.count
         var numbers = SeededNumbers(seed: 25)
         var scratch = VectorScratch()
         var counters = SearchCounters()
@@ -215,7 +217,7 @@ import Testing
             new.alive.insert(new.slotCount)
             new.slotCount += 1
         }
-        new.index.takeRows(
+        try new.index.takeRows(
             from: old.index, 0..<old.index.rowCount, below: old.slotCount, map: map)
         let carry = try #require(
             IndexCarry(from: old.index, to: new.index, below: old.slotCount, map: map))
@@ -224,7 +226,7 @@ import Testing
         return new
     }
 
-    @Test func whereFewRowsAreLeftNothingIsCarriedOver() {
+    @Test func whereFewRowsAreLeftNothingIsCarriedOver() throws {
         var old = InvertedListsTests.fixture(dimension: 24, flatRowsMax: 100)
         for vector in clusteredVectors(count: 2_000, dimension: 24, centres: 60, seed: 4) {
             old.insert(vector)
@@ -234,7 +236,7 @@ import Testing
             let new = InvertedListsTests.fixture(dimension: 24, flatRowsMax: 100)
             var map = SlotMap()
             for slot in 0..<2_000 { map.append(slot < keep ? slot : nil) }
-            new.index.takeRows(from: old.index, 0..<2_000, below: 2_000, map: map)
+            try new.index.takeRows(from: old.index, 0..<2_000, below: 2_000, map: map)
             let carry = IndexCarry(from: old.index, to: new.index, below: 2_000, map: map)
             #expect((carry != nil) == (keep == 510), "\(keep) left")
         }
