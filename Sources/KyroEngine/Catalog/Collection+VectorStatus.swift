@@ -38,7 +38,7 @@ extension VectorIndexStatus {
     ///     document has the field these are the index's own.
     fileprivate mutating func add(_ index: VectorIndex, slotCount: Int, deadCount: Int) {
         let rowCount = index.rowCount
-        let graphCount = min(index.graphCount, rowCount)
+        let indexedCount = min(index.indexedCount, rowCount)
         // A shard that is behind the others, or has few rows, does not speak for all.
         if rowCount > 0, rows == 0 || kind == .flat {
             kind = index.servedKind
@@ -48,7 +48,7 @@ extension VectorIndexStatus {
         }
         codesVersion = max(codesVersion, index.codesVersion)
         rows += UInt64(rowCount)
-        indexedRows += UInt64(graphCount)
+        indexedRows += UInt64(indexedCount)
         deadRows += UInt64(deadCount * min(rowCount, slotCount) / max(1, slotCount))
         rowBytes += UInt64(index.rowBytes)
         codeBytes += UInt64(index.codeBytes)

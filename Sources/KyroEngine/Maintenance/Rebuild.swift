@@ -56,7 +56,7 @@ final class Rebuild: @unchecked Sendable {
     private var tasks: [Task]?
     /// Within the first task.
     private var position = 0
-    private var carry: GraphCarry?
+    private var carry: IndexCarry?
     private let bulkBuilds: BulkBuilds
     /// Opened when a graph is built.
     private let gate: Gate
@@ -303,7 +303,7 @@ final class Rebuild: @unchecked Sendable {
                 return true
             }
             if position == 0 {
-                carry = GraphCarry(from: source, to: target, below: bulkEnd, map: map)
+                carry = IndexCarry(from: source, to: target, below: bulkEnd, map: map)
                 position = 1
             }
             guard carry?.step(rowsMax: Self.carriedRows) ?? true else { return false }
@@ -330,7 +330,8 @@ final class Rebuild: @unchecked Sendable {
             }
             let inserted = target.foldStep(
                 rowsMax: Self.documentRows, visibility: visibility, cancellation: cancellation)
-            return inserted == 0 || target.tailCount <= source.tailCount
+            let isStuck = inserted == 0 && !target.isTraining
+            return isStuck || target.tailCount <= source.tailCount
         }
     }
 
