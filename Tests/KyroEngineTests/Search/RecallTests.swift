@@ -9,7 +9,7 @@ import Testing
 @Suite struct RecallTests {
     @Test("Nothing is known at first; then it is measured, and the target met", arguments: [1, 2])
     func calibrates(shardCount: Int) throws {
-        let life = try RecallLife(rows: 5_000 * shardCount, shardCount: shardCount)
+        let life = try RecallLife(rows: 6_000 * shardCount, shardCount: shardCount)
         defer { life.close() }
         let first = try #require(try life.ask(Strangers.query(0), recall: 0.95).recall)
         #expect(first.samples == 0 && first.mean == 0 && first.worstDecile == 0)
