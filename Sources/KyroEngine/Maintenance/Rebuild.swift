@@ -190,7 +190,8 @@ final class Rebuild: @unchecked Sendable {
         for entry in new.currentRoot.vectors {
             let index = entry.value
             let copied = index.rowCount
-            var linked = index.buildsGraph ? index.graphCount : copied
+            let isLinked = index.buildsGraph || index.field.indexing.kind == .ivf
+            var linked = isLinked ? index.indexedCount : copied
             if let carry, case .graph(let name)? = tasks?.first, name == entry.name {
                 linked = carry.rowsDone
             }
