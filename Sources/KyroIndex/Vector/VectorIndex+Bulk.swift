@@ -11,19 +11,7 @@ extension VectorIndex {
             graph: VectorGraph(rows: other.rows, parameters: other.parameters))
     }
 
-    /// The same rows in the same graph or lists, under options that differ in what searches do by default.
-    public convenience init(of other: VectorIndex, indexing: VectorIndexing) {
-        precondition(other.field.indexing.isBuilt(like: indexing), "\(indexing)")
-        var field = other.field
-        field.indexing = indexing
-        var parameters = other.parameters
-        parameters.efSearch = GraphParameters(indexing).efSearch
-        self.init(
-            field: field, parameters: parameters, rows: other.rows, graph: other.graph,
-            inverted: other.inverted)
-    }
-
-    /// Rows of slots below the visibility's `slotCount` that are to come into the graph.
+    /// Rows of slots below the visibility's `slotCount` that are not in the graph.
     public func unfoldedCount(_ visibility: Visibility) -> Int {
         guard buildsGraph else { return 0 }
         let folded = graph.count

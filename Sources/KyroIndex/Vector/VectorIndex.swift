@@ -49,6 +49,23 @@ public final class VectorIndex: Sendable {
         return InvertedFile(rows: rows, parameters: ListParameters(field.indexing))
     }
 
+    /// The same rows in the same graph or lists, under options that differ in what searches do by default.
+    /// Takes the other's place for whoever writes to it and maintains it.
+    public init(of other: VectorIndex, indexing: VectorIndexing) {
+        precondition(other.field.indexing.isBuilt(like: indexing), "\(indexing)")
+        var field = other.field
+        field.indexing = indexing
+        self.field = field
+        var parameters = other.parameters
+        parameters.efSearch = GraphParameters(indexing).efSearch
+        self.parameters = parameters
+        rows = other.rows
+        graph = other.graph
+        builder = other.builder
+        repair = other.repair
+        inverted = other.inverted
+    }
+
     /// Stores the vector of a slot; from then on searches find it, by scanning until it is folded.
     /// Shard's writer only.
     ///

@@ -66,6 +66,17 @@ struct VectorFixture {
         {}
     }
 
+    var deadCount: Int { slotCount - alive.count }
+
+    /// Up to so much of what takes the dead out of the graph; zero when nothing is left.
+    func repairStep(rowsMax: Int) -> Int {
+        index.repairStep(
+            rowsMax: rowsMax, deadUpTo: seq, deadCount: deadCount, visibility: visibility,
+            cancellation: Cancellation())
+    }
+
+    func repair() { while repairStep(rowsMax: 1_000) > 0 {} }
+
     func score(_ query: [Float], _ slot: Int) -> Double? {
         guard let vector = vectors[slot] else { return nil }
         var dot = 0.0

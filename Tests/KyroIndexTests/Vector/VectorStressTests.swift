@@ -92,7 +92,8 @@ private func vector(of slot: Int) -> [Float] {
         #expect(failures.isEmpty, "\(failures.prefix(5))")
         print(
             "stress \(name): \(shared.slotCount.load(ordering: .relaxed)) rows,",
-            "\(shared.index.indexedCount) folded, \(shared.searches.load(ordering: .relaxed))",
+            "\(shared.index.indexedCount) folded, \(shared.index.goneCount) gone,",
+            "\(shared.searches.load(ordering: .relaxed))",
             "searches, \(shared.snapshots.load(ordering: .relaxed)) snapshots")
     }
 
@@ -138,9 +139,20 @@ private func vector(of slot: Int) -> [Float] {
     }
 
     private static func fold(_ shared: SharedRows) {
+        var turn = 0
         while !shared.isOver.load(ordering: .acquiring) {
+            let visibility = shared.visibility
+            // At times right behind the readers, at times under their feet.
+            turn += 1
+            let deadUpTo =
+                turn % 3 == 0 ? visibility.seq : visibility.seq - min(visibility.seq, 200)
             _ = shared.index.foldStep(
-                rowsMax: 32, visibility: shared.visibility, cancellation: Cancellation())
+                rowsMax: 32, visibility: visibility, deadUpTo: deadUpTo,
+                cancellation: Cancellation())
+            // Every turn finds another number of dead.
+            _ = shared.index.repairStep(
+                rowsMax: 16, deadUpTo: deadUpTo, deadCount: turn, visibility: visibility,
+                cancellation: Cancellation())
         }
     }
 

@@ -61,8 +61,6 @@ import KyroModel
     static let rowsMax = 64
     /// Centroids of one tile, whose dots stay in a core's cache.
     private static let tileColumns = 512
-    /// Of which so many are looked at before the bar is raised.
-    private static let keptColumns = 128
     /// Multiplications that a step of maintenance may take: about 2 ms.
     private static let stepProducts = 1 << 28
 
@@ -72,11 +70,9 @@ import KyroModel
     private let rowCodes: UnsafeMutablePointer<UnsafePointer<Int8>?>
     private let rowFactors = BulkArray<Float>(repeating: 0, count: rowsMax)
     private let centroidCodes: UnsafeMutablePointer<UnsafePointer<Int8>?>
-    private let nearest = BulkArray<UInt32>(repeating: 0, count: rowsMax)
-    private let best = BulkArray<Float>(repeating: 0, count: rowsMax)
+    /// The best centroid of each row, as `kyro_best_i32` keeps it.
+    private let nearest = BulkArray<UInt64>(repeating: 0, count: rowsMax)
     private let dots = BulkArray<Int32>(repeating: 0, count: rowsMax * tileColumns)
-    private let columns = BulkArray<UInt32>(repeating: 0, count: keptColumns)
-    private let scores = BulkArray<Float>(repeating: 0, count: keptColumns)
 
     /// Of rows whose codes are not of a byte a dimension.
     private let encoded: BulkArray<Int8>
@@ -136,10 +132,6 @@ import KyroModel
 
     /// Finds the lists of the rows that were added. Of equally near ones the first.
     func choose() {
-        for i in 0..<count {
-            nearest[i] = 0
-            best[i] = -.infinity
-        }
         var first = 0
         while first < centroids.count {
             let width = min(Self.tileColumns, centroids.count - first)
@@ -147,18 +139,10 @@ import KyroModel
                 rowCodes, count, centroidCodes + first, width, centroids.dimension, dots.pointer,
                 Self.tileColumns)
             for i in 0..<count {
-                for column in stride(from: 0, to: width, by: Self.keptColumns) {
-                    let centroid = first + column
-                    let kept = unsafe kyro_keep_i32(
-                        dots.pointer + i * Self.tileColumns + column,
-                        centroids.factors.pointer + centroid, centroids.biases.pointer + centroid,
-                        min(Self.keptColumns, width - column), 2 * rowFactors[i], best[i],
-                        columns.pointer, scores.pointer)
-                    for j in 0..<kept where scores[j] > best[i] {
-                        best[i] = scores[j]
-                        nearest[i] = UInt32(centroid) + columns[j]
-                    }
-                }
+                _ = unsafe kyro_best_i32(
+                    dots.pointer + i * Self.tileColumns, centroids.factors.pointer + first,
+                    centroids.biases.pointer + first, width, 2 * rowFactors[i], UInt32(first),
+                    .max, 1, nearest.pointer + i, first == 0 ? 0 : 1)
             }
             first += width
         }
@@ -167,7 +151,7 @@ import KyroModel
     /// After `choose`.
     func list(_ i: Int) -> Int {
         precondition(i < count, "row \(i) of \(count)")
-        return Int(nearest[i])
+        return Int(UInt32.max &+ ~UInt32(truncatingIfNeeded: nearest[i]))
     }
 
     /// Adds a row that was added to `sum`, `dimension` floats.

@@ -22,6 +22,9 @@ public final class IndexCarry {
         if graph == nil, lists == nil { return nil }
     }
 
+    /// Rows of the new index that have their place in its structure, about.
+    public var rowsDone: Int { graph?.rowsDone ?? lists?.rowsDone ?? 0 }
+
     /// About `rowsMax` rows further; true at the end, when the new index has its structure.
     public func step(rowsMax: Int) -> Bool {
         graph?.step(rowsMax: rowsMax) ?? lists?.step(rowsMax: rowsMax) ?? true
@@ -61,6 +64,8 @@ final class ListCarry {
         newCount = left
         self.map = map
     }
+
+    var rowsDone: Int { newCount * list / max(1, old.listCount) }
 
     func step(rowsMax: Int) -> Bool {
         var rest = rowsMax
