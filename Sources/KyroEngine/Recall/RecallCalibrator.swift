@@ -12,6 +12,7 @@ final class RecallCalibrator: @unchecked Sendable {
     private unowned let engine: Engine
     private let gate: Gate
     private let pauseNanos: UInt64
+    private let weights: RecallWeights
     private var batch: CalibrationBatch?
     private var scratch = VectorScratch()
     /// No further batch before, since there was no memory.
@@ -25,6 +26,7 @@ final class RecallCalibrator: @unchecked Sendable {
     init(_ engine: Engine, gate: Gate, pauseMillis: Int) {
         self.engine = engine
         self.gate = gate
+        weights = RecallWeights(shardCount: engine.shards.count)
         pauseNanos = UInt64(max(0, pauseMillis)) * 1_000_000
     }
 
@@ -96,7 +98,7 @@ final class RecallCalibrator: @unchecked Sendable {
         }
         return CalibrationBatch(
             collection: collection, recall: recall, view: view, index: index, queries: queries,
-            depths: field.depths, k: hits)
+            depths: field.depths, weights: weights, k: hits)
     }
 }
 
@@ -110,6 +112,7 @@ final class CalibrationBatch: @unchecked Sendable {
     private let index: VectorIndex
     private let queries: [ShardCalibration.Query]
     private let depths: RecallDepths
+    private let weights: RecallWeights
     private var exact: ExactBatch
     private var truth: [[Float]]?
     private(set) var trials: [(trial: RecallTrial, isLive: Bool)] = []
@@ -121,7 +124,7 @@ final class CalibrationBatch: @unchecked Sendable {
 
     init(
         collection: Collection, recall: ShardRecall, view: CollectionView, index: VectorIndex,
-        queries: [ShardCalibration.Query], depths: RecallDepths, k: Int
+        queries: [ShardCalibration.Query], depths: RecallDepths, weights: RecallWeights, k: Int
     ) {
         self.collection = collection
         self.recall = recall
@@ -129,6 +132,7 @@ final class CalibrationBatch: @unchecked Sendable {
         self.index = index
         self.queries = queries
         self.depths = depths
+        self.weights = weights
         exact = ExactBatch(
             index, queries: queries.map(\.vector), k: k, visibility: view.visibility,
             order: view.shard.rows)
@@ -147,7 +151,7 @@ final class CalibrationBatch: @unchecked Sendable {
         }
         let number = trials.count
         let trial = try index.recallTrial(
-            queries[number].vector, truth: truth[number], depths: depths,
+            queries[number].vector, truth: truth[number], depths: depths, weights: weights,
             measuresScan: number % Self.scanEvery == 0, visibility: view.visibility,
             order: view.shard.rows, scratch: &scratch, cancellation: cancellation)
         trials.append((trial, queries[number].isLive))

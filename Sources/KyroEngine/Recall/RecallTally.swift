@@ -2,8 +2,8 @@
 import KyroIndex
 import KyroModel
 
-/// Of a merged answer each shard's share is found with the shard's own recall or better, since its
-/// best hits, which survive the merge, are the easiest to find.
+/// A shard's recall is that of the hits which it contributes to the merged answer, see
+/// `RecallWeights`, so that the merged answer has the mean over the shards.
 struct RecallTally {
     private let target: Double
     private var rowCount = 0

@@ -81,11 +81,13 @@ extension VectorIndex {
     ///
     /// - Parameters:
     ///   - truth: scores of the best rows, best first, as `ExactBatch` finds them.
+    ///   - weights: what each rank counts for.
     ///   - measuresScan: also of a scan by codes, which takes as long as an exact answer.
     /// - Throws: `cancelled` or `deadlineExceeded`.
     public func recallTrial(
-        _ query: [Float], truth: [Float], depths: RecallDepths, measuresScan: Bool,
-        visibility: Visibility, order: any SlotOrder, scratch: inout VectorScratch,
+        _ query: [Float], truth: [Float], depths: RecallDepths, weights: RecallWeights,
+        measuresScan: Bool, visibility: Visibility, order: any SlotOrder,
+        scratch: inout VectorScratch,
         cancellation: Cancellation
     ) throws(KyroError) -> RecallTrial {
         var trial = RecallTrial(shares: RecallGrid.depths.map { _ in [] })
@@ -95,14 +97,12 @@ extension VectorIndex {
         where depths.contains(number: number) {
             let wanted = min(depth, truth.count)
             guard wanted > 0 else { continue }
-            let least = truth[wanted - 1]
+            let best = truth[..<wanted]
             func share(_ request: Request, _ plan: VectorPlan) throws(KyroError) -> Float {
                 let hits = try search(
                     request, plan: plan, visibility: visibility, mask: nil, order: order,
                     scratch: &scratch, counters: &counters, cancellation: cancellation)
-                var found = 0
-                for hit in hits where hit.score >= least { found += 1 }
-                return Float(min(found, wanted)) / Float(wanted)
+                return weights.share(of: best, in: hits, depth: number)
             }
             let efs = RecallGrid.efs[number]
             var shares: [Float] = []
