@@ -48,13 +48,15 @@ public struct RecallDepths: OptionSet, Sendable {
 /// the probability that at most k − i rows of other shards come before it: of a negative binomial
 /// distribution. With one shard all ranks count alike; with two of ten hits the first few of each do.
 public struct RecallWeights: Sendable {
-    let shardCount: Int
+    /// Scores this close, relatively, count as equal: kernels for one row and for many may sum in
+    /// different orders.
+    private static let tie: Float = 1e-6
+
     /// By depth and rank.
     let byDepth: [[Double]]
 
     public init(shardCount: Int) {
         precondition(shardCount > 0, "\(shardCount) shards")
-        self.shardCount = shardCount
         let own = 1 / Double(shardCount)
         byDepth = RecallGrid.depths.map { depth in
             (1...depth).map { rank in
@@ -78,8 +80,9 @@ public struct RecallWeights: Sendable {
         for (rank, score) in truth.enumerated() {
             total += weights[rank]
             // What scores better than the best is a row that has come since.
-            while next < hits.count, hits[next].score > score { next += 1 }
-            if next < hits.count, hits[next].score == score {
+            let tie = Self.tie * abs(score)
+            while next < hits.count, hits[next].score > score + tie { next += 1 }
+            if next < hits.count, hits[next].score >= score - tie {
                 next += 1
             } else {
                 missed += weights[rank]
