@@ -16,6 +16,13 @@ extension CollectionShard {
         }
     }
 
+    /// Whether codes of some field would be better if they were trained on the rows there are now;
+    /// a rebuild does that.
+    var hasOutwornCodes: Bool {
+        for entry in currentRoot.vectors where entry.value.codesNeedTraining { return true }
+        return false
+    }
+
     /// In a part that is being rebuilt, before anybody reads it: takes over a row's columns, born as
     /// it was, and leaves its indexes to whoever takes those over.
     func takeColumns(_ oldSlot: Int, of old: CollectionShard, died: UInt64) -> Int {
@@ -60,12 +67,14 @@ extension CollectionShard {
         try end(slot, seq: Sequence(died), root: currentRoot)
     }
 
-    /// In a part that is being rebuilt: the fields that the old one has.
-    func prepareIndexes(like old: IndexRoot) {
+    /// In a part that is being rebuilt: the fields that the old one has, under these options.
+    func prepareIndexes(like old: IndexRoot, _ target: FieldMap<VectorField>) {
         let root = currentRoot
         var (vectors, sparse, texts) = (root.vectors, root.sparse, root.texts)
         for entry in old.vectors where vectors[entry.name] == nil {
-            vectors[entry.name] = VectorIndex(like: entry.value)
+            vectors[entry.name] = VectorIndex(
+                like: entry.value,
+                indexing: target[entry.name]?.indexing ?? entry.value.field.indexing)
         }
         for entry in old.sparse where sparse[entry.name] == nil {
             sparse[entry.name] = SparseIndex()

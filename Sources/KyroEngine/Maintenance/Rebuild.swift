@@ -1,4 +1,5 @@
-// A collection's part made anew beside the living one, without its dead versions.
+// A collection's part made anew beside the living one: without its dead versions, and with its vector
+// indexes as the schema says.
 //
 // The maintenance process copies, a step at a time: the columns of the rows below a fixed count,
 // then what the indexes hold of them, then the rows that came since, document by document. When
@@ -47,13 +48,15 @@ final class Rebuild: @unchecked Sendable {
     let new: CollectionShard
     let state = Atomic<State>(.building)
     private let missing: MissingStructures
+    /// What the new part's indexes are made as.
+    private let target: FieldMap<VectorField>
     /// Rows below are copied column by column and index by index.
     private let bulkEnd: Int
     private var map = SlotMap()
     private var tasks: [Task]?
     /// Within the first task.
     private var position = 0
-    private var carry: GraphCarry?
+    private var carry: IndexCarry?
     private let bulkBuilds: BulkBuilds
     /// Opened when a graph is built.
     private let gate: Gate
@@ -92,6 +95,7 @@ final class Rebuild: @unchecked Sendable {
             fields: old.fields, shard: old.shard, hashSeed: old.hashSeed,
             metadata: MetadataIndex())
         missing = old.missing
+        target = collection.schema.vectors
         self.bulkBuilds = bulkBuilds
         self.gate = gate
         horizon = old.horizon.raw
@@ -104,6 +108,15 @@ final class Rebuild: @unchecked Sendable {
     var remaining: Int { rowsLeft.load(ordering: .relaxed) }
     /// Memory of the new part. Any thread.
     var residentBytes: Int { bytes.load(ordering: .relaxed) }
+
+    /// The schema has changed since, so that the new part would have to be made once more.
+    var isOutdated: Bool {
+        let schema = collection.schema
+        return target.contains { entry in
+            guard let wanted = schema.vectors[entry.name]?.indexing else { return false }
+            return !entry.value.indexing.isBuilt(like: wanted)
+        }
+    }
 
     /// What a step sees of the shard.
     struct Moment {
@@ -167,6 +180,26 @@ final class Rebuild: @unchecked Sendable {
             new.publish()
             bytes.store(new.residentBytes + map.residentBytes, ordering: .relaxed)
         }
+        reportVectors()
+    }
+
+    /// A row counts half when it is copied, and whole when it is linked, where it is to be.
+    private func reportVectors() {
+        guard tasks != nil else { return }
+        var rows = old.rebuildRows.withLock { $0 }
+        for entry in new.currentRoot.vectors {
+            let index = entry.value
+            let copied = index.rowCount
+            let isLinked = index.buildsGraph || index.field.indexing.kind == .ivf
+            var linked = isLinked ? index.indexedCount : copied
+            if let carry, case .graph(let name)? = tasks?.first, name == entry.name {
+                linked = carry.rowsDone
+            }
+            let done = UInt64((copied + min(linked, copied)) / 2)
+            guard let known = rows[entry.name] else { continue }
+            rows[entry.name]?.done = min(max(done, known.done), known.total)
+        }
+        old.rebuildRows.withLock { [rows] in $0 = rows }
     }
 
     /// Rows in order: those that stay are taken and those that do not are noted.
@@ -198,7 +231,12 @@ final class Rebuild: @unchecked Sendable {
 
     private func planTasks() {
         let root = old.currentRoot
-        new.prepareIndexes(like: root)
+        new.prepareIndexes(like: root, target)
+        var rows: FieldMap<RebuildRows> = [:]
+        for entry in root.vectors {
+            rows[entry.name] = RebuildRows(total: UInt64(entry.value.rowCount))
+        }
+        old.rebuildRows.withLock { [rows] in $0 = rows }
         var planned: [Task] = []
         if !missing.metadata { planned += [.eventTimes, .metadata] }
         planned += root.vectors.names.map { .vectors($0) }
@@ -238,7 +276,7 @@ final class Rebuild: @unchecked Sendable {
             guard target.tryReserve(vectors: range.count, slotCount: new.writtenCount) else {
                 throw noMemory
             }
-            target.takeRows(from: source, range, below: bulkEnd, map: map)
+            try target.takeRows(from: source, range, below: bulkEnd, map: map)
             return position == rowCount
         case .lengths(let name):
             guard let source = from.texts[name], let target = to.texts[name] else { return true }
@@ -266,7 +304,7 @@ final class Rebuild: @unchecked Sendable {
                 return true
             }
             if position == 0 {
-                carry = GraphCarry(from: source, to: target, below: bulkEnd, map: map)
+                carry = IndexCarry(from: source, to: target, below: bulkEnd, map: map)
                 position = 1
             }
             guard carry?.step(rowsMax: Self.carriedRows) ?? true else { return false }
@@ -293,7 +331,8 @@ final class Rebuild: @unchecked Sendable {
             }
             let inserted = target.foldStep(
                 rowsMax: Self.documentRows, visibility: visibility, cancellation: cancellation)
-            return inserted == 0 || target.tailCount <= source.tailCount
+            let isStuck = inserted == 0 && !target.isTraining
+            return isStuck || target.tailCount <= source.tailCount
         }
     }
 
@@ -379,6 +418,7 @@ final class Rebuild: @unchecked Sendable {
     func abandon() {
         bulk?.cancel()
         old.endRebuild()
+        old.rebuildRows.withLock { $0 = [:] }
         state.store(.abandoned, ordering: .releasing)
     }
 }

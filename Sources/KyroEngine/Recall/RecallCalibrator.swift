@@ -86,7 +86,8 @@ final class RecallCalibrator: @unchecked Sendable {
             index: ObjectIdentifier(index), slotCount: view.visibility.slotCount,
             liveCount: part.liveCount, depths: field.depths)
         let queries = recall.calibration.next(state, field, nowNanos: now) { count, seed in
-            index.ownQueries(count: count, seed: seed, visibility: view.visibility)
+            // What cannot be read now is told to the searches that need it, and tried again later.
+            (try? index.ownQueries(count: count, seed: seed, visibility: view.visibility)) ?? []
         }
         guard !queries.isEmpty else { return nil }
         let hits = field.depths.contains(.deep) ? RecallGrid.depths[1] : RecallGrid.depths[0]

@@ -171,6 +171,7 @@ final class ShardWriter {
                 shard.retire(rebuild.old)
                 shard.rebuilds.add(1, ordering: .relaxed)
                 rebuild.state.store(.installed, ordering: .releasing)
+                shard.wantSnapshot(ofRowsIn: rebuild.new)
                 shard.foldGate.open()
                 return
             }
@@ -203,7 +204,7 @@ final class ShardWriter {
                 let rows = collection.shard(shard.index)
                 return SnapshotMark.CollectionRows(
                     rows: rows, root: rows.currentRoot, slotCount: rows.slotCount)
-            }, producers: producers)
+            }, producers: producers, hold: RepairHold(shard, at: shard.published))
     }
 
     // MARK: Group commit

@@ -8,6 +8,7 @@ struct CheckedQuery {
         var field: String
         var vector: [Float]
         var efSearch: Int
+        var probes: Int
         /// In (0, 1); zero for none asked.
         var recall: Double
     }
@@ -99,6 +100,10 @@ struct CheckedQuery {
             throw .overLimit(
                 "vector.ef_search", "is \(query.efSearch); the limit is \(Limits.efSearchMax)")
         }
+        guard query.probes <= Limits.ivfListsMax else {
+            throw .overLimit(
+                "vector.probes", "is \(query.probes); the limit is \(Limits.ivfListsMax)")
+        }
         let name = try only(
             query.field, of: schema.vectors.names, path: "vector.field", kind: "vector")
         guard let field = schema.vectors[name] else {
@@ -115,7 +120,8 @@ struct CheckedQuery {
             vector: query.vector, metric: field.metric, field: "vector.vector")
         try RecallValidation.check(query)
         return VectorLeg(
-            field: name, vector: query.vector, efSearch: Int(query.efSearch), recall: query.recall)
+            field: name, vector: query.vector, efSearch: Int(query.efSearch),
+            probes: Int(query.probes), recall: query.recall)
     }
 
     private static func check(_ query: SparseQuery, schema: Schema) throws(KyroError) -> SparseLeg {

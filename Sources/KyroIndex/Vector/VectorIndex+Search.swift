@@ -9,13 +9,18 @@ extension VectorIndex {
         public var k: Int
         /// Zero for the default of the index.
         public var efSearch: Int
+        /// Inverted lists to scan; zero for the default of the index.
+        public var probes: Int
         /// Every visible row is scored in full precision.
         public var exact: Bool
 
-        public init(vector: [Float], k: Int, efSearch: Int = 0, exact: Bool = false) {
+        public init(
+            vector: [Float], k: Int, efSearch: Int = 0, probes: Int = 0, exact: Bool = false
+        ) {
             self.vector = vector
             self.k = k
             self.efSearch = efSearch
+            self.probes = probes
             self.exact = exact
         }
     }
@@ -37,12 +42,13 @@ extension VectorIndex {
     public func plan(
         _ request: Request, visibility: Visibility, mask: SlotMask?, maskCount: Int
     ) -> VectorPlan {
+        if let inverted { return listPlan(request, inverted, mask: mask, maskCount: maskCount) }
         let folded = graphCount
         let rowCount = rowCount
         let scanned = mask == nil ? rowCount : min(maskCount, rowCount)
         let flat: VectorStrategy = mask == nil ? .flat : .filteredFlat
         if scanned == 0 { return VectorPlan(strategy: .none, estimatedCost: 0) }
-        if request.exact || folded == 0 || rowCount <= flatRowsMax {
+        if request.exact || folded == 0 || rowCount <= flatRowsMax || isOutrun(visibility) {
             return VectorPlan(strategy: flat, estimatedCost: scanned)
         }
         let tail = rowCount - folded
@@ -76,8 +82,11 @@ extension VectorIndex {
             top: TopK(k: request.k, order: order), memory: memory, cancellation: cancellation)
         switch plan.strategy {
         case .none: return []
-        case .flat, .filteredFlat, .ivf, .filteredIVF: try run.scan()
-        case .graph, .filteredGraph: try run.walk(admittedShare: plan.admittedShare)
+        case .flat, .filteredFlat: try run.scan()
+        case .ivf, .filteredIVF: try run.probe(admittedShare: plan.admittedShare)
+        case .graph, .filteredGraph:
+            try run.walk(admittedShare: plan.admittedShare)
+            if isOutrun(visibility) { try run.scanInstead() }
         }
         counters.rowsScored += run.scored
         return run.top.drainSorted()
@@ -86,7 +95,7 @@ extension VectorIndex {
     /// Rows scored in full precision after the codes have spoken. On real embeddings codes with
     /// ten more than asked lose nothing.
     func rerankCount(_ request: Request) -> Int {
-        max(request.k + 20, request.k + request.k / 2)
+        rows.codes.model.kind.rerankCount(k: request.k)
     }
 
     /// Candidates that a walk keeps of the rows it may return, when those are `share` of all. The

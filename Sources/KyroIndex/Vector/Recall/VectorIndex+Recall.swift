@@ -37,27 +37,29 @@ extension VectorIndex {
     /// - Parameters:
     ///   - seed: other queries for another one; the same for the same rows.
     ///   - step: how far from the row, in ways between two others.
+    /// - Throws: where a row is in a file that cannot be read.
     public func ownQueries(
         count: Int, seed: UInt64, step: Float = VectorIndex.ownQueryStep, visibility: Visibility
-    ) -> [[Float]] {
+    ) throws(KyroError) -> [[Float]] {
         let rowCount = rows.rows(belowSlot: visibility.slotCount, rowCount: rows.count)
         guard rowCount > 2 else { return [] }
         var queries: [[Float]] = []
         queries.reserveCapacity(count)
         var number = seed
-        func nextRow() -> [Float]? {
+        func nextRow() throws(KyroError) -> [Float]? {
             // Most rows are visible, or else the index would be made anew.
             for _ in 0..<16 {
                 number &+= 0x9E37_79B9_7F4A_7C15
                 let slot = Int(rows.slots[Int(mix64(number) % UInt64(rowCount))])
-                if visibility.isVisible(slot), let row = vector(of: Slot(index: slot)) {
+                if visibility.isVisible(slot), let row = try vector(of: Slot(index: slot)) {
                     return field.metric == .cosine ? Self.normalised(row) : row
                 }
             }
             return nil
         }
         for _ in 0..<count {
-            guard let origin = nextRow(), let from = nextRow(), let to = nextRow() else {
+            guard let origin = try nextRow(), let from = try nextRow(), let to = try nextRow()
+            else {
                 continue
             }
             let query = origin.indices.map { i in

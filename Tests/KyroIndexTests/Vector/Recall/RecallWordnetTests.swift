@@ -22,7 +22,7 @@ import Testing
         let truth = try fixture.exactScores(fresh, k: 10)
 
         let own = try fixture.trials(
-            fixture.index.ownQueries(count: 192, seed: 1, visibility: fixture.visibility))
+            try fixture.index.ownQueries(count: 192, seed: 1, visibility: fixture.visibility))
         let liveTrials = try fixture.trials(live)
         let alone = RecallModel(own: own, live: [])
         let informed = RecallModel(own: own, live: liveTrials)
