@@ -80,7 +80,7 @@ final class RecallCalibrator: @unchecked Sendable {
         let part = collection.shard(shard.index)
         let view = part.view(seq: published, nowMillis: engine.expiry.nowMillis())
         // What is scanned in full misses nothing.
-        guard let index = view.root.vectors[field.name], index.graphCount > 0 else { return nil }
+        guard let index = view.root.vectors[field.name], index.isApproximate else { return nil }
         let recall = field.shards[shard.index]
         let state = ShardCalibration.State(
             index: ObjectIdentifier(index), slotCount: view.visibility.slotCount,

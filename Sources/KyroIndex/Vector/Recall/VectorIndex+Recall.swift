@@ -8,9 +8,25 @@ extension VectorIndex {
         switch plan.strategy {
         case .none: true
         case .flat, .filteredFlat:
-            request.exact || rowCount <= max(flatRowsMax, rerankCount(request))
+            request.exact || rowCount <= max(exactRowsMax, rerankCount(request))
         case .graph, .filteredGraph, .ivf, .filteredIVF: false
         }
+    }
+
+    /// Whether searches for few hits may miss some, so that there is something to measure.
+    public var isApproximate: Bool { rowCount > exactRowsMax }
+
+    /// The request with so many candidates kept of a graph. Of inverted lists it scans one for every
+    /// candidate and hit: both grow and fall alike with the recall that is wanted.
+    public func keeping(_ efSearch: Int, _ request: Request) -> Request {
+        var request = request
+        if inverted == nil {
+            request.efSearch = efSearch
+        } else {
+            let hits = max(request.k, RecallGrid.depths[0])
+            request.probes = max(1, (efSearch + hits - 1) / hits)
+        }
+        return request
     }
 
     /// Candidates that a walk without a filter keeps.
@@ -19,10 +35,10 @@ extension VectorIndex {
     /// A search that was not planned as a scan is one nevertheless.
     public func scanInstead(of plan: VectorPlan, maskCount: Int?) -> VectorPlan {
         switch plan.strategy {
-        case .graph: VectorPlan(strategy: .flat, estimatedCost: rowCount)
-        case .filteredGraph:
+        case .graph, .ivf: VectorPlan(strategy: .flat, estimatedCost: rowCount)
+        case .filteredGraph, .filteredIVF:
             VectorPlan(strategy: .filteredFlat, estimatedCost: maskCount ?? rowCount)
-        case .none, .flat, .filteredFlat, .ivf, .filteredIVF: plan
+        case .none, .flat, .filteredFlat: plan
         }
     }
 
@@ -109,9 +125,13 @@ extension VectorIndex {
             let efs = RecallGrid.efs[number]
             var shares: [Float] = []
             for (place, efSearch) in efs.enumerated() {
-                let request = Request(vector: query, k: depth, efSearch: efSearch)
+                let request = keeping(efSearch, Request(vector: query, k: depth))
                 // What keeps more candidates than asked does the same at the next point.
-                if place + 1 < efs.count, keptCandidates(request) >= efs[place + 1] { continue }
+                if inverted == nil, place + 1 < efs.count,
+                    keptCandidates(request) >= efs[place + 1]
+                {
+                    continue
+                }
                 let plan = plan(request, visibility: visibility, mask: nil, maskCount: 0)
                 let found = try share(request, plan)
                 while shares.count <= place { shares.append(found) }
