@@ -53,7 +53,7 @@ struct SearchRun {
     }
 
     /// Scans everything: exact where asked or where the index is small, else codes and a rerank.
-    private mutating func scan(_ query: EncodedQuery) throws(KyroError) {
+    mutating func scan(_ query: EncodedQuery) throws(KyroError) {
         let rows = index.rows
         let rowCount = rows.count
         let needed = index.rerankCount(request)

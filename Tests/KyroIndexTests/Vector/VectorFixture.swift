@@ -62,7 +62,7 @@ struct VectorFixture {
 
     func fold() {
         while index.foldStep(rowsMax: 1_000, visibility: visibility, cancellation: Cancellation())
-            > 0
+            > 0 || index.isTraining
         {}
     }
 
@@ -108,11 +108,11 @@ struct VectorFixture {
     }
 
     func search(
-        _ query: [Float], k: Int, efSearch: Int = 0, exact: Bool = false, mask: SlotMask? = nil,
-        scratch: inout VectorScratch, counters: inout SearchCounters
+        _ query: [Float], k: Int, efSearch: Int = 0, probes: Int = 0, exact: Bool = false,
+        mask: SlotMask? = nil, scratch: inout VectorScratch, counters: inout SearchCounters
     ) throws -> (hits: [ScoredSlot], plan: VectorPlan) {
         let request = VectorIndex.Request(
-            vector: query, k: k, efSearch: efSearch, exact: exact)
+            vector: query, k: k, efSearch: efSearch, probes: probes, exact: exact)
         let plan = index.plan(
             request, visibility: visibility, mask: mask, maskCount: mask?.count() ?? 0)
         let hits = try index.search(

@@ -21,9 +21,12 @@ private final class SharedRows: Sendable {
     let rowsMax = 60_000
 
     /// Codes may be trained on other rows of the same kind.
-    init(metric: Metric, codes: VectorCodes = .automatic, storage: VectorStorage = .memory) {
+    init(
+        metric: Metric, codes: VectorCodes = .automatic, storage: VectorStorage = .memory,
+        kind: VectorIndexKind = .automatic
+    ) {
         let parameters = GraphParameters(efConstruction: 40, flatRowsMax: 500)
-        let indexing = VectorIndexing(codes: codes, storage: storage)
+        let indexing = VectorIndexing(kind: kind, codes: codes, storage: storage)
         let field = VectorField(dimension: 24, metric: metric, indexing: indexing)
         guard codes != .automatic else {
             index = VectorIndex(field: field, parameters: parameters)
@@ -71,6 +74,13 @@ private func vector(of slot: Int) -> [Float] {
         run(shared, name: "l2, \(codes)")
     }
 
+    @Test(arguments: VectorIndexTests.metrics)
+    func invertedListsAreTrainedAnewWhileEverythingElseRuns(metric: Metric) {
+        let shared = SharedRows(metric: metric, kind: .ivf)
+        run(shared, name: "\(metric), lists")
+        #expect(shared.index.indexedCount > 0)
+    }
+
     private func run(_ shared: SharedRows, name: String) {
         let threads = [
             start { Self.write(shared) }, start { Self.fold(shared) },
@@ -82,7 +92,7 @@ private func vector(of slot: Int) -> [Float] {
         #expect(failures.isEmpty, "\(failures.prefix(5))")
         print(
             "stress \(name): \(shared.slotCount.load(ordering: .relaxed)) rows,",
-            "\(shared.index.graphCount) folded, \(shared.index.goneCount) gone,",
+            "\(shared.index.indexedCount) folded, \(shared.index.goneCount) gone,",
             "\(shared.searches.load(ordering: .relaxed))",
             "searches, \(shared.snapshots.load(ordering: .relaxed)) snapshots")
     }
