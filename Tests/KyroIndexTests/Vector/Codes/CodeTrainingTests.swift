@@ -97,7 +97,8 @@ import Testing
         var counters = SearchCounters()
         for _ in 0..<60 {
             var damaged = whole
-            let position = numbers.below(2) == 0 ? numbers.below(60) : numbers.below(whole.codes.count)
+            let position =
+                numbers.below(2) == 0 ? numbers.below(60) : numbers.below(whole.codes.count)
             damaged.codes[position] ^= UInt8(1 << numbers.below(8))
             guard let index = try? Self.restore(original, damaged) else { continue }
             var restored = original
