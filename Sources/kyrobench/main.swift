@@ -63,6 +63,15 @@ func vectorBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
     return try VectorBenchmark(options: options).run()
 }
 
+func filterBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
+    let options = try FilterOptions(words)
+    if options.wantsHelp {
+        print(FilterOptions.usage)
+        return 0
+    }
+    return try FilterBenchmark(options: options).run()
+}
+
 func writes(_ options: Options) throws -> Int32 {
     let server = options.endpoint == nil ? try ServerProcess(binary: options.binary) : nil
     defer { _ = server?.stop() }
@@ -82,6 +91,7 @@ do {
     }
     if words.first == KernelOptions.word { exit(try kernelBenchmark(words.dropFirst())) }
     if words.first == VectorOptions.word { exit(try vectorBenchmark(words.dropFirst())) }
+    if words.first == FilterOptions.word { exit(try filterBenchmark(words.dropFirst())) }
     let options = try Options(words)
     if options.wantsHelp {
         print(Options.usage)

@@ -13,7 +13,7 @@
 
     let keys: UnsafeMutablePointer<UInt64>
     let capacity: Int
-    let wanted: Int
+    private(set) var wanted: Int
     private(set) var count = 0
     private(set) var admittedCount = 0
 
@@ -84,6 +84,13 @@
             if unsafe admittedCount == wanted { unsafe trim() }
         }
         return low
+    }
+
+    /// Keeps no more than so many admitted candidates from now on.
+    mutating func keep(wanted fewer: Int) {
+        unsafe wanted = min(wanted, max(1, fewer))
+        while unsafe admittedCount > wanted { unsafe dropLast() }
+        if unsafe admittedCount == wanted { unsafe trim() }
     }
 
     @inline(__always) private mutating func dropLast() {

@@ -45,7 +45,8 @@ struct SearchRun {
             if found >= needed { return }
             top = TopK(k: request.k, order: top.order)
         }
-        let wanted = index.candidateCount(request, share: admittedShare)
+        let wanted = index.candidateCount(
+            request, share: admission.mask == nil ? admittedShare : 1)
         let found = try unsafe walk(query, wanted: wanted, admission: admission)
         if found >= needed { return }
         top = TopK(k: request.k, order: top.order)
@@ -102,10 +103,14 @@ struct SearchRun {
             let start = unsafe graph.descend(
                 from: entry, top: graph.height(entry), bottom: 1, bound: bound,
                 codes: query.codes, factor: query.factor, memory: memory, scored: &scored)
-            try unsafe graph.walk(
-                layer: 0, from: start, bound: bound, codes: query.codes, factor: query.factor,
-                admission: walked, memory: memory, pool: &pool, scored: &scored,
-                cancellation: cancellation)
+            if let mask = admission.mask {
+                try unsafe filteredWalk(query, mask, start, bound, rowCount, &pool)
+            } else {
+                try unsafe graph.walk(
+                    layer: 0, from: start, bound: bound, codes: query.codes, factor: query.factor,
+                    admission: walked, memory: memory, pool: &pool, scored: &scored,
+                    cancellation: cancellation)
+            }
             if walked != nil, admission.mask == nil {
                 unsafe index.deadShare.note(visible: pool.admittedCount, of: pool.count)
             }
@@ -126,6 +131,49 @@ struct SearchRun {
         let (found, met) = unsafe rerank(query, pool, needed: needed, isAdmitted: walked != nil)
         if walked == nil { index.deadShare.note(visible: found, of: met) }
         return found
+    }
+
+    private mutating func filteredWalk(
+        _ query: EncodedQuery, _ mask: SlotMask, _ start: UInt32, _ bound: UInt32,
+        _ rowCount: Int, _ pool: inout CandidatePool
+    ) throws(KyroError) {
+        let graph = index.graph
+        let rows = index.rows
+        let tuning = unsafe filterTuning
+        let share = Double(mask.count()) / Double(max(1, rowCount))
+        try unsafe mask.words.withUnsafeBufferPointer { words throws(KyroError) in
+            let filter = unsafe RowFilter(words: words, rows: rows, rowCount: rowCount)
+            var walk = unsafe FilteredWalk(
+                graph: graph, bound: bound, codes: query.codes, factor: query.factor,
+                filter: filter, admission: admission, memory: memory, cancellation: cancellation)
+            unsafe walk.begin(at: start, &pool)
+            try unsafe walk.lead(&pool, keptMax: tuning.approach)
+            let met = unsafe Double(walk.tally.met)
+            let matched = unsafe Double(walk.tally.matched)
+            let local = (matched + 1) / (met + 1 / share)
+            let asked = Double(request.efSearch > 0 ? request.efSearch : index.parameters.efSearch)
+            let least = index.rerankCount(request)
+            var mode = tuning.mode
+            if mode == 0 {
+                mode = local * 2 < share ? 3 : local >= tuning.leadMin ? 1 : 2
+            }
+            if mode == 3 {
+                unsafe pool = unsafe CandidatePool(
+                    keys: memory.pool, capacity: pool.capacity, wanted: pool.wanted)
+                unsafe scored += walk.tally.scored
+                return
+            }
+            if mode == 1 {
+                unsafe pool.keep(
+                    wanted: max(least, Int(asked * tuning.wantedLead * local.squareRoot())))
+                try unsafe walk.lead(&pool, keptMax: .max)
+            } else {
+                unsafe pool.keep(wanted: tuning.wantedHop)
+                try unsafe walk.hop(&pool)
+            }
+            unsafe filterTuning.lists += walk.tally.lists
+            unsafe scored += walk.tally.scored
+        }
     }
 
     /// Exact scores of the best `needed` candidates that may be returned, and of further ones as
