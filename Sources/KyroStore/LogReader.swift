@@ -192,19 +192,36 @@ public struct LogReader {
             }
             // The writer gave it up after the directory was listed.
             guard let bytes else { continue }
-            let header = try SegmentHeader.decode(bytes, path: path)
-            guard header.identity == identity, header.ordinal == ordinal else {
-                throw damage(
-                    path, 16,
-                    """
-                    a segment of directory \(header.identity.directory), shard \
-                    \(header.identity.shard), number \(header.ordinal)
-                    """, "every record of this segment")
+            let header: SegmentHeader
+            do throws(StoreError) {
+                header = try Self.header(bytes, path, identity, ordinal)
+            } catch {
+                // Given up between opening and reading, the file may be a later segment by now.
+                let isThere = try storing { () throws(FileError) in
+                    try fileSystem.openIfPresent(path, .read) != nil
+                }
+                guard isThere else { continue }
+                throw error
             }
             if let last = found.last, last.header.ordinal + 1 != ordinal { found = [] }
             found.append((header, path))
         }
         return found
+    }
+
+    private static func header(
+        _ bytes: [UInt8], _ path: String, _ identity: LogIdentity, _ ordinal: UInt64
+    ) throws(StoreError) -> SegmentHeader {
+        let header = try SegmentHeader.decode(bytes, path: path)
+        guard header.identity == identity, header.ordinal == ordinal else {
+            throw damage(
+                path, 16,
+                """
+                a segment of directory \(header.identity.directory), shard \
+                \(header.identity.shard), number \(header.ordinal)
+                """, "every record of this segment")
+        }
+        return header
     }
 
     static func damage(

@@ -4,10 +4,12 @@
 The package is first installed from clients/python into an empty folder, without network, and
 imported from there.
 """
+import queue
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -47,17 +49,30 @@ def survive_kills(kyro):
     def source():
         for n in range(20_000):
             if n in (5_000, 10_000, 15_000):
-                due.set()
+                due.put(n - 1)
+                killed.get()
             yield kyro.Document(n % 2_000, metadata={"turn": n // 2_000})
 
     def kill_when_due():
         for _ in range(3):
-            due.wait()
-            due.clear()
+            last = due.get()
+            wait_for(last)
             server.kill()
+            killed.put(last)
             server.start()
 
-    due = threading.Event()
+    def wait_for(last):
+        """Until document `last` of the stream is there, so that each kill meets a living stream."""
+        end = time.monotonic() + 120
+        with kyro.Client(server.target) as client:
+            while time.monotonic() < end:
+                [found] = client.lookup("turns", [last % 2_000])
+                if found.document and found.document.metadata["turn"] == last // 2_000:
+                    return
+                time.sleep(0.01)
+
+    due = queue.Queue()
+    killed = queue.Queue()
     with Server("--shards", "2") as server:
         server.listen = server.target  # the next one takes the same port
         killer = threading.Thread(target=kill_when_due, daemon=True)

@@ -133,6 +133,30 @@ import Testing
         #expect(count.load(ordering: .relaxed) == 3_000)
     }
 
+    @Test("a segment that becomes a later one while its header is read is none of the log's")
+    func reuse() throws {
+        let disk = try newDisk()
+        let log = try replayed(disk, segmentBytes: 256).log
+        for seq in 1...9 as ClosedRange<UInt64> { try log.append([mark(seq)]) }
+        try log.sync()
+        let start = LSN(UInt64(4 * markBatchBytes))
+        let end = log.syncedLSN
+        let hold = try #require(log.hold(from: start))
+        let beside = InterruptedFileSystem(disk, path: Self.first) {
+            #expect(throws: Never.self) {
+                try log.truncate(before: log.syncedLSN)
+                for seq in 10...15 as ClosedRange<UInt64> { try log.append([mark(seq)]) }
+                try log.sync()
+            }
+        }
+        let seqs = try read(beside, from: start, upTo: end).batches.flatMap {
+            try $0.decodedRecords().map(\.seq.raw)
+        }
+        #expect(seqs == Array(5...9))
+        #expect(log.firstLSN == start)
+        hold.release()
+    }
+
     @Test("a flipped bit is damage or a tear, as recovery sees it")
     func flips() throws {
         let disk = try newDisk()
@@ -280,4 +304,37 @@ import Testing
         try catalog.compact()
         #expect(try open().lastWallMillis == 9_000)
     }
+}
+
+/// Does something once, between the opening of a file and what its opener does with it.
+private final class InterruptedFileSystem: FileSystem {
+    private let inner: any FileSystem
+    private let path: String
+    private let interruption: Locked<(@Sendable () -> Void)?>
+
+    init(_ inner: any FileSystem, path: String, _ interruption: @escaping @Sendable () -> Void) {
+        self.inner = inner
+        self.path = path
+        self.interruption = Locked(interruption)
+    }
+
+    func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File {
+        let file = try inner.open(path, mode)
+        if path == self.path {
+            let interruption = interruption.withLock { interruption in
+                defer { interruption = nil }
+                return interruption
+            }
+            interruption?()
+        }
+        return file
+    }
+
+    func rename(_ path: String, to target: String) throws(FileError) {
+        try inner.rename(path, to: target)
+    }
+    func unlink(_ path: String) throws(FileError) { try inner.unlink(path) }
+    func list(_ path: String) throws(FileError) -> [String] { try inner.list(path) }
+    func makeDirectory(_ path: String) throws(FileError) { try inner.makeDirectory(path) }
+    func syncDirectory(_ path: String) throws(FileError) { try inner.syncDirectory(path) }
 }

@@ -14,17 +14,23 @@
     let keys: UnsafeMutablePointer<UInt64>
     let capacity: Int
     private(set) var wanted: Int
+    /// Of rows with one score only the first is kept: copies of one row must not fill a short pool,
+    /// since they lead to each other and to nobody else.
+    let isDistinct: Bool
     private(set) var count = 0
     private(set) var admittedCount = 0
 
     /// - Parameters:
     ///   - capacity: keys that fit into `keys`.
     ///   - wanted: admitted candidates to keep.
-    init(keys: UnsafeMutablePointer<UInt64>, capacity: Int, wanted: Int) {
+    init(
+        keys: UnsafeMutablePointer<UInt64>, capacity: Int, wanted: Int, isDistinct: Bool = false
+    ) {
         precondition(wanted > 0 && capacity >= wanted)
         unsafe self.keys = unsafe keys
         unsafe self.capacity = capacity
         unsafe self.wanted = wanted
+        unsafe self.isDistinct = isDistinct
     }
 
     /// Takes keys that are in order already, all of them admitted.
@@ -33,6 +39,7 @@
         unsafe self.keys = unsafe keys
         unsafe capacity = wanted
         unsafe self.wanted = wanted
+        unsafe isDistinct = false
         unsafe self.count = count
         unsafe admittedCount = count
     }
@@ -66,8 +73,9 @@
         return threshold == 0 ? -.infinity : unsafe Self.score(threshold)
     }
 
-    /// Where the key went. - Precondition: `key > threshold`.
+    /// Where the key went, or the count where it did not. - Precondition: `key > threshold`.
     @inline(__always) mutating func insert(_ key: UInt64) -> Int {
+        if unsafe isDistinct && hasScore(of: key) { return unsafe count }
         if unsafe count == capacity { unsafe dropLast() }
         var low = 0
         var high = unsafe count
@@ -91,6 +99,10 @@
         unsafe wanted = min(wanted, max(1, fewer))
         while unsafe admittedCount > wanted { unsafe dropLast() }
         if unsafe admittedCount == wanted { unsafe trim() }
+    }
+
+    private func hasScore(of key: UInt64) -> Bool {
+        unsafe (0..<count).contains { unsafe keys[$0] >> 32 == key >> 32 }
     }
 
     @inline(__always) private mutating func dropLast() {

@@ -109,45 +109,32 @@ extension VectorGraph {
         return unsafe Float(dot) * (factor * term[0]) + term[1]
     }
 
-    /// Goes from `start` to the best row of each layer from `top` down to `bottom`.
+    /// Candidates kept in the layers above the base. One, as in the paper, ends in a wrong cluster
+    /// now and then, and a base layer that was built at once may not lead out of it: of 50,000 rows
+    /// in 64 clusters 1.2 % were not found by their own vector, with eight as few as in a graph that
+    /// grew row by row (0.02 to 0.04 %), for 5 % more distances.
+    static let descentBeam = 8
+
+    /// Goes from `start` to the best row found in each layer from `top` down to `bottom`.
     func descend(
         from start: UInt32, top: Int, bottom: Int, bound: UInt32,
         codes: UnsafePointer<Int8>, factor: Float, memory: ScratchMemory, scored: inout Int
     ) -> UInt32 {
-        guard top >= bottom else { return start }
-        let startCodes = unsafe rows.codes.pointer(Int(start))
-        let startDot = unsafe kyro_dot_i8(codes, startCodes, rows.dimension)
-        scored += 1
         var best = start
-        var bestScore = score(startDot, factor: factor, row: start)
+        memory.reserve(pool: Self.descentBeam)
         for layer in stride(from: top, through: bottom, by: -1) {
-            var isMoving = true
-            while isMoving {
-                isMoving = false
-                let cells = unsafe cells(best, layer: layer)
-                var count = 0
-                for i in 0..<width(layer: layer) {
-                    let cell = unsafe cells[i].load(ordering: .acquiring)
-                    if cell == 0 { break }
-                    if cell - 1 >= bound { continue }
-                    unsafe memory.batchRows[count] = cell - 1
-                    unsafe memory.batchCodes[count] =
-                        UnsafePointer(rows.codes.pointer(Int(cell - 1)))
-                    count += 1
-                }
-                unsafe kyro_dot_i8_list(
-                    codes, memory.batchCodes, count, rows.dimension, memory.batchDots)
-                scored += count
-                for i in 0..<count {
-                    let row = unsafe memory.batchRows[i]
-                    let score = unsafe score(memory.batchDots[i], factor: factor, row: row)
-                    if score > bestScore {
-                        best = row
-                        bestScore = score
-                        isMoving = true
-                    }
-                }
+            var pool = unsafe CandidatePool(
+                keys: memory.pool, capacity: Self.descentBeam, wanted: Self.descentBeam,
+                isDistinct: true)
+            do {
+                try unsafe walk(
+                    layer: layer, from: best, bound: bound, codes: codes, factor: factor,
+                    admission: nil, memory: memory, pool: &pool, scored: &scored,
+                    cancellation: nil)
+            } catch {
+                preconditionFailure("a walk without cancellation was cancelled: \(error)")
             }
+            best = unsafe CandidatePool.row(pool.keys[0])
         }
         return best
     }

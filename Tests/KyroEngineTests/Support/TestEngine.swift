@@ -88,7 +88,7 @@ final class TestEngine: Sendable {
             configuration, files: files, time: settings.clock, scheduler: settings.scheduler,
             memory: settings.memory,
             hashSeed: 0x5EED,
-            notice: { text in notices.withLock { $0.append(text) } },
+            notice: { text in notices.withLock { $0 = $0 + [text] } },
             onRecovered: { _ in gate.open() })
         gate.wait()
     }
