@@ -52,7 +52,8 @@ extension Engine {
         let rows = index.rowCount
         // A full row takes as long as eight codes.
         if request.exact { return 8 * rows }
-        let asked = request.candidates == 0 ? UInt32(Limits.candidatesDefault) : request.candidates
+        let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)
+        let asked = request.candidates == 0 ? otherwise : request.candidates
         let kept = max(
             Int(min(query.efSearch, UInt32(Limits.efSearchMax))),
             3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2)
@@ -73,5 +74,13 @@ extension Engine {
             }
         }
         return cost
+    }
+}
+
+extension SearchRequest {
+    /// One leg, whose scores are the answer's: no candidates are needed beyond the page.
+    var hasOneBareLeg: Bool {
+        let legs = (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
+        return legs == 1 && fusion == nil && timeDecay == nil
     }
 }

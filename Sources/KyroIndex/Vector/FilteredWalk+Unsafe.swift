@@ -4,18 +4,6 @@ import KyroBytes
 import KyroModel
 import Synchronization
 
-public struct FilterTuning: Sendable {
-    public var mode = 0  // 0 auto, 1 lead, 2 hop, 3 leave
-    public var approach = 16
-    public var leadMin = 0.25
-    public var wantedHop = 40
-    public var wantedLead = 1.0
-    public var lists = 0
-    public var target = 1000
-    public init() {}
-}
-nonisolated(unsafe) public var filterTuning = FilterTuning()
-
 /// Which rows a filter matches, for the time of one walk.
 @unsafe struct RowFilter {
     private let words: UnsafePointer<UInt64>?
@@ -41,19 +29,8 @@ nonisolated(unsafe) public var filterTuning = FilterTuning()
     }
 }
 
-/// What a walk under a filter has met.
-struct FilterTally: Equatable, Sendable {
-    /// Distances of codes.
-    var scored = 0
-    /// Rows scored around the query whatever they are, and those of them that match.
-    var met = 0
-    var matched = 0
-    /// Lists of neighbours read.
-    var lists = 0
-}
-
 /// Best-first search as `VectorGraph.walk`, in two parts: it looks around the query whatever the
-/// filter says, and goes on by what it has met there.
+/// filter says, and goes on by what it has met there (`FilterCosts`).
 @unsafe struct FilteredWalk {
     let graph: VectorGraph
     let bound: UInt32
@@ -63,7 +40,15 @@ struct FilterTally: Equatable, Sendable {
     let admission: Admission
     let memory: ScratchMemory
     let cancellation: Cancellation
-    private(set) var tally = FilterTally()
+    /// Distances of codes, and lists of neighbours read.
+    private(set) var scored = 0
+    private(set) var lists = 0
+    /// Rows looked at around the query whatever they are, and those of them that match.
+    private(set) var met = 0
+    private(set) var matched = 0
+    /// Distances and lists after which the walk gives up.
+    var costMax = Int.max
+    private static let batchMin = 8
     private let visited: UnsafeMutablePointer<UInt8>
     private let epoch: UInt8
     private let width: Int
@@ -90,6 +75,7 @@ struct FilterTally: Equatable, Sendable {
         unsafe width = graph.width(layer: 0)
     }
 
+    /// - Parameter start: below `bound`.
     mutating func begin(at start: UInt32, _ pool: inout CandidatePool) {
         unsafe visited[Int(start)] = epoch
         unsafe gather(start)
@@ -97,9 +83,10 @@ struct FilterTally: Equatable, Sendable {
     }
 
     /// Expands what is kept, best first, and scores all that it leads to, until the best `keptMax`
-    /// are expanded.
-    mutating func lead(_ pool: inout CandidatePool, keptMax: Int) throws(KyroError) {
+    /// are expanded. False when it gave up.
+    mutating func lead(_ pool: inout CandidatePool, keptMax: Int) throws(KyroError) -> Bool {
         while unsafe cursor < keptMax, let row = unsafe next(&pool) {
+            if unsafe scored + lists > costMax { return false }
             let cells = unsafe graph.cells(row, layer: 0)
             for i in unsafe 0..<width {
                 let cell = unsafe cells[i].load(ordering: .acquiring)
@@ -107,48 +94,62 @@ struct FilterTally: Equatable, Sendable {
                 let row = cell - 1
                 if unsafe row >= bound || visited[Int(row)] == epoch { continue }
                 unsafe visited[Int(row)] = epoch
-                unsafe tally.matched += filter.matches(row)
+                unsafe matched += filter.matches(row)
                 unsafe gather(row)
             }
-            unsafe tally.met += count
+            unsafe met += count
             unsafe score(&pool, allMatch: false)
-            if unsafe tally.lists & 31 == 0 { unsafe try cancellation.check() }
+            if unsafe lists & 31 == 0 { unsafe try cancellation.check() }
         }
+        return true
     }
 
     /// Goes on with what matches alone: of those expanded, neighbours that match are scored, and from
     /// a row that matches also the matching neighbours of those that do not (Patel et al. 2024,
-    /// ACORN, section 5.2).
-    mutating func hop(_ pool: inout CandidatePool) throws(KyroError) {
+    /// ACORN, section 5.2). False when it gave up.
+    ///
+    /// A neighbour's list is read once: what of it matches has been scored by then.
+    mutating func hop(_ pool: inout CandidatePool) throws(KyroError) -> Bool {
         let hits = unsafe memory.hits
         let bridges = unsafe memory.bridges
         unsafe cursor = 0
         while let row = unsafe next(&pool) {
+            if unsafe scored + lists > costMax { return false }
             let isBridged = unsafe filter.matches(row) == 1
             let (hitCount, missCount) = unsafe sort(row, hits: hits, misses: bridges)
             unsafe gather(hits, hitCount)
             if isBridged {
-                var bridgeCount = 0
-                for i in 0..<missCount {
-                    let bridge = unsafe bridges[i]
-                    if unsafe visited[Int(bridge)] == epoch { continue }
-                    unsafe visited[Int(bridge)] = epoch
-                    let cells = unsafe UnsafeRawPointer(graph.cells(bridge, layer: 0))
-                    unsafe kyro_prefetch(cells)
-                    unsafe kyro_prefetch(cells + 64)
-                    unsafe bridges[bridgeCount] = bridge
-                    bridgeCount += 1
-                }
+                let bridgeCount = unsafe unread(bridges, missCount)
+                unsafe lists += bridgeCount
                 for i in 0..<bridgeCount {
-                    if unsafe count >= 8 { unsafe score(&pool, allMatch: true) }
+                    // A batch has room for one list and a few rows more.
+                    if unsafe count >= Self.batchMin { unsafe score(&pool, allMatch: true) }
                     let hitCount = unsafe hitsOnly(bridges[i], hits)
                     unsafe gather(hits, hitCount)
                 }
-                unsafe tally.lists += bridgeCount
             }
             if unsafe count > 0 { unsafe score(&pool, allMatch: true) }
-            if unsafe tally.lists & 31 == 0 { unsafe try cancellation.check() }
+            unsafe try cancellation.check()
         }
+        return true
+    }
+
+    /// Moves those whose lists have not been read to the front and has their lists fetched.
+    @inline(__always) private func unread(
+        _ bridges: UnsafeMutablePointer<UInt32>, _ bridgeCount: Int
+    ) -> Int {
+        var kept = 0
+        for i in 0..<bridgeCount {
+            let bridge = unsafe bridges[i]
+            if unsafe visited[Int(bridge)] == epoch { continue }
+            unsafe visited[Int(bridge)] = epoch
+            let cells = unsafe UnsafeRawPointer(graph.cells(bridge, layer: 0))
+            unsafe kyro_prefetch(cells)
+            unsafe kyro_prefetch(cells + 64)
+            unsafe bridges[kept] = bridge
+            kept += 1
+        }
+        return kept
     }
 
     /// The neighbours of a row that match, and the others.
@@ -213,7 +214,7 @@ struct FilterTally: Equatable, Sendable {
         let dots = unsafe memory.batchDots
         let rows = unsafe graph.rows
         unsafe kyro_dot_i8_list(codes, memory.batchCodes, count, rows.dimension, dots)
-        unsafe tally.scored += count
+        unsafe scored += count
         for i in unsafe 0..<count {
             let row = unsafe memory.batchRows[i]
             let score = unsafe graph.score(dots[i], factor: factor, row: row)
@@ -239,7 +240,7 @@ struct FilterTally: Equatable, Sendable {
         guard unsafe cursor < pool.count else { return nil }
         let key = unsafe pool.keys[cursor]
         unsafe pool.keys[cursor] = key | CandidatePool.expanded
-        unsafe tally.lists += 1
+        unsafe lists += 1
         if unsafe cursor + 1 < pool.count {
             // Likely the next to be expanded.
             let next = unsafe CandidatePool.row(pool.keys[cursor + 1])

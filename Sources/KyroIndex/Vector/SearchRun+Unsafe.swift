@@ -11,8 +11,9 @@ struct SearchRun {
     let memory: ScratchMemory
     let cancellation: Cancellation
     var scored = 0
+    var outcome = FilteredWalkOutcome()
 
-    /// How many times `candidates` a filtered walk may keep of rows that only lead on.
+    /// How many times what is wanted a walk may keep of rows that only lead on.
     static let poolFactor = 16
     /// How many times what is reranked a scan keeps, in case the codes leave a doubt.
     static let doubtFactor = 4
@@ -39,14 +40,13 @@ struct SearchRun {
     mutating func walk(admittedShare: Double) throws(KyroError) {
         let query = unsafe EncodedQuery(request.vector, rows: index.rows, memory: memory)
         let needed = index.rerankCount(request)
-        if admission.mask == nil, index.deadShare.value <= VectorIndex.checkedDeadShareMin {
+        if index.deadShare.value <= VectorIndex.checkedDeadShareMin {
             let wanted = index.candidateCount(request, share: 1)
             let found = try unsafe walk(query, wanted: wanted, admission: nil)
             if found >= needed { return }
             top = TopK(k: request.k, order: top.order)
         }
-        let wanted = index.candidateCount(
-            request, share: admission.mask == nil ? admittedShare : 1)
+        let wanted = index.candidateCount(request, share: admittedShare)
         let found = try unsafe walk(query, wanted: wanted, admission: admission)
         if found >= needed { return }
         top = TopK(k: request.k, order: top.order)
@@ -54,7 +54,7 @@ struct SearchRun {
     }
 
     /// Scans everything: exact where asked or where the index is small, else codes and a rerank.
-    private mutating func scan(_ query: EncodedQuery) throws(KyroError) {
+    mutating func scan(_ query: EncodedQuery) throws(KyroError) {
         let rows = index.rows
         let rowCount = rows.count
         let needed = index.rerankCount(request)
@@ -103,76 +103,35 @@ struct SearchRun {
             let start = unsafe graph.descend(
                 from: entry, top: graph.height(entry), bottom: 1, bound: bound,
                 codes: query.codes, factor: query.factor, memory: memory, scored: &scored)
-            if let mask = admission.mask {
-                try unsafe filteredWalk(query, mask, start, bound, rowCount, &pool)
-            } else {
-                try unsafe graph.walk(
-                    layer: 0, from: start, bound: bound, codes: query.codes, factor: query.factor,
-                    admission: walked, memory: memory, pool: &pool, scored: &scored,
-                    cancellation: cancellation)
-            }
-            if walked != nil, admission.mask == nil {
+            try unsafe graph.walk(
+                layer: 0, from: start, bound: bound, codes: query.codes, factor: query.factor,
+                admission: walked, memory: memory, pool: &pool, scored: &scored,
+                cancellation: cancellation)
+            if walked != nil {
                 unsafe index.deadShare.note(visible: pool.admittedCount, of: pool.count)
             }
         }
-        if Int(bound) < rowCount {
-            let rows = index.rows
-            scored += try unsafe rows.scanCodes(
-                query, range: Int(bound)..<rowCount,
-                rowMask: rows.rowMask(admission.mask, rowCount: rowCount),
-                visibility: admission.visibility, memory: memory, least: pool.leastScore,
-                cancellation: cancellation
-            ) { key in
-                if unsafe key > pool.threshold { _ = unsafe pool.insert(key) }
-                return unsafe pool.leastScore
-            }
-        }
+        try unsafe scanTail(query, from: Int(bound), rowCount: rowCount, &pool)
         let needed = index.rerankCount(request)
         let (found, met) = unsafe rerank(query, pool, needed: needed, isAdmitted: walked != nil)
         if walked == nil { index.deadShare.note(visible: found, of: met) }
         return found
     }
 
-    private mutating func filteredWalk(
-        _ query: EncodedQuery, _ mask: SlotMask, _ start: UInt32, _ bound: UInt32,
-        _ rowCount: Int, _ pool: inout CandidatePool
+    /// Codes of the rows that are not in the graph.
+    mutating func scanTail(
+        _ query: EncodedQuery, from first: Int, rowCount: Int, _ pool: inout CandidatePool
     ) throws(KyroError) {
-        let graph = index.graph
+        guard first < rowCount else { return }
         let rows = index.rows
-        let tuning = unsafe filterTuning
-        let share = Double(mask.count()) / Double(max(1, rowCount))
-        try unsafe mask.words.withUnsafeBufferPointer { words throws(KyroError) in
-            let filter = unsafe RowFilter(words: words, rows: rows, rowCount: rowCount)
-            var walk = unsafe FilteredWalk(
-                graph: graph, bound: bound, codes: query.codes, factor: query.factor,
-                filter: filter, admission: admission, memory: memory, cancellation: cancellation)
-            unsafe walk.begin(at: start, &pool)
-            try unsafe walk.lead(&pool, keptMax: tuning.approach)
-            let met = unsafe Double(walk.tally.met)
-            let matched = unsafe Double(walk.tally.matched)
-            let local = (matched + 1) / (met + 1 / share)
-            let asked = Double(request.efSearch > 0 ? request.efSearch : index.parameters.efSearch)
-            let least = index.rerankCount(request)
-            var mode = tuning.mode
-            if mode == 0 {
-                mode = local * 2 < share ? 3 : local >= tuning.leadMin ? 1 : 2
-            }
-            if mode == 3 {
-                unsafe pool = unsafe CandidatePool(
-                    keys: memory.pool, capacity: pool.capacity, wanted: pool.wanted)
-                unsafe scored += walk.tally.scored
-                return
-            }
-            if mode == 1 {
-                unsafe pool.keep(
-                    wanted: max(least, Int(asked * tuning.wantedLead * local.squareRoot())))
-                try unsafe walk.lead(&pool, keptMax: .max)
-            } else {
-                unsafe pool.keep(wanted: tuning.wantedHop)
-                try unsafe walk.hop(&pool)
-            }
-            unsafe filterTuning.lists += walk.tally.lists
-            unsafe scored += walk.tally.scored
+        scored += try unsafe rows.scanCodes(
+            query, range: first..<rowCount,
+            rowMask: rows.rowMask(admission.mask, rowCount: rowCount),
+            visibility: admission.visibility, memory: memory, least: pool.leastScore,
+            cancellation: cancellation
+        ) { key in
+            if unsafe key > pool.threshold { _ = unsafe pool.insert(key) }
+            return unsafe pool.leastScore
         }
     }
 
@@ -180,7 +139,7 @@ struct SearchRun {
     /// long as a code's error could hide a row that belongs among the best `k`: where many rows
     /// score nearly alike, as in the far corner that a filter leaves, codes order them less well.
     /// Returns how many were scored, and how many were looked at.
-    private mutating func rerank(
+    mutating func rerank(
         _ query: EncodedQuery, _ pool: CandidatePool, needed: Int, isAdmitted: Bool
     ) -> (found: Int, met: Int) {
         let rows = index.rows

@@ -21,9 +21,11 @@ struct FilterCase: Sendable {
 
     /// How many of the ten nearest matching rows an answer has.
     func found(_ answer: [ScoredSlot], query: Int) -> Int {
-        min(ExactTruth.depth, answer.prefix(ExactTruth.depth).count { hit in
-            truth[query].contains(Int32(hit.slot))
-        })
+        min(
+            ExactTruth.depth,
+            answer.prefix(ExactTruth.depth).count { hit in
+                truth[query].contains(Int32(hit.slot))
+            })
     }
 }
 
