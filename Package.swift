@@ -82,8 +82,8 @@ let package = Package(
         executable(
             "kyrobench",
             [
-                "KyroCommands", "KyroClient", "KyroWire", "KyroIndex", "KyroModel", "KyroPlatform",
-                "KyroBytes", "CKernels",
+                "KyroCommands", "KyroClient", "KyroWire", "KyroEngine", "KyroIndex", "KyroModel",
+                "KyroPlatform", "KyroBytes", "CKernels",
             ]),
         .executableTarget(
             name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],

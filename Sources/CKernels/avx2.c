@@ -1,5 +1,6 @@
 // Kernels for x86-64 with AVX2, FMA and POPCNT.
 #include "code_forms.h"
+#include "quantiser_forms.h"
 #include "tile_form.h"
 
 #if defined(__x86_64__)
@@ -75,6 +76,47 @@ TARGET static int32_t dot_i8_avx2(const int8_t *a, const int8_t *b, size_t n) {
         sum += (int32_t)a[i] * (int32_t)b[i];
     }
     return sum;
+}
+
+TARGET static inline __m256 magnitudes(const float *p) {
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_loadu_ps(p));
+}
+
+// Eight codes as int32. What is above 127 rounds to 127 in the end, so that only the sign of the
+// half that is added has to be right.
+TARGET static inline __m256i codes_of(const float *p, __m256 inverse) {
+    const __m256 sign = _mm256_set1_ps(-0.0f), most = _mm256_set1_ps(127.0f);
+    __m256 scaled = _mm256_mul_ps(_mm256_loadu_ps(p), inverse);
+    __m256 half = _mm256_or_ps(_mm256_set1_ps(0.5f), _mm256_and_ps(scaled, sign));
+    __m256 rounded = _mm256_min_ps(_mm256_add_ps(scaled, half), most);
+    return _mm256_cvttps_epi32(_mm256_max_ps(rounded, _mm256_or_ps(most, sign)));
+}
+
+TARGET static float encode_i8_avx2(const float *row, size_t n, int8_t *codes) {
+    __m256 most = _mm256_setzero_ps(), other = most;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        most = _mm256_max_ps(most, magnitudes(row + i));
+        other = _mm256_max_ps(other, magnitudes(row + i + 8));
+    }
+    float lanes[8], largest = encode_i8_largest(row + i, n - i);
+    _mm256_storeu_ps(lanes, _mm256_max_ps(most, other));
+    for (size_t lane = 0; lane < 8; lane++) {
+        largest = lanes[lane] > largest ? lanes[lane] : largest;
+    }
+    float factor = encode_i8_inverse(largest);
+    const __m256 inverse = _mm256_set1_ps(factor);
+    // The packs work in halves of 128 bits.
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (i = 0; i + 32 <= n; i += 32) {
+        __m256i low = _mm256_packs_epi32(codes_of(row + i, inverse), codes_of(row + i + 8, inverse));
+        __m256i high =
+            _mm256_packs_epi32(codes_of(row + i + 16, inverse), codes_of(row + i + 24, inverse));
+        __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+        _mm256_storeu_si256((__m256i *)(codes + i), bytes);
+    }
+    encode_i8_rest(row + i, n - i, factor, codes + i);
+    return encode_i8_scale(largest);
 }
 
 TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx2(
@@ -158,5 +200,6 @@ KYRO_CODE_LIST(TARGET, dot_u4, avx2, int8_t, uint8_t, int32_t, (n + 1) / 2)
 KYRO_CODE_FORMS(TARGET, avx2)
 KYRO_PLAIN_FORMS(TARGET, avx2)
 KYRO_HAMMING_FORMS(TARGET, avx2)
+KYRO_QUANTISER_FORMS(TARGET, avx2)
 KYRO_KERNEL_TABLE(avx2, avx2, avx2);
 #endif

@@ -1,5 +1,6 @@
 // Kernels for x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI.
 #include "avx512.h"
+#include "quantiser_forms.h"
 
 #if defined(__x86_64__)
 
@@ -103,13 +104,19 @@ TARGET static void dot_i8_list_avx512(
     }
     excess = _mm512_dpbusd_epi32(excess, offset, LOAD_TAIL(query + i));
     const __m128i excess_of_four = _mm_set1_epi32(_mm512_reduce_add_epi32(excess));
-    size_t row = 0;
-    for (; row + 4 <= count; row += 4) {
+    for (size_t row = 0; row < count; row += 4) {
         for (size_t next = row + rows_ahead; next < row + rows_ahead + 4 && next < count; next++) {
             prefetch_row(rows[next], n);
         }
+        // Of the last group what is missing is a row that is there: cheaper than rows by themselves.
+        size_t last = count - 1 - row;
+        if (last == 0) {
+            out[row] = dot_i8_avx512(query, rows[row], n);
+            break;
+        }
         const int8_t *r0 = rows[row], *r1 = rows[row + 1];
-        const int8_t *r2 = rows[row + 2], *r3 = rows[row + 3];
+        const int8_t *r2 = rows[row + (last < 2 ? last : 2)];
+        const int8_t *r3 = rows[row + (last < 3 ? last : 3)];
         __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
         for (i = 0; i + 64 <= n; i += 64) {
             STEP_OF_FOUR(_mm512_loadu_si512);
@@ -117,21 +124,46 @@ TARGET static void dot_i8_list_avx512(
         if (tail != 0) {
             STEP_OF_FOUR(LOAD_TAIL);
         }
-        __m512i s01 =
-            _mm512_add_epi32(_mm512_unpacklo_epi32(s0, s1), _mm512_unpackhi_epi32(s0, s1));
-        __m512i s23 =
-            _mm512_add_epi32(_mm512_unpacklo_epi32(s2, s3), _mm512_unpackhi_epi32(s2, s3));
-        __m512i sums =
-            _mm512_add_epi32(_mm512_unpacklo_epi64(s01, s23), _mm512_unpackhi_epi64(s01, s23));
-        __m256i half =
-            _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1));
-        __m128i four =
-            _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-        _mm_storeu_si128((__m128i *)(out + row), _mm_sub_epi32(four, excess_of_four));
+        __m128i four = _mm_sub_epi32(sums_of_four(s0, s1, s2, s3), excess_of_four);
+        _mm_mask_storeu_epi32(out + row, (__mmask8)low_bits(last + 1), four);
     }
-    for (; row < count; row++) {
-        out[row] = dot_i8_avx512(query, rows[row], n);
+}
+
+// Sixteen codes; what is beyond 127 is so by rounding alone.
+TARGET static inline __m128i codes_of(__m512 x, __m512 inverse) {
+    const __m512 most = _mm512_set1_ps(127.0f), least = _mm512_set1_ps(-127.0f);
+    const __m512i sign = _mm512_set1_epi32((int)0x80000000);
+    __m512 scaled = _mm512_mul_ps(x, inverse);
+    __m512i half = _mm512_or_si512(
+        _mm512_and_si512(_mm512_castps_si512(scaled), sign),
+        _mm512_castps_si512(_mm512_set1_ps(0.5f)));
+    __m512 rounded = _mm512_add_ps(scaled, _mm512_castsi512_ps(half));
+    rounded = _mm512_max_ps(_mm512_min_ps(rounded, most), least);
+    return _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(rounded));
+}
+
+TARGET static float encode_i8_avx512(const float *row, size_t n, int8_t *codes) {
+    __m512 most = _mm512_setzero_ps(), other = most;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(row + i)));
+        other = _mm512_max_ps(other, _mm512_abs_ps(_mm512_loadu_ps(row + i + 16)));
     }
+    for (; i < n; i += 16) {
+        __mmask16 mask = (__mmask16)low_bits(n - i);
+        most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_maskz_loadu_ps(mask, row + i)));
+    }
+    float largest = _mm512_reduce_max_ps(_mm512_max_ps(most, other));
+    const __m512 inverse = _mm512_set1_ps(encode_i8_inverse(largest));
+    for (i = 0; i + 16 <= n; i += 16) {
+        _mm_storeu_si128((__m128i *)(codes + i), codes_of(_mm512_loadu_ps(row + i), inverse));
+    }
+    if (i < n) {
+        __mmask16 mask = (__mmask16)low_bits(n - i);
+        __m128i bytes = codes_of(_mm512_maskz_loadu_ps(mask, row + i), inverse);
+        _mm_mask_storeu_epi8(codes + i, mask, bytes);
+    }
+    return encode_i8_scale(largest);
 }
 
 TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx512(
@@ -146,6 +178,7 @@ TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx
 }
 
 KYRO_BATCH_FORMS(TARGET, avx512)
+KYRO_QUANTISER_FORMS(TARGET, avx512)
 KYRO_KERNEL_TABLE(avx512, avx512, avx512);
 KYRO_KERNEL_TABLE(avx512vnni, avx512, avx512vnni);
 #endif

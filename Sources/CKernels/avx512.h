@@ -12,9 +12,11 @@
 void dot_i8_tile_avx512(
     const int8_t *const *a, size_t a_count, const int8_t *const *b, size_t b_count, size_t n,
     int32_t *out, size_t out_stride);
-size_t keep_i32_avx512(
+void dot_i8_pairs_avx512(
+    const int8_t *const *rows, size_t count, size_t n, int32_t *out, size_t out_stride);
+size_t best_i32_avx512(
     const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
-    float least, uint32_t *columns, float *scores);
+    uint32_t first, uint32_t own, size_t wanted, uint64_t *keys, size_t found);
 void dot_f32_fast_list_avx512(
     const float *query, const float *const *rows, size_t count, size_t n, float *out);
 void l2sq_f32_fast_list_avx512(

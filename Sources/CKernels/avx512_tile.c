@@ -1,4 +1,4 @@
-// All pairs of two lists of int8 rows, and what is kept of them, for x86-64 with AVX-512 and VNNI.
+// All pairs of int8 rows, of two lists or of one, for x86-64 with AVX-512 and VNNI.
 //
 // The columns' codes are shifted into unsigned and laid out so that one vector holds four
 // dimensions of sixteen columns: then four codes of a row, broadcast, meet sixteen columns at once,
@@ -146,10 +146,35 @@ TARGET static void excess_of(
     }
 }
 
+// Copies what lies above the diagonal of a panel's `column_count` columns, which begin at `to`, in
+// the first `row_count` rows to the other side, while it is at hand. Both begin at multiples of 16.
+TARGET static void mirror(
+    int32_t *out, size_t out_stride, size_t row_count, size_t to, size_t column_count) {
+    for (size_t row = 0; row < row_count; row += 16) {
+        size_t column = to > row + 16 ? to : row + 16;
+        for (; column < to + column_count; column += 16) {
+            size_t width = to + column_count - column < 16 ? to + column_count - column : 16;
+            __m512i rows[16], columns[16];
+            for (size_t i = 0; i < 16; i++) {
+                const int32_t *source = out + (row + i) * out_stride + column;
+                rows[i] = _mm512_maskz_loadu_epi32((__mmask16)low_bits(width), source);
+            }
+            transpose(rows, columns);
+            for (size_t i = 0; i < width; i++) {
+                _mm512_storeu_si512(out + (column + i) * out_stride + row, columns[i]);
+            }
+        }
+    }
+}
+
+// What a block of pairs is for: all of them; where both lists are one, only those above the diagonal
+// (a panel then meets the rows up to its own last column); or these, and then copied below it.
+enum pairs { all_pairs, upper_pairs, mirrored_pairs };
+
 // At most block_rows rows against all columns, in [from, from + dims).
 TARGET static void block(
     const int8_t *const *a, size_t a_count, const int8_t *const *b, size_t b_count, size_t from,
-    size_t dims, int32_t *out, size_t out_stride) {
+    size_t dims, int32_t *out, size_t out_stride, enum pairs pairs) {
     _Alignas(64) uint8_t panel[tile_vectors * 16 * panel_dims];
     int32_t excess[block_rows];
     excess_of(a, a_count, from, dims, excess);
@@ -161,13 +186,17 @@ TARGET static void block(
         count = rest < 16 * vectors ? rest : 16 * vectors;
         __mmask16 last = (__mmask16)low_bits(count - 16 * (vectors - 1));
         int32_t *to = out + first;
+        size_t rows = pairs != all_pairs && first + count < a_count ? first + count : a_count;
         pack(b + first, count, vectors, from, dims, panel);
         if (vectors == 3) {
-            tiles(3, a, a_count, from, dims, panel, excess, to, out_stride, last);
+            tiles(3, a, rows, from, dims, panel, excess, to, out_stride, last);
         } else if (vectors == 2) {
-            tiles(2, a, a_count, from, dims, panel, excess, to, out_stride, last);
+            tiles(2, a, rows, from, dims, panel, excess, to, out_stride, last);
         } else {
-            tiles(1, a, a_count, from, dims, panel, excess, to, out_stride, last);
+            tiles(1, a, rows, from, dims, panel, excess, to, out_stride, last);
+        }
+        if (pairs == mirrored_pairs) {
+            mirror(out, out_stride, rows, first, count);
         }
     }
 }
@@ -180,39 +209,27 @@ TARGET void dot_i8_tile_avx512(
         size_t dims = n - from < panel_dims ? n - from : panel_dims;
         for (size_t first = 0; first < a_count; first += block_rows) {
             size_t count = a_count - first < block_rows ? a_count - first : block_rows;
-            block(a + first, count, b, b_count, from, dims, out + first * out_stride, out_stride);
+            block(
+                a + first, count, b, b_count, from, dims, out + first * out_stride, out_stride,
+                all_pairs);
         }
         from += dims;
     } while (from < n);
 }
 
-// Multiplication and addition must round one by one, so no fused form.
-TARGET size_t keep_i32_avx512(
-    const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
-    float least, uint32_t *columns, float *scores) {
-#pragma STDC FP_CONTRACT OFF
-    const __m512 scale = _mm512_set1_ps(factor), bound = _mm512_set1_ps(least);
-    const __m512i sixteen = _mm512_set1_epi32(16);
-    __m512i column = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i += 16) {
-        __mmask16 mask = (__mmask16)low_bits(count - i);
-        __m512 dot = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, dots + i));
-        __m512 slope = scale * _mm512_maskz_loadu_ps(mask, factors + i);
-        __m512 product = dot * slope;
-        __m512 score = product + _mm512_maskz_loadu_ps(mask, biases + i);
-        __mmask16 passes = _mm512_mask_cmp_ps_mask(mask, score, bound, _CMP_NLT_UQ);
-        if (passes != 0) {
-            // Compressed in a register: the form that compresses into memory is slow on some.
-            size_t found = (size_t)__builtin_popcount(passes);
-            __mmask16 front = (__mmask16)low_bits(found);
-            _mm512_mask_storeu_epi32(
-                columns + kept, front, _mm512_maskz_compress_epi32(passes, column));
-            _mm512_mask_storeu_ps(scores + kept, front, _mm512_maskz_compress_ps(passes, score));
-            kept += found;
+TARGET void dot_i8_pairs_avx512(
+    const int8_t *const *rows, size_t count, size_t n, int32_t *out, size_t out_stride) {
+    size_t from = 0;
+    do {
+        size_t dims = n - from < panel_dims ? n - from : panel_dims;
+        for (size_t first = 0; first < count; first += block_rows) {
+            size_t rest = count - first;
+            block(
+                rows + first, rest < block_rows ? rest : block_rows, rows + first, rest, from, dims,
+                out + first * out_stride + first, out_stride,
+                from + dims == n ? mirrored_pairs : upper_pairs);
         }
-        column = _mm512_add_epi32(column, sixteen);
-    }
-    return kept;
+        from += dims;
+    } while (from < n);
 }
 #endif

@@ -3,6 +3,7 @@
 #ifndef KYRO_CODE_FORMS_H
 #define KYRO_CODE_FORMS_H
 
+#include "best.h"
 #include "variants.h"
 
 // Eight elements, in as many registers as the target needs.
@@ -174,20 +175,6 @@ KYRO_INLINE size_t keep_u4_rows(
     return kept;
 }
 
-KYRO_INLINE size_t keep_i32_body(
-    const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
-    float least, uint32_t *columns, float *scores) {
-#pragma STDC FP_CONTRACT OFF
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        float score = (float)dots[i] * (factor * factors[i]) + biases[i];
-        columns[kept] = (uint32_t)i;
-        scores[kept] = score;
-        kept += !(score < least);
-    }
-    return kept;
-}
-
 KYRO_INLINE void encode_bits_body(
     const float *row, const float *thresholds, size_t n, uint8_t *codes) {
     for (size_t i = 0; i < n; i += 8) {
@@ -302,10 +289,12 @@ KYRO_INLINE void hamming_list_body(
 
 // The rest of the forms of a variant that has nothing better than the bodies.
 #define KYRO_PLAIN_FORMS(TARGET, SUFFIX)                                                          \
-    TARGET static size_t keep_i32_##SUFFIX(                                                       \
+    TARGET static size_t best_i32_##SUFFIX(                                                       \
         const int32_t *dots, const float *factors, const float *biases, size_t count,             \
-        float factor, float least, uint32_t *columns, float *scores) {                            \
-        return keep_i32_body(dots, factors, biases, count, factor, least, columns, scores);       \
+        float factor, uint32_t first, uint32_t own, size_t wanted, uint64_t *keys,                \
+        size_t found) {                                                                           \
+        return best_i32_body(                                                                     \
+            dots, factors, biases, count, factor, first, own, wanted, keys, found);               \
     }                                                                                             \
     TARGET static void encode_bits_##SUFFIX(                                                      \
         const float *row, const float *thresholds, size_t n, uint8_t *codes) {                    \

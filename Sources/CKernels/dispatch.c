@@ -83,10 +83,16 @@ void kyro_dot_i8_tile(
     active->dot_i8_tile(a, a_count, b, b_count, n, out, out_stride);
 }
 
-size_t kyro_keep_i32(
+void kyro_dot_i8_pairs(
+    const int8_t *const *rows, size_t count, size_t n, int32_t *out, size_t out_stride) {
+    active->dot_i8_pairs(rows, count, n, out, out_stride);
+}
+
+size_t kyro_best_i32(
     const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
-    float least, uint32_t *columns, float *scores) {
-    return active->keep_i32(dots, factors, biases, count, factor, least, columns, scores);
+    uint32_t first, uint32_t own, size_t wanted, uint64_t *keys, size_t found) {
+    return active->best_i32(
+        dots, factors, biases, count, factor, first, own, wanted, keys, found);
 }
 
 void kyro_dot_f32_fast_list(
@@ -154,4 +160,30 @@ void kyro_hamming_list(
     const uint8_t *query, const uint8_t *const *rows, size_t count, size_t byte_count,
     uint32_t *out) {
     active->hamming_list(query, rows, count, byte_count, out);
+}
+
+void kyro_rotate(float *x, float *spare, const float *signs, size_t n, int is_back) {
+    active->rotate(x, spare, signs, n, is_back);
+}
+
+float kyro_encode_s4(const float *row, size_t n, float step, uint8_t *codes) {
+    return active->encode_s4(row, n, step, codes);
+}
+
+int32_t kyro_expand_s4(const uint8_t *codes, size_t n, int8_t *out) {
+    return active->expand_s4(codes, n, out);
+}
+
+void kyro_pq_table(const float *query, const float *codebook, size_t dims, float *table) {
+    active->pq_table(query, codebook, dims, table);
+}
+
+uint32_t kyro_pq_nearest(
+    const float *row, const float *codebook, const float *halves, size_t dims) {
+    return active->pq_nearest(row, codebook, halves, dims);
+}
+
+void kyro_pq_scores(
+    const float *tables, const uint8_t *const *rows, size_t count, size_t m, float *out) {
+    active->pq_scores(tables, rows, count, m, out);
 }

@@ -1,5 +1,6 @@
 // Kernels for aarch64; every such processor has NEON.
 #include "code_forms.h"
+#include "quantiser_forms.h"
 #include "tile_form.h"
 
 #if defined(__aarch64__)
@@ -53,6 +54,39 @@ static int32_t dot_i8_neon(const int8_t *a, const int8_t *b, size_t n) {
     return sum;
 }
 
+// Eight codes.
+static inline int8x8_t codes_of(const float *p, float inverse) {
+    int16x4_t parts[2];
+    for (size_t part = 0; part < 2; part++) {
+        float32x4_t scaled = vmulq_n_f32(vld1q_f32(p + 4 * part), inverse);
+        uint32x4_t sign = vandq_u32(vreinterpretq_u32_f32(scaled), vdupq_n_u32(0x80000000));
+        float32x4_t half =
+            vreinterpretq_f32_u32(vorrq_u32(sign, vreinterpretq_u32_f32(vdupq_n_f32(0.5f))));
+        float32x4_t rounded = vminq_f32(vaddq_f32(scaled, half), vdupq_n_f32(127.0f));
+        rounded = vmaxq_f32(rounded, vdupq_n_f32(-127.0f));
+        parts[part] = vmovn_s32(vcvtq_s32_f32(rounded));
+    }
+    return vmovn_s16(vcombine_s16(parts[0], parts[1]));
+}
+
+static float encode_i8_neon(const float *row, size_t n, int8_t *codes) {
+    float32x4_t most = vdupq_n_f32(0), other = most;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        most = vmaxq_f32(most, vabsq_f32(vld1q_f32(row + i)));
+        other = vmaxq_f32(other, vabsq_f32(vld1q_f32(row + i + 4)));
+    }
+    float largest = encode_i8_largest(row + i, n - i);
+    float lanes = vmaxvq_f32(vmaxq_f32(most, other));
+    largest = lanes > largest ? lanes : largest;
+    float inverse = encode_i8_inverse(largest);
+    for (i = 0; i + 8 <= n; i += 8) {
+        vst1_s8(codes + i, codes_of(row + i, inverse));
+    }
+    encode_i8_rest(row + i, n - i, inverse, codes + i);
+    return encode_i8_scale(largest);
+}
+
 __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_neon(
     void *to, const void *from, size_t count) {
     uint8_t *target = to;
@@ -99,5 +133,6 @@ KYRO_CODE_LIST(, dot_u4, neon, int8_t, uint8_t, int32_t, (n + 1) / 2)
 KYRO_CODE_FORMS(, neon)
 KYRO_PLAIN_FORMS(, neon)
 KYRO_HAMMING_FORMS(, neon)
+KYRO_QUANTISER_FORMS(, neon)
 KYRO_KERNEL_TABLE(neon, neon, neon);
 #endif

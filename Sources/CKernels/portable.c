@@ -1,5 +1,6 @@
 // Kernels in plain C, for machines without the instruction sets that the other files use.
 #include "code_forms.h"
+#include "quantiser_forms.h"
 #include "tile_form.h"
 
 static double dot_f32_portable(const float *a, const float *b, size_t n) {
@@ -40,6 +41,12 @@ static int32_t dot_i8_portable(const int8_t *a, const int8_t *b, size_t n) {
     return sum;
 }
 
+static float encode_i8_portable(const float *row, size_t n, int8_t *codes) {
+    float largest = encode_i8_largest(row, n);
+    encode_i8_rest(row, n, encode_i8_inverse(largest), codes);
+    return encode_i8_scale(largest);
+}
+
 __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_portable(
     void *to, const void *from, size_t count) {
     char *target = to;
@@ -72,4 +79,5 @@ KYRO_CODE_LIST(, dot_u4, portable, int8_t, uint8_t, int32_t, (n + 1) / 2)
 KYRO_CODE_FORMS(, portable)
 KYRO_PLAIN_FORMS(, portable)
 KYRO_HAMMING_FORMS(, portable)
+KYRO_QUANTISER_FORMS(, portable)
 KYRO_KERNEL_TABLE(portable, portable, portable);

@@ -85,12 +85,38 @@ KYRO_INLINE void dot_i8_tile_body(
     } while (from < n);
 }
 
+KYRO_INLINE void dot_i8_pairs_body(
+    const int8_t *const *rows, size_t count, size_t n, int32_t *out, size_t out_stride,
+    wide_tile *tile) {
+    int16_t columns[wide_columns][wide_dims];
+    size_t from = 0;
+    do {
+        size_t dims = n - from < wide_dims ? n - from : wide_dims;
+        for (size_t first = 0; first < count; first += wide_columns) {
+            size_t width = count - first < wide_columns ? count - first : wide_columns;
+            widen_rows(rows + first, width, wide_columns, from, dims, columns);
+            wide_panel(
+                rows, first + width, columns, width, from, dims, out + first, out_stride, tile);
+        }
+        from += dims;
+    } while (from < n);
+    for (size_t row = 0; row < count; row++) {
+        for (size_t column = 0; column < row; column++) {
+            out[row * out_stride + column] = out[column * out_stride + row];
+        }
+    }
+}
+
 // TILE is a wide_tile.
-#define KYRO_TILE_FORM(TARGET, SUFFIX, TILE)                                                       \
+#define KYRO_TILE_FORM(TARGET, SUFFIX, TILE)                                                      \
     TARGET static void dot_i8_tile_##SUFFIX(                                                      \
         const int8_t *const *a, size_t a_count, const int8_t *const *b, size_t b_count, size_t n, \
         int32_t *out, size_t out_stride) {                                                        \
         dot_i8_tile_body(a, a_count, b, b_count, n, out, out_stride, TILE);                       \
+    }                                                                                             \
+    TARGET static void dot_i8_pairs_##SUFFIX(                                                     \
+        const int8_t *const *rows, size_t count, size_t n, int32_t *out, size_t out_stride) {     \
+        dot_i8_pairs_body(rows, count, n, out, out_stride, TILE);                                 \
     }
 
 #endif

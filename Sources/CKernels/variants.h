@@ -26,16 +26,27 @@ KYRO_INLINE void prefetch_row(const int8_t *row, size_t n) {
     }
 }
 
-KYRO_INLINE float encode_i8_body(const float *row, size_t n, int8_t *codes) {
-#pragma STDC FP_CONTRACT OFF
+// What a row is multiplied with to be encoded, from the largest magnitude in it.
+KYRO_INLINE float encode_i8_inverse(float largest) {
+    // Below this the reciprocal is no longer finite; such a row is as good as zero.
+    return largest > 1e-36f ? 127.0f / largest : 0.0f;
+}
+
+KYRO_INLINE float encode_i8_scale(float largest) {
+    return encode_i8_inverse(largest) == 0.0f ? 0.0f : largest / 127.0f;
+}
+
+KYRO_INLINE float encode_i8_largest(const float *row, size_t n) {
     float largest = 0;
     for (size_t i = 0; i < n; i++) {
         float magnitude = __builtin_fabsf(row[i]);
         largest = magnitude > largest ? magnitude : largest;
     }
-    float scale = largest / 127.0f;
-    // Below this the reciprocal is no longer finite; such a row is as good as zero.
-    float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
+    return largest;
+}
+
+KYRO_INLINE void encode_i8_rest(const float *row, size_t n, float inverse, int8_t *codes) {
+#pragma STDC FP_CONTRACT OFF
     for (size_t i = 0; i < n; i++) {
         float scaled = row[i] * inverse;
         float rounded = scaled + (scaled < 0 ? -0.5f : 0.5f);
@@ -43,7 +54,6 @@ KYRO_INLINE float encode_i8_body(const float *row, size_t n, int8_t *codes) {
         rounded = rounded < -127.0f ? -127.0f : rounded;
         codes[i] = (int8_t)(int32_t)rounded;
     }
-    return inverse == 0.0f ? 0.0f : scale;
 }
 
 // The rows that bits are set for: their numbers and where their codes lie.
@@ -127,9 +137,6 @@ KYRO_INLINE size_t keep_rows(
         size_t count = list_rows(codes, stride, words, word_count, rows, list);                   \
         dot_i8_list_##SUFFIX(query, list, count, n, dots);                                        \
         return keep_rows(dots, count, terms, factor, least, rows, scores);                        \
-    }                                                                                             \
-    TARGET static float encode_i8_##SUFFIX(const float *row, size_t n, int8_t *codes) {           \
-        return encode_i8_body(row, n, codes);                                                     \
     }
 
 // BITS is the suffix of the kernels that count bits: where they need more than the others do, one
@@ -148,7 +155,8 @@ KYRO_INLINE size_t keep_rows(
         .encode_i8 = encode_i8_##SUFFIX,                                                          \
         .copy_row = copy_row_##SUFFIX,                                                            \
         .dot_i8_tile = dot_i8_tile_##SUFFIX,                                                      \
-        .keep_i32 = keep_i32_##SUFFIX,                                                            \
+        .dot_i8_pairs = dot_i8_pairs_##SUFFIX,                                                    \
+        .best_i32 = best_i32_##SUFFIX,                                                            \
         .dot_f32_fast_list = dot_f32_fast_list_##SUFFIX,                                          \
         .l2sq_f32_fast_list = l2sq_f32_fast_list_##SUFFIX,                                        \
         .encode_bf16 = encode_bf16_##SUFFIX,                                                      \
@@ -163,6 +171,12 @@ KYRO_INLINE size_t keep_rows(
         .encode_bits = encode_bits_##SUFFIX,                                                      \
         .hamming = hamming_##BITS,                                                                \
         .hamming_list = hamming_list_##BITS,                                                      \
+        .rotate = rotate_##SUFFIX,                                                                \
+        .encode_s4 = encode_s4_##SUFFIX,                                                          \
+        .expand_s4 = expand_s4_##SUFFIX,                                                          \
+        .pq_table = pq_table_##SUFFIX,                                                            \
+        .pq_nearest = pq_nearest_##SUFFIX,                                                        \
+        .pq_scores = pq_scores_##SUFFIX,                                                          \
     }
 
 #endif

@@ -23,11 +23,21 @@ public struct CollectionsClient {
 
     public func describe(
         _ scope: Scope, timeoutMillis: Int64? = nil
-    ) throws(KyroError) -> CollectionDescription {
+    ) throws(KyroError) -> DescribeCollectionResponse {
         try .decode(
             wire: connection.unary(
                 Self.service + "Describe", DescribeCollectionRequest(scope: scope).encodeWire(),
                 timeoutMillis: timeoutMillis))
+    }
+
+    /// Changes how vector fields are indexed; `describe` tells how far it is.
+    public func rebuild(
+        _ scope: Scope, vectors: FieldMap<VectorIndexing>, timeoutMillis: Int64? = nil
+    ) throws(KyroError) -> CollectionDescription {
+        let request = RebuildRequest(scope: scope, vectors: vectors)
+        return try .decode(
+            wire: connection.unary(
+                Self.service + "Rebuild", request.encodeWire(), timeoutMillis: timeoutMillis))
     }
 
     /// One page.

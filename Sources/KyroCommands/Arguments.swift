@@ -117,6 +117,15 @@ public struct Arguments: Sendable {
         return value
     }
 
+    /// A share above 0 and at most 1; nil when the option was not given.
+    public func share(_ name: String) throws(UsageError) -> Double? {
+        guard let text = string(name) else { return nil }
+        guard let value = Double(text), value > 0, value <= 1 else {
+            throw UsageError("--\(name) is \"\(text)\"; it must lie above 0 and be at most 1")
+        }
+        return value
+    }
+
     /// A length of time in milliseconds, above zero.
     public func millis(_ name: String) throws(UsageError) -> Int64? {
         guard let text = string(name) else { return nil }

@@ -89,6 +89,7 @@ extension JSON {
                             .object([
                                 Member("dimension", .int(Int64($0.value.dimension))),
                                 Member("metric", .string($0.value.metric.text)),
+                                Member("indexing", $0.value.indexing.json),
                             ]))
                     })),
             Member("sparse_vectors", .array(schema.sparseVectors.names.map { .string($0) })),

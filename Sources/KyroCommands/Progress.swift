@@ -5,6 +5,7 @@ public struct Progress {
     /// What is counted.
     public enum Unit: Sendable {
         case documents
+        case rows
         case bytes
     }
 
@@ -65,6 +66,9 @@ public struct Progress {
         switch unit {
         case .documents:
             parts.append("\(countText(count)) documents")
+            parts.append("\(countText(rate))/s")
+        case .rows:
+            parts.append("\(countText(count)) rows")
             parts.append("\(countText(rate))/s")
         case .bytes:
             parts.append(byteText(count))

@@ -1,4 +1,5 @@
-// Fields of a collection as words on a command line: `embedding:384:cosine`, `title:standard`.
+// Fields of a collection as words on a command line: `embedding:384:cosine,codes=sq4`,
+// `title:standard`.
 import KyroModel
 
 extension Metric {
@@ -27,20 +28,28 @@ extension ValueType {
 }
 
 extension Schema {
-    /// `NAME:DIMENSION[:METRIC]`
+    /// `NAME:DIMENSION[:METRIC][,OPTION=VALUE]…`
     public mutating func addVector(_ text: String) throws(UsageError) {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        var parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        var indexing = VectorIndexing.default
+        if parts.count > 1, let last = parts.popLast() {
+            let pieces = last.split(
+                separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
+            parts.append(String(pieces[0]))
+            if pieces.count > 1 { indexing = try VectorIndexing(parsing: String(pieces[1])) }
+        }
         guard (2...3).contains(parts.count), !parts[0].isEmpty,
             let dimension = Int(parts[1]), (1...Limits.dimensionMax).contains(dimension)
         else {
             throw UsageError(
                 "--vector is \"\(text)\"; write NAME:DIMENSION, such as embedding:384, with a "
-                    + "dimension from 1 to \(Limits.dimensionMax)")
+                    + "dimension from 1 to \(Limits.dimensionMax), then :METRIC and ,OPTION=VALUE")
         }
-        let metric = try Self.choice(
+        let metric = try choice(
             parts.count == 3 ? parts[2] : "cosine", of: Metric.allCases, called: "metric",
             text: \.text)
-        vectors[parts[0]] = VectorField(dimension: dimension, metric: metric)
+        vectors[parts[0]] = VectorField(
+            dimension: dimension, metric: metric, indexing: indexing)
     }
 
     /// `NAME[:ANALYZER[:LANGUAGE]]`
@@ -50,7 +59,7 @@ extension Schema {
             throw UsageError(
                 "--text is \"\(text)\"; write NAME, NAME:ANALYZER or NAME:ANALYZER:LANGUAGE")
         }
-        let analyzer = try Self.choice(
+        let analyzer = try choice(
             parts.count > 1 ? parts[1] : "standard", of: AnalyzerKind.allCases, called: "analyzer",
             text: \.text)
         texts[parts[0]] = TextField(
@@ -63,16 +72,7 @@ extension Schema {
         guard parts.count == 2, !parts[0].isEmpty else {
             throw UsageError("--field is \"\(text)\"; write NAME:TYPE, such as stars:int64")
         }
-        metadata[parts[0]] = try Self.choice(
+        metadata[parts[0]] = try choice(
             parts[1], of: ValueType.allCases, called: "type", text: \.text)
-    }
-
-    private static func choice<T>(
-        _ word: String, of all: [T], called what: String, text: (T) -> String
-    ) throws(UsageError) -> T {
-        if let found = all.first(where: { text($0) == word }) { return found }
-        throw UsageError(
-            "\"\(word)\" is no \(what); choose one of "
-                + all.map { text($0) }.joined(separator: ", "))
     }
 }

@@ -1,4 +1,4 @@
-// Creating, describing, listing and dropping collections.
+// Creating, describing, listing, rebuilding and dropping collections.
 import KyroModel
 
 extension Engine {
@@ -39,10 +39,43 @@ extension Engine {
         }
     }
 
+    /// Changes how vector fields are indexed. The change is durable when it is answered, and each
+    /// shard's maintenance carries it out from then on.
+    public func rebuild(
+        _ request: RebuildRequest,
+        completion: @escaping @Sendable (Result<CollectionDescription, KyroError>) -> Void
+    ) {
+        changeCatalog(completion) { engine throws(KyroError) in
+            let collection = try engine.collection(of: request.scope)
+            guard !request.vectors.isEmpty else {
+                throw .invalid("vectors", "is empty; name the fields to change")
+            }
+            var schema = collection.schema
+            for entry in request.vectors {
+                let path = "vectors[\"\(entry.name)\"]"
+                guard schema.vectors[entry.name] != nil else {
+                    let known = schema.vectors.names.joined(separator: ", ")
+                    throw KyroError(
+                        .fieldNotFound,
+                        "\(path): the collection's vector fields are: "
+                            + (known.isEmpty ? "none" : known),
+                        field: path)
+                }
+                try IndexingValidation.check(entry.value, field: path)
+                schema.vectors[entry.name]?.indexing = entry.value
+            }
+            try engine.catalog.change(collection, to: schema)
+            for shard in engine.shards { shard.foldGate.open() }
+            return collection.description
+        }
+    }
+
     public func describeCollection(
         _ request: DescribeCollectionRequest
-    ) throws(KyroError) -> CollectionDescription {
-        try collection(of: request.scope).description
+    ) throws(KyroError) -> DescribeCollectionResponse {
+        let collection = try collection(of: request.scope)
+        return DescribeCollectionResponse(
+            collection: collection.description, vectors: collection.vectorStatus)
     }
 
     /// Ordered by namespace; the page token is the last namespace of the page before.

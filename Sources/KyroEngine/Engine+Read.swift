@@ -13,8 +13,9 @@ extension Engine {
         try waitForSequence(request.minSeq, cancellation: cancellation)
         let seen = max(clock.stable, request.minSeq)
         let nowMillis = expiry.nowMillis()
+        let recall = recall(of: query, in: collection)
         var execution = SearchExecution(
-            query: query,
+            query: query, recall: recall,
             views: views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
             cancellation: cancellation, time: time, nowMillis: nowMillis)
         let planned = time.monotonicNanos()
@@ -44,6 +45,7 @@ extension Engine {
             response.hits.append(answer)
         }
         response.vectorEncoding = request.projection?.vectorEncoding ?? .floats
+        response.recall = execution.recallEstimate
         if request.explain {
             var explain = Explain()
             explain.shards = execution.explains
@@ -54,6 +56,22 @@ extension Engine {
             response.explain = explain
         }
         return response
+    }
+
+    /// What is known of the recall of the field that is asked, where somebody has wanted to know;
+    /// this query is one of those to learn it from.
+    private func recall(of query: CheckedQuery, in collection: Collection) -> FieldRecall? {
+        guard let leg = query.vector else { return nil }
+        var known = collection.recall.field(leg.field)
+        if leg.recall > 0, let field = collection.schema.vectors[leg.field] {
+            let (asked, isNews) = collection.recall.ask(
+                field, leg.field, k: query.candidates, shardCount: shards.count)
+            if isNews { recallGate.open() }
+            known = asked
+        }
+        guard let known else { return nil }
+        if known.note(leg.vector) { recallGate.open() }
+        return known
     }
 
     public func lookup(

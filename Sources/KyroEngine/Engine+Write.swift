@@ -92,7 +92,7 @@ extension Engine {
         }
         if validation.addsFields {
             guard mayChangeCatalog else { return false }
-            try catalog.extend(collection, to: validation.schema)
+            try catalog.change(collection, to: validation.schema)
         }
         queue(
             parts, of: collection, outcomes: outcomes, producer: producer, byteCount: byteCount,

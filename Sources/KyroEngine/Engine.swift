@@ -30,6 +30,8 @@ public final class Engine: Sendable {
     let backups: BackupService?
     /// Opened when the scrub has something to look at before its time.
     let scrubGate = Gate()
+    /// Opened when there may be recall to measure.
+    let recallGate = Gate()
 
     /// Told what an operator should know and nobody asked for.
     let notice: @Sendable (String) -> Void
@@ -117,6 +119,12 @@ public final class Engine: Sendable {
                 })
         }
         started += bulkBuilds.start(scheduler)
+        let calibrator = RecallCalibrator(
+            self, gate: recallGate, pauseMillis: configuration.recallPauseMillis)
+        started.append(
+            scheduler.start(name: "kyro-recall", priority: .background) { mayWait in
+                calibrator.turn(mayWait: mayWait)
+            })
         if configuration.scrubBytesPerSecond > 0 {
             let scrubber = Scrubber(
                 self, bytesPerSecond: configuration.scrubBytesPerSecond,
@@ -217,6 +225,7 @@ public final class Engine: Sendable {
         maintenance.cancel()
         bulkBuilds.stop()
         scrubGate.open()
+        recallGate.open()
         snapshots.stop()
         control.stop()
         for shard in shards {

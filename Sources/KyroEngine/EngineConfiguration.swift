@@ -26,6 +26,11 @@ public struct EngineConfiguration: Sendable {
     public var bulkRowsMin = 20_000
     /// Threads that build such a graph, in the background.
     public var bulkThreads = 1
+    /// So long a dead row stays in the graph, for the searches that began before its death: one that
+    /// takes longer may have to scan.
+    public var repairGraceMillis = 250
+    /// How long the measuring of recall rests after each piece of work, which takes about 3 ms.
+    public var recallPauseMillis = 3
     /// Encoded bytes that one log batch takes.
     public var groupBytesMax = 4 << 20
     /// The longest that a group waits for callers of the last one, before a sync they can share.

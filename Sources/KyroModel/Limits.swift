@@ -30,6 +30,7 @@ public enum Limits {
     public static let efSearchMax = 10_000
     /// Of a graph: below it falls apart, above its lists of 2 × M no longer fit what a step reads.
     public static let graphMRange: ClosedRange<UInt32> = 4...32
+    public static let graphMDefault: UInt32 = 16
     public static let efConstructionMax: UInt32 = 2_048
     public static let ivfListsMax: UInt32 = 65_536
     /// Distinct terms of a text query.

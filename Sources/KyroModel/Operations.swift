@@ -19,6 +19,29 @@ public struct DescribeCollectionRequest: Equatable, Sendable {
     public init(scope: Scope) { self.scope = scope }
 }
 
+public struct DescribeCollectionResponse: Equatable, Sendable {
+    public var collection: CollectionDescription
+    /// Ordered by field.
+    public var vectors: [VectorIndexStatus]
+
+    public init(collection: CollectionDescription, vectors: [VectorIndexStatus] = []) {
+        self.collection = collection
+        self.vectors = vectors
+    }
+}
+
+/// Changes how vector fields are indexed.
+public struct RebuildRequest: Equatable, Sendable {
+    public var scope: Scope
+    /// All options of each field named.
+    public var vectors: FieldMap<VectorIndexing>
+
+    public init(scope: Scope, vectors: FieldMap<VectorIndexing>) {
+        self.scope = scope
+        self.vectors = vectors
+    }
+}
+
 public struct ListCollectionsRequest: Equatable, Sendable {
     public var tenant: String
     /// Zero for the default.

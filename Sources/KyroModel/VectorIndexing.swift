@@ -81,4 +81,23 @@ public struct VectorIndexing: Equatable, Sendable {
     }
 
     public static let `default` = VectorIndexing()
+
+    /// Whether an index of the one is an index of the other, but for how far its searches look when
+    /// they do not say.
+    public func isBuilt(like other: VectorIndexing) -> Bool {
+        var same = other
+        same.efSearch = efSearch
+        same.probes = probes
+        return self == same
+    }
+
+    /// Whether a graph of the one is a graph of the other.
+    public func isLinked(like other: VectorIndexing) -> Bool {
+        kind == other.kind && m == other.m && efConstruction == other.efConstruction
+    }
+
+    /// Whether rows and codes of the one are those of the other.
+    public func isStored(like other: VectorIndexing) -> Bool {
+        codes == other.codes && rerank == other.rerank && storage == other.storage
+    }
 }

@@ -1,6 +1,6 @@
 // One change to the catalog, and the catalog that the changes add up to.
 //
-//   u8       version, 2
+//   u8       version, 3
 //   u8       1 created, 2 schema, 3 dropped, 4 next id, 5 moment
 //   varint   collection id (for 4: the lowest id not yet given out; for 5: zero)
 //   created: string tenant, string namespace, varint schema version, schema, durability
@@ -8,10 +8,13 @@
 //   moment:  u64 sequence of the changes that follow, up to the next moment
 //
 // A schema is four maps in strictly rising order of names, each a varint count and entries:
-//   dense vectors: name, varint dimension, u8 metric
+//   dense vectors: name, varint dimension, u8 metric, indexing
 //   sparse vectors: name
 //   texts: name, u8 analyser, string language, f64 k1, f64 b
 //   metadata: name, u8 type
+//
+// An indexing is u8 kind, u8 codes, u8 rerank, u8 storage, and five varints: m, efConstruction,
+// efSearch, lists, probes. Zeros are the defaults. Versions 1 and 2 have none, which reads as zeros.
 //
 // A durability is u8: 0 the server's own, 1 always, 2 interval, then varint milliseconds, 3 never.
 // Version 1 has none, which reads as the server's own.
@@ -30,7 +33,7 @@ public enum CatalogRecord: Equatable, Sendable {
     /// The changes that follow were made at this sequence.
     case moment(Sequence)
 
-    static let versions: ClosedRange<UInt8> = 1...2
+    static let versions: ClosedRange<UInt8> = 1...3
 
     func encode(into writer: inout ByteWriter) {
         writer.writeByte(Self.versions.upperBound)
@@ -76,11 +79,13 @@ public enum CatalogRecord: Equatable, Sendable {
             let tenant = try reader.string()
             let scope = Scope(tenant: tenant, namespace: try reader.string())
             record = .created(
-                id, scope, schemaVersion: try reader.varint32(), try Schema.decode(from: &reader),
+                id, scope, schemaVersion: try reader.varint32(),
+                try Schema.decode(from: &reader, version: version),
                 durability: version == 1 ? nil : try Durability.decode(from: &reader))
         case 2:
             record = .schemaChanged(
-                id, schemaVersion: try reader.varint32(), try Schema.decode(from: &reader))
+                id, schemaVersion: try reader.varint32(),
+                try Schema.decode(from: &reader, version: version))
         case 3: record = .dropped(id)
         case 4: record = .nextID(id)
         case 5: record = .moment(Sequence(try reader.fixed64()))
@@ -120,6 +125,34 @@ extension Durability {
     }
 }
 
+extension VectorIndexing {
+    func encode(into writer: inout ByteWriter) {
+        writer.writeByte(kind.rawValue)
+        writer.writeByte(codes.rawValue)
+        writer.writeByte(rerank.rawValue)
+        writer.writeByte(storage.rawValue)
+        for number in [m, efConstruction, efSearch, lists, probes] {
+            writer.writeVarint(UInt64(number))
+        }
+    }
+
+    static func decode(from reader: inout RecordReader) throws(StoreError) -> VectorIndexing {
+        let raw = (
+            try reader.byte(), try reader.byte(), try reader.byte(), try reader.byte()
+        )
+        guard let kind = VectorIndexKind(rawValue: raw.0), let codes = VectorCodes(rawValue: raw.1),
+            let rerank = VectorRerank(rawValue: raw.2),
+            let storage = VectorStorage(rawValue: raw.3)
+        else { throw reader.malformed("indexing \(raw.0), \(raw.1), \(raw.2), \(raw.3)") }
+        let (m, efConstruction) = (try reader.varint32(), try reader.varint32())
+        let efSearch = try reader.varint32()
+        let (lists, probes) = (try reader.varint32(), try reader.varint32())
+        return VectorIndexing(
+            kind: kind, codes: codes, rerank: rerank, storage: storage, m: m,
+            efConstruction: efConstruction, efSearch: efSearch, lists: lists, probes: probes)
+    }
+}
+
 extension Schema {
     func encode(into writer: inout ByteWriter) {
         writer.writeVarint(UInt64(vectors.count))
@@ -127,6 +160,7 @@ extension Schema {
             writer.writeString(entry.name)
             writer.writeVarint(UInt64(entry.value.dimension))
             writer.writeByte(entry.value.metric.rawValue)
+            entry.value.indexing.encode(into: &writer)
         }
         writer.writeVarint(UInt64(sparseVectors.count))
         for entry in sparseVectors { writer.writeString(entry.name) }
@@ -145,7 +179,10 @@ extension Schema {
         }
     }
 
-    static func decode(from reader: inout RecordReader) throws(StoreError) -> Schema {
+    /// - Parameter version: of the record.
+    static func decode(
+        from reader: inout RecordReader, version: UInt8
+    ) throws(StoreError) -> Schema {
         var schema = Schema()
         schema.vectors = try decodeMap(from: &reader) { reader throws(StoreError) in
             let dimension = try reader.varint32()
@@ -153,7 +190,9 @@ extension Schema {
             guard let metric = Metric(rawValue: raw) else {
                 throw reader.malformed("metric \(raw)")
             }
-            return VectorField(dimension: Int(dimension), metric: metric)
+            return VectorField(
+                dimension: Int(dimension), metric: metric,
+                indexing: version < 3 ? .default : try VectorIndexing.decode(from: &reader))
         }
         schema.sparseVectors = try decodeMap(from: &reader, bytesEach: 1) { _ in SparseField() }
         schema.texts = try decodeMap(from: &reader) { reader throws(StoreError) in
@@ -173,6 +212,28 @@ extension Schema {
             return type
         }
         return schema
+    }
+}
+
+/// Options of some vector fields, for a snapshot: varint count, then name and indexing of each, in
+/// strictly rising order of names.
+extension FieldMap where Value == VectorIndexing {
+    public func encoded() -> [UInt8] {
+        var writer = ByteWriter(capacity: 16 + count * 48)
+        writer.writeVarint(UInt64(count))
+        for entry in self {
+            writer.writeString(entry.name)
+            entry.value.encode(into: &writer)
+        }
+        return writer.bytes
+    }
+
+    public init(decoding bytes: [UInt8]) throws(StoreError) {
+        var reader = RecordReader(bytes, range: 0..<bytes.count, subject: "options of vectors")
+        self = try decodeMap(from: &reader) { reader throws(StoreError) in
+            try VectorIndexing.decode(from: &reader)
+        }
+        try reader.end()
     }
 }
 

@@ -24,7 +24,7 @@ struct FilePrefix {
         magic: "KYROMAN", versions: 1...1, subject: "a manifest",
         affected: "the whole data directory")
     static let snapshot = FilePrefix(
-        magic: "KYROSNP", versions: 1...2, subject: "a snapshot",
+        magic: "KYROSNP", versions: 1...3, subject: "a snapshot",
         affected: "the documents of this shard that only the snapshot holds")
 
     /// A writer that stands behind the prefix.

@@ -1,8 +1,8 @@
 // The bytes of a snapshot file: named sections, checked block by block.
 //
 // Header, 64 bytes:
-//    0  16  "KYROSNP", version 2, CRC-32C: see FilePrefix.swift. The version says what the sections
-//           hold, which is the engine's affair; files of version 1 have the same frame
+//    0  16  "KYROSNP", version 3, CRC-32C: see FilePrefix.swift. The version says what the sections
+//           hold, which is the engine's affair; files of versions 1 and 2 have the same frame
 //   16  16  id of the data directory
 //   32   4  shard
 //   36   4  zero

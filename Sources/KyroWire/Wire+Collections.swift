@@ -83,7 +83,7 @@ extension CollectionDescription: WireEncodable {
     }
 }
 
-/// CreateCollectionResponse and DescribeCollectionResponse: the collection alone, as field 1.
+/// CreateCollectionResponse and RebuildResponse: the collection alone, as field 1.
 struct CollectionAnswerDraft: WireDraft {
     var collection = CollectionDraft()
 
@@ -106,12 +106,12 @@ private struct CollectionAnswerOnWire: WireEncodable {
 }
 
 extension CollectionDescription {
-    /// From a CreateCollectionResponse or a DescribeCollectionResponse.
+    /// From a CreateCollectionResponse or a RebuildResponse.
     public static func decode(wire bytes: [UInt8]) throws(KyroError) -> CollectionDescription {
         try decodeMessage(CollectionAnswerDraft.self, bytes)
     }
 
-    /// To a CreateCollectionResponse or a DescribeCollectionResponse.
+    /// To a CreateCollectionResponse or a RebuildResponse.
     public func encodeWire() -> [UInt8] { encodeMessage(CollectionAnswerOnWire(collection: self)) }
 }
 

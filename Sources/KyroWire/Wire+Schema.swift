@@ -7,12 +7,14 @@ struct VectorFieldDraft: WireDraft {
     var name = ""
     var dimension: UInt32 = 0
     var metric: Int32 = 0
+    var indexing: VectorIndexingDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): name = try reader.string("name")
         case (2, .varint): dimension = try reader.uint32("dimension")
         case (3, .varint): metric = try reader.int32("metric")
+        case (4, .bytes): try reader.message("indexing", into: &indexing)
         default: try reader.skip(field)
         }
     }
@@ -20,7 +22,8 @@ struct VectorFieldDraft: WireDraft {
     func finish() throws(WireError) -> VectorField {
         VectorField(
             dimension: Int(dimension),
-            metric: try enumValue(metric, "metric", Metric.init(rawValue:)))
+            metric: try enumValue(metric, "metric", Metric.init(rawValue:)),
+            indexing: try indexing?.finish("indexing") ?? .default)
     }
 }
 
@@ -152,6 +155,7 @@ private struct VectorFieldOnWire: WireEncodable {
         sink.string(1, name)
         sink.uint(2, UInt32(clamping: field.dimension))
         sink.uint(3, UInt32(field.metric.rawValue))
+        sink.message(4, field.indexing.unlessDefault)
     }
 }
 

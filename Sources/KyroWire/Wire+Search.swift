@@ -7,12 +7,16 @@ struct VectorQueryDraft: WireDraft {
     var field = ""
     var vector: DenseVectorDraft?
     var efSearch: UInt32 = 0
+    var probes: UInt32 = 0
+    var recall = 0.0
 
     mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
         switch (wire.number, wire.type) {
         case (1, .bytes): field = try reader.string("field")
         case (2, .bytes): try reader.message("vector", into: &vector)
         case (3, .varint): efSearch = try reader.uint32("ef_search")
+        case (4, .varint): probes = try reader.uint32("probes")
+        case (5, .fixed64): recall = try reader.double("recall")
         default: try reader.skip(wire)
         }
     }
@@ -20,7 +24,8 @@ struct VectorQueryDraft: WireDraft {
     func finish() throws(WireError) -> VectorQuery {
         guard let vector else { throw .invalid(path: "vector", problem: "is missing") }
         return VectorQuery(
-            field: field, vector: try vector.finish("vector"), efSearch: efSearch)
+            field: field, vector: try vector.finish("vector"), efSearch: efSearch, probes: probes,
+            recall: recall)
     }
 }
 
@@ -29,6 +34,8 @@ extension VectorQuery: WireEncodable {
         sink.string(1, field)
         sink.message(2, DenseVectorOnWire(values: vector, encoding: .floats))
         sink.uint(3, efSearch)
+        sink.uint(4, probes)
+        sink.double(5, recall)
     }
 }
 

@@ -87,6 +87,7 @@ struct ShardExplainDraft: WireDraft {
         case (8, .varint): explain.postingsScored = try reader.varint("postings_scored")
         case (9, .varint): explain.estimatedCost = try reader.varint("estimated_cost")
         case (10, .varint): explain.micros = try reader.varint("micros")
+        case (11, .bytes): explain.vectorReason = try reader.string("vector_reason")
         default: try reader.skip(field)
         }
     }
@@ -111,6 +112,7 @@ extension ShardExplain: WireEncodable {
         sink.uint(8, postingsScored)
         sink.uint(9, estimatedCost)
         sink.uint(10, micros)
+        sink.string(11, vectorReason)
     }
 }
 
@@ -155,24 +157,55 @@ extension Explain: WireEncodable {
 
 // MARK: SearchResponse
 
+extension RecallEstimate: WireDraft, WireEncodable {
+    init() { self.init(target: 0, mean: 0, worstDecile: 0, samples: 0) }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .fixed64): target = try reader.double("target")
+        case (2, .fixed64): mean = try reader.double("mean")
+        case (3, .fixed64): worstDecile = try reader.double("worst_decile")
+        case (4, .varint): samples = try reader.uint32("samples")
+        case (5, .varint): efSearch = try reader.uint32("ef_search")
+        case (6, .varint): probes = try reader.uint32("probes")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> RecallEstimate { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.double(1, target)
+        sink.double(2, mean)
+        sink.double(3, worstDecile)
+        sink.uint(4, samples)
+        sink.uint(5, efSearch)
+        sink.uint(6, probes)
+    }
+}
+
 struct SearchResponseDraft: WireDraft {
     var hits: [HitDraft] = []
     var seq: UInt64 = 0
     var explain: ExplainDraft?
+    var recall: RecallEstimate?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): try reader.message("hits", appendingTo: &hits)
         case (2, .varint): seq = try reader.varint("seq")
         case (3, .bytes): try reader.message("explain", into: &explain)
+        case (4, .bytes): try reader.message("recall", into: &recall)
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> SearchResponse {
-        SearchResponse(
+        var response = SearchResponse(
             hits: try finishList(hits, "hits"), seq: Sequence(seq),
             explain: try explain?.finish("explain"))
+        response.recall = recall
+        return response
     }
 }
 
@@ -188,6 +221,7 @@ extension SearchResponse: WireEncodable {
         for hit in hits { sink.message(1, HitOnWire(hit: hit, encoding: vectorEncoding)) }
         sink.uint(2, seq.raw)
         sink.message(3, explain)
+        sink.message(4, recall)
     }
 }
 

@@ -8,6 +8,7 @@ struct Options {
                kyrobench --accept --data FOLDER [options]
                kyrobench restart | snapshot-load | snapshots [options]    (see restart --help)
                kyrobench vectors [options]                                (see vectors --help)
+               kyrobench recall [options]                                 (see recall --help)
                kyrobench kernels [options]                                (see kernels --help)
                kyrobench --writes [options]
 

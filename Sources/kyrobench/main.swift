@@ -1,4 +1,5 @@
-// kyrobench: measures a server over gRPC, on real data, vector indexes, and kernels. `--help` tells how.
+// kyrobench: measures a server over gRPC, on real data, vector indexes, recall, and kernels. `--help`
+// tells how.
 import Glibc
 import KyroModel
 import KyroPlatform
@@ -45,33 +46,6 @@ func snapshotBenchmark(_ words: [String]) throws -> Int32 {
     return try SnapshotBenchmark(options: options).run()
 }
 
-func kernelBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
-    let options = try KernelOptions(words)
-    if options.wantsHelp {
-        print(KernelOptions.usage)
-        return 0
-    }
-    return try KernelBenchmark(options: options).run()
-}
-
-func vectorBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
-    let options = try VectorOptions(words)
-    if options.wantsHelp {
-        print(VectorOptions.usage)
-        return 0
-    }
-    return try VectorBenchmark(options: options).run()
-}
-
-func filterBenchmark(_ words: ArraySlice<String>) throws -> Int32 {
-    let options = try FilterOptions(words)
-    if options.wantsHelp {
-        print(FilterOptions.usage)
-        return 0
-    }
-    return try FilterBenchmark(options: options).run()
-}
-
 func writes(_ options: Options) throws -> Int32 {
     let server = options.endpoint == nil ? try ServerProcess(binary: options.binary) : nil
     defer { _ = server?.stop() }
@@ -84,14 +58,55 @@ func writes(_ options: Options) throws -> Int32 {
     return 0
 }
 
+/// A benchmark that has a word and a command line of its own.
+protocol NamedBenchmark {
+    static var word: String { get }
+    static var usage: String { get }
+    var wantsHelp: Bool { get }
+    /// - Parameter arguments: behind the word.
+    init(_ arguments: ArraySlice<String>) throws
+    /// Answers the exit status.
+    func run() throws -> Int32
+}
+
+let benchmarks: [any NamedBenchmark.Type] = [
+    KernelOptions.self, VectorOptions.self, FilterOptions.self, ChurnOptions.self,
+    RecallOptions.self,
+]
+
+extension KernelOptions: NamedBenchmark {
+    func run() throws -> Int32 { try KernelBenchmark(options: self).run() }
+}
+
+extension VectorOptions: NamedBenchmark {
+    func run() throws -> Int32 { try VectorBenchmark(options: self).run() }
+}
+
+extension FilterOptions: NamedBenchmark {
+    func run() throws -> Int32 { try FilterBenchmark(options: self).run() }
+}
+
+extension ChurnOptions: NamedBenchmark {
+    func run() throws -> Int32 { try ChurnBenchmark(options: self).run() }
+}
+
+extension RecallOptions: NamedBenchmark {
+    func run() throws -> Int32 { try RecallBenchmark(options: self).run() }
+}
+
 do {
     let words = Array(CommandLine.arguments.dropFirst())
     if let word = words.first, SnapshotOptions.words.contains(word) {
         exit(try snapshotBenchmark(words))
     }
-    if words.first == KernelOptions.word { exit(try kernelBenchmark(words.dropFirst())) }
-    if words.first == VectorOptions.word { exit(try vectorBenchmark(words.dropFirst())) }
-    if words.first == FilterOptions.word { exit(try filterBenchmark(words.dropFirst())) }
+    for kind in benchmarks where words.first == kind.word {
+        let benchmark = try kind.init(words.dropFirst())
+        if benchmark.wantsHelp {
+            print(kind.usage)
+            exit(0)
+        }
+        exit(try benchmark.run())
+    }
     let options = try Options(words)
     if options.wantsHelp {
         print(Options.usage)

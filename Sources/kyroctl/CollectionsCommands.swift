@@ -4,17 +4,34 @@ import KyroCommands
 import KyroModel
 
 extension Command {
+    /// How a vector field may be indexed.
+    static let vectorOptionsHelp = """
+        Options of a vector field; what is not given is chosen by the server:
+          kind             automatic (flat while small, then graph), graph, flat, or ivf
+          codes            what candidates are sought by: automatic, none (the rows), sq8, sq4, bq,
+                           pq
+          rerank           what scores them again: f32, bf16, or none, which keeps codes alone
+          storage          where rows for reranking are: memory, or disk
+          m                of a graph: neighbours of a row, 4 to 32 (16)
+          ef_construction  candidates kept while one is linked, m to 2048 (100)
+          ef_search        candidates kept by a search, 1 to 10000 (96)
+          lists            of ivf: how many lists, 1 to 65536 (4 x the root of the rows)
+          probes           lists that a search scans, 1 to lists
+        """
+
     static let collectionsCreate = Command(
         name: "collections create", summary: "Create a collection.", positionals: "NAME",
         details: """
             Fields that are not declared here are added by the first document that carries them: a
             vector with its dimension and the cosine metric, a text with the standard analyzer,
             metadata with the type of the value. A field's type never changes afterwards.
+
+            \(vectorOptionsHelp)
             """,
         options: [
             Option(
-                "vector", value: "NAME:DIMENSION[:METRIC]", isRepeatable: true,
-                "a vector field; metrics are cosine (default), ip and l2"),
+                "vector", value: "NAME:DIMENSION[:METRIC][,OPTION=VALUE]", isRepeatable: true,
+                "a vector field; metrics are cosine (default), ip and l2; for options see above"),
             Option("sparse", value: "NAME", isRepeatable: true, "a sparse vector field"),
             Option(
                 "text", value: "NAME[:ANALYZER[:LANGUAGE]]", isRepeatable: true,
@@ -34,6 +51,11 @@ extension Command {
                 "collections create commits --vector embedding:384 --text title "
                     + "--field files:int64", "declare what is known"
             ),
+            (
+                "collections create papers "
+                    + "--vector embedding:768:cosine,codes=sq4,rerank=bf16,m=24",
+                "half the memory, a denser graph"
+            ),
         ],
         run: createCollection)
 
@@ -48,6 +70,10 @@ extension Command {
     static let collectionsDescribe = Command(
         name: "collections describe", summary: "Show a collection's fields and size.",
         positionals: "NAME",
+        details: """
+            Of each vector field: what serves it now, how many rows it has, how many of them are in
+            its index and how many are dead, and the memory of rows, codes and links.
+            """,
         examples: [("collections describe commits", "fields of the collection commits")],
         run: describeCollection)
 
@@ -110,11 +136,12 @@ private func listCollections(_ session: Session) throws -> ExitCode {
 
 private func describeCollection(_ session: Session) throws -> ExitCode {
     let scope = try session.scopeOfCommand()
-    let collection = try CollectionsClient(session.connection()).describe(scope)
+    let description = try CollectionsClient(session.connection()).describe(scope)
     if session.isJSON {
-        session.write(JSON(collection))
+        session.write(JSON(description))
         return .done
     }
+    let collection = description.collection
     session.write(
         "\(scope.namespace) of tenant \(scope.tenant): collection \(collection.id.raw), "
             + "\(countText(collection.documentCount)) documents, "
@@ -124,7 +151,12 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
     let schema = collection.schema
     for field in schema.vectors {
         table.append([
-            field.name, "vector", "\(field.value.dimension) floats, \(field.value.metric.text)",
+            field.name, "vector",
+            [
+                "\(field.value.dimension) floats, \(field.value.metric.text)",
+                field.value.indexing.text,
+            ]
+            .filter { !$0.isEmpty }.joined(separator: ", "),
         ])
     }
     for name in schema.sparseVectors.names { table.append([name, "sparse vector", ""]) }
@@ -141,6 +173,7 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
     } else {
         session.write(table)
     }
+    VectorIndexOutput.show(description.vectors, session)
     return .done
 }
 

@@ -41,7 +41,50 @@ enum ExplainOutput {
         session.write(
             steps.map { "\($0.0) \(TimeSpan.text(micros: Int64(clamping: $0.1)))" }
                 .joined(separator: ", ") + "\n")
+        for reason in reasons(explain.shards) { session.write("vectors: \(reason)\n") }
         for note in explain.notes { session.write("note: \(note)\n") }
+    }
+
+    /// Each reason once, with the shards that gave it where they differ.
+    private static func reasons(_ shards: [ShardExplain]) -> [String] {
+        var texts: [String] = []
+        for shard in shards where !shard.vectorReason.isEmpty {
+            if !texts.contains(shard.vectorReason) { texts.append(shard.vectorReason) }
+        }
+        guard texts.count > 1 else { return texts }
+        return texts.map { text in
+            let names = shards.filter { $0.vectorReason == text }.map { String($0.shard) }
+            return "\(text) (shard \(names.joined(separator: ", ")))"
+        }
+    }
+
+    static func show(_ recall: RecallEstimate, _ session: Session) {
+        let breadth =
+            recall.probes > 0
+            ? "\(countText(UInt64(recall.probes))) lists"
+            : "ef \(countText(UInt64(recall.efSearch)))"
+        guard recall.samples > 0 else {
+            session.write(
+                "recall \(decimal(recall.target, places: 3)) asked, \(breadth); nothing is known "
+                    + "yet of what it reaches\n")
+            return
+        }
+        session.write(
+            "recall \(decimal(recall.target, places: 3)) asked, \(breadth); estimated mean "
+                + "\(decimal(recall.mean, places: 3)), worst tenth "
+                + "\(decimal(recall.worstDecile, places: 3)), from "
+                + "\(countText(UInt64(recall.samples))) queries\n")
+    }
+
+    static func json(of recall: RecallEstimate) -> JSON {
+        .object([
+            JSON.Member("target", .double(recall.target)),
+            JSON.Member("mean", .double(recall.mean)),
+            JSON.Member("worst_decile", .double(recall.worstDecile)),
+            JSON.Member("samples", .int(Int64(recall.samples))),
+            JSON.Member("ef_search", .int(Int64(recall.efSearch))),
+            JSON.Member("probes", .int(Int64(recall.probes))),
+        ])
     }
 
     static func json(of explain: Explain) -> JSON {
@@ -57,6 +100,7 @@ enum ExplainOutput {
                 JSON.Member("postings_scored", JSON(shard.postingsScored)),
                 JSON.Member("estimated_cost", JSON(shard.estimatedCost)),
                 JSON.Member("micros", JSON(shard.micros)),
+                JSON.Member("vector_reason", .string(shard.vectorReason)),
             ])
         }
         return .object([

@@ -143,7 +143,7 @@ private func openCollection(
 ) throws(KyroError) -> CollectionDescription {
     let client = CollectionsClient(connection)
     do {
-        return try client.describe(plan.scope)
+        return try client.describe(plan.scope).collection
     } catch {
         guard error.code == .notFound, plan.creates else { throw error }
     }
@@ -152,6 +152,6 @@ private func openCollection(
     } catch {
         // Somebody else was quicker.
         guard error.code == .alreadyExists else { throw error }
-        return try client.describe(plan.scope)
+        return try client.describe(plan.scope).collection
     }
 }

@@ -56,7 +56,8 @@ enum ReadOptions {
         case "none": return Projection()
         case "all": return packed(.everything)
         case let names?:
-            let schema = try CollectionsClient(session.connection()).describe(scope).schema
+            let schema = try CollectionsClient(session.connection()).describe(scope).collection
+                .schema
             var projection = packed(Projection())
             for name in names.split(separator: ",").map(String.init) {
                 try add(name, of: schema, to: &projection)

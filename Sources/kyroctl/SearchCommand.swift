@@ -35,6 +35,11 @@ extension Command {
             Option("offset", value: "N", "leave out the best N"),
             Option("candidates", value: "N", "candidates of each leg before fusion (default 100)"),
             Option("ef", value: "N", "breadth of the graph search; more is better and slower"),
+            Option("probes", value: "N", "inverted lists to scan; more is better and slower"),
+            Option(
+                "recall", value: "SHARE",
+                "share of the true best to find, such as 0.97; the server takes the breadth it needs"
+            ),
             Option("exact", "compare with every vector instead of walking the graph"),
             Option("explain", "show what each shard did"),
             ReadOptions.fields, ReadOptions.minSeq,
@@ -50,6 +55,10 @@ extension Command {
                 "search -n commits --like grpc-go-4d88514f0a0f --text readme "
                     + "--weights vector=1,text=0.5 --decay 365d -k 5",
                 "hybrid: like that document, with a word, newer ones first"
+            ),
+            (
+                "search -n commits --vector queries.npy --recall 0.97 --explain",
+                "as good as asked, and what it took"
             ),
             ("search -n commits --text deadlock --since 2024-01-01 --json", "for scripts"),
         ],
@@ -90,15 +99,25 @@ extension SearchRequest {
         var request = SearchRequest(scope: scope)
         let field = arguments.string("vector-field") ?? ""
         let efSearch = UInt32(try arguments.integer("ef", in: 1...Limits.efSearchMax) ?? 0)
+        let probes = UInt32(
+            try arguments.integer("probes", in: 1...Int(Limits.ivfListsMax)) ?? 0)
+        let recall = try arguments.share("recall") ?? 0
+        if recall > 0, efSearch > 0 || probes > 0 {
+            throw UsageError("--recall finds the breadth itself; leave out --ef and --probes")
+        }
         if arguments.string("like") != nil, arguments.string("vector") != nil {
             throw UsageError("--vector and --like both give the vector; choose one")
         }
         if let source = arguments.string("vector") {
             let row = try arguments.integer("row", in: 0...Int(Int32.max)) ?? 0
             request.vector = VectorQuery(
-                field: field, vector: try VectorSource.read(source, row: row), efSearch: efSearch)
+                field: field, vector: try VectorSource.read(source, row: row), efSearch: efSearch,
+                probes: probes, recall: recall)
         } else if arguments.string("like") != nil {
-            request.vector = VectorQuery(field: field, vector: [], efSearch: efSearch)
+            request.vector = VectorQuery(
+                field: field, vector: [], efSearch: efSearch, probes: probes, recall: recall)
+        } else if efSearch > 0 || probes > 0 || recall > 0 {
+            throw UsageError("--ef, --probes and --recall need --vector or --like")
         }
         if let text = arguments.string("text") {
             let fields = arguments.string("text-fields")?.split(separator: ",").map(String.init)
@@ -192,6 +211,9 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
         JSON.Member("hits", .array(hits)), JSON.Member("seq", JSON(response.seq)),
         JSON.Member("micros", .int(micros)),
     ]
+    if let recall = response.recall {
+        members.append(JSON.Member("recall", ExplainOutput.json(of: recall)))
+    }
     if let explain = response.explain {
         members.append(JSON.Member("explain", ExplainOutput.json(of: explain)))
     }
@@ -239,5 +261,6 @@ private func show(
     let noun = hits.count == 1 ? "hit" : "hits"
     session.write(
         "\(hits.count) \(noun) in \(TimeSpan.text(micros: micros)), seq \(response.seq.raw)\n")
+    if let recall = response.recall { ExplainOutput.show(recall, session) }
     if let explain = response.explain { ExplainOutput.show(explain, session) }
 }

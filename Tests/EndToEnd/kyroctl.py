@@ -63,6 +63,36 @@ def corpus():
         return [json.loads(line) for line in file]
 
 
+def check_options(ctl):
+    options = "kind=graph,codes=sq8,m=24,ef_search=50"
+    ctl("collections", "create", "dense", "--vector", f"e:32:l2,{options}")
+    described = ctl("collections", "describe", "dense", "--json").json()
+    kept = described["vectors"]["e"]["indexing"]
+    check.equal((kept["kind"], kept["codes"], kept["m"], kept["ef_search"], kept["lists"]),
+                ("graph", "sq8", 24, 50, 0), "options of a field")
+    index = described["vector_indexes"][0]
+    check.equal((index["field"], index["kind"], index["rows"], index["rebuild_rows_total"]),
+                ("e", "graph", 0, 0), "what serves a field")
+    table = ctl("collections", "describe", "dense").out
+    check(options in table and "code bytes" in table, f"describe: {table}")
+    for wrong in ("e:32,m", "e:32,codes=sq9", "e:32,m=x"):
+        ctl("collections", "create", "x", "--vector", wrong, code=USAGE)
+    refused = ctl("collections", "create", "x", "--vector", "e:32,m=33", code=REFUSED)
+    check("indexing.m" in refused.err and "4...32" in refused.err, refused.err)
+    rebuilt = ctl("rebuild", "dense", "--vector", "e:m=0,ef_search=70")
+    check("ef_search=70" in rebuilt.out and "done in" in rebuilt.out, rebuilt.out)
+    after = ctl("rebuild", "dense", "--vector", "e:kind=flat,ef_search=0", "--no-wait", "--json")
+    check.equal(after.json()["vectors"]["e"]["indexing"]["kind"], "flat", "kind after a rebuild")
+    check("nothing changes" in ctl("rebuild", "dense", "--vector", "e:kind=flat").out, "again")
+    ctl("rebuild", "dense", code=USAGE)
+    ctl("rebuild", "dense", "--vector", "codes=sq8", code=USAGE)
+    ctl("rebuild", "dense", "--vector", "none:codes=sq8", code=REFUSED)
+    ctl("collections", "drop", "dense", "--yes")
+    ctl("rebuild", "dense", "--vector", "e:codes=sq8", code=NOT_FOUND)
+    rows = ctl("collections", "describe", "commits", "--json").json()["vector_indexes"]
+    check(rows and rows[0]["rows"] >= ROWS and rows[0]["row_bytes"] >= ROWS * 384 * 4, f"{rows}")
+
+
 def check_ingest(ctl):
     ctl("collections", "create", "commits", "--vector", "embedding:384", "--text", "title",
         "--text", "text")
@@ -82,6 +112,7 @@ def check_ingest(ctl):
     check.equal(ctl(*words, "--quiet").out, "", "a quiet run")
     restarted = ctl(*words, "--restart", "--json").json()
     check.equal(restarted.get("applied"), ROWS, "applied after --restart")
+    check_options(ctl)
     described = ctl("collections", "describe", "commits", "--json").json()
     check.equal(described.get("documents"), ROWS, f"documents of {str(described)[:300]}")
     listed = ctl("collections", "list", "--json")

@@ -120,6 +120,24 @@ def tour(kyro, client):
         check.equal(client.describe_collection("promised").durability, text, "durability, told")
         client.drop_collection("promised")
 
+    options = kyro.VectorIndexing(kind="graph", codes="sq8", m=24, ef_search=50)
+    made = client.create_collection("dense", kyro.Schema(
+        vectors=[kyro.VectorField("w", 8, "l2", options)]))
+    check.equal(made.schema.vectors, [kyro.VectorField("w", 8, "l2", options)], "options")
+    index = client.describe_collection("dense").vector_indexes[0]
+    check.equal((index.field, index.kind, index.codes, index.rerank, index.storage, index.rows),
+                ("w", "graph", "sq8", "f32", "memory", 0), "what serves a field")
+    try:
+        client.create_collection("denser", kyro.Schema(
+            vectors=[kyro.VectorField("w", 8, indexing=kyro.VectorIndexing(m=99))]))
+        check(False, "m = 99 was taken")
+    except kyro.KyroError as error:
+        check(error.field == 'schema.vectors["w"].indexing.m', f"m = 99: {error}")
+    flat = kyro.VectorIndexing(kind="flat")
+    again = client.rebuild_collection("dense", {"w": flat})
+    check.equal((again.schema_version, again.schema.vectors[0].indexing), (2, flat), "rebuild")
+    client.drop_collection("dense")
+
     told = []
     report = client.ingest("notes", documents(kyro, matrix), producer="tour", batch_documents=100,
                            on_progress=lambda r: told.append(r.documents))

@@ -57,6 +57,7 @@ def check_collections(stubs):
     check(failure and failure.code.name == "ALREADY_EXISTS"
           and failure.reason == "COLLECTION_EXISTS", f"create twice: {failure}")
 
+    check_options(stubs)
     names = [f"page-{n:02}" for n in range(5)]
     for name in names:
         stubs.collections.Create(collections.CreateCollectionRequest(
@@ -78,6 +79,40 @@ def check_collections(stubs):
             scope=types.Scope(tenant_id="pages", namespace=name)))
     left = stubs.collections.List(collections.ListCollectionsRequest(tenant_id="pages"))
     check.equal(len(left.collections), 0, "collections after drop")
+
+
+def check_options(stubs):
+    """Options of vector fields are kept, told and checked."""
+    scope = types.Scope(tenant_id="options", namespace="options")
+    asked = collections.VectorIndexing(
+        kind=collections.VECTOR_INDEX_KIND_GRAPH, codes=collections.VECTOR_CODES_SQ8,
+        rerank=collections.VECTOR_RERANK_F32, m=24, ef_construction=200, ef_search=50)
+    schema = collections.Schema(vectors=[
+        collections.VectorField(name="a", dimension=8),
+        collections.VectorField(name="b", dimension=8, indexing=asked)])
+    created = stubs.collections.Create(
+        collections.CreateCollectionRequest(scope=scope, schema=schema)).collection
+    check(not created.schema.vectors[0].HasField("indexing"), "defaults are left out")
+    check.equal(created.schema.vectors[1].indexing, asked, "options of a created field")
+    told = stubs.collections.Describe(collections.DescribeCollectionRequest(scope=scope))
+    check.equal([(v.field, v.kind, v.codes) for v in told.vectors],
+                [("a", collections.VECTOR_INDEX_KIND_FLAT, collections.VECTOR_CODES_SQ8),
+                 ("b", collections.VECTOR_INDEX_KIND_GRAPH, collections.VECTOR_CODES_SQ8)],
+                "what serves the fields")
+    check.equal(told.collection.schema, created.schema, "schema, described")
+    changed = collections.VectorIndexing(kind=collections.VECTOR_INDEX_KIND_FLAT)
+    rebuilt = stubs.collections.Rebuild(collections.RebuildRequest(
+        scope=scope, vectors={"b": changed})).collection
+    check.equal((rebuilt.schema_version, rebuilt.schema.vectors[1].indexing),
+                (created.schema_version + 1, changed), "rebuild")
+    scope.namespace = "refused"
+    for field, options in (("m", {"m": 33}), ("lists", {"kind": 1, "lists": 5}),
+                           ("rerank", {"codes": 4, "rerank": 2}), ("kind", {"kind": 9})):
+        failure = failure_of(lambda: stubs.collections.Create(collections.CreateCollectionRequest(
+            scope=scope, schema=collections.Schema(vectors=[collections.VectorField(
+                name="v", dimension=8, indexing=collections.VectorIndexing(**options))]))))
+        check(failure and failure.code.name == "INVALID_ARGUMENT"
+              and failure.field.endswith("indexing." + field), f"{options}: {failure}")
 
 
 def check_write(stubs):
@@ -193,6 +228,17 @@ def check_search(stubs):
     check(response.seq > 0 and len(response.explain.shards) > 0, "explain")
     check.equal(sum(s.rows_scored for s in response.explain.shards) >= COUNT, True,
                 "rows scored by an exact search")
+
+    indexes = stubs.collections.Describe(
+        collections.DescribeCollectionRequest(scope=SCOPE)).vectors
+    check(len(indexes) == 1 and indexes[0].field == "v" and indexes[0].rows >= COUNT
+          and indexes[0].row_bytes >= COUNT * derived.DIMENSION * 4 and indexes[0].code_bytes > 0
+          and indexes[0].dead_rows == indexes[0].rows - COUNT,
+          f"what serves the vectors: {indexes}")
+    failure = failure_of(lambda: stubs.search.Search(search.SearchRequest(
+        scope=SCOPE, limit=1, vector=search.VectorQuery(
+            vector=derived.packed(query), probes=65_537))))
+    check(failure and failure.field == "vector.probes", f"too many probes: {failure}")
 
     offset = stubs.search.Search(search.SearchRequest(
         scope=SCOPE, vector=vector, limit=5, offset=3, exact=True))

@@ -131,6 +131,20 @@ import Testing
         try schema.addMetadata("tags:string[]")
         #expect(schema.vectors["e"] == VectorField(dimension: 384))
         #expect(schema.vectors["f"] == VectorField(dimension: 2, metric: .innerProduct))
+        try schema.addVector("g:768:cosine,codes=sq4,rerank=bf16,m=24")
+        let dense = VectorIndexing(codes: .sq4, rerank: .bf16, m: 24)
+        #expect(schema.vectors["g"] == VectorField(dimension: 768, indexing: dense))
+        #expect(dense.text == "codes=sq4,rerank=bf16,m=24")
+        try schema.addVector("h:5,kind=ivf,storage=disk,lists=7,probes=2")
+        let lists = VectorIndexing(kind: .ivf, storage: .disk, lists: 7, probes: 2)
+        #expect(schema.vectors["h"] == VectorField(dimension: 5, indexing: lists))
+        #expect(try VectorIndexing(parsing: lists.text) == lists)
+        #expect(VectorIndexing.default.text == "")
+        for bad in [
+            "e:3,", "e:3,codes", "e:3,codes=sq5", "e:3,M=4", "e:3,m=-1", "e:3,m=", "e:3,=4",
+        ] {
+            #expect(throws: UsageError.self, "\(bad)") { try schema.addVector(bad) }
+        }
         #expect(schema.texts["title"] == TextField())
         #expect(schema.texts["body"] == TextField(analyzer: .code, language: "german"))
         #expect(schema.metadata == ["n": .int64, "tags": .strings])

@@ -8,12 +8,13 @@ import KyroStore
 import Testing
 
 @Suite struct StressTests {
-    @Test func readersSeeWholeDocumentsWhileEverythingChanges() throws {
+    @Test(arguments: VectorStorage.allCases)
+    func readersSeeWholeDocumentsWhileEverythingChanges(storage: VectorStorage) throws {
         let seconds = Double(ProcessInfo.processInfo.environment["KYRODB_STRESS_SECONDS"] ?? "")
         let directory = FileManager.default.temporaryDirectory
             .appendingPathComponent("kyrodb-stress-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
-        let stress = try Stress(path: directory.path, seconds: seconds ?? 2)
+        let stress = try Stress(path: directory.path, seconds: seconds ?? 2, storage: storage)
         let threads = [
             KyroThread(name: "reader-search") { stress.guarded { try stress.searchUntilDone() } },
             KyroThread(name: "reader-lookup") { stress.guarded { try stress.lookUpUntilDone() } },
@@ -27,7 +28,7 @@ import Testing
         #expect(problems == [])
         #expect(tally.written > 0 && tally.deleted > 0 && tally.searches > 0, "\(tally)")
         #expect(tally.snapshots > 0 && tally.folded > 0 && tally.lookups > 0, "\(tally)")
-        print("RESULT stress: \(tally)")
+        print("RESULT stress \(storage): \(tally)")
     }
 }
 
@@ -52,6 +53,7 @@ private final class Stress: Sendable {
     static let rowsWithVectors = 8_000 as UInt64
 
     let scope = Scope(namespace: "stress")
+    let schema: Schema
     let configuration: EngineConfiguration
     let engine: Engine
     let deadline: UInt64
@@ -63,7 +65,11 @@ private final class Stress: Sendable {
     /// Opened by a reader after each turn: the writer goes no faster than they do.
     private let turn = Gate()
 
-    init(path: String, seconds: Double) throws {
+    init(path: String, seconds: Double, storage: VectorStorage) throws {
+        var schema = Schema()
+        schema.vectors["v"] = VectorField(
+            dimension: Self.dimension, indexing: VectorIndexing(storage: storage))
+        self.schema = schema
         var configuration = EngineConfiguration(path: path)
         configuration.shardCount = 2
         configuration.fsync = .interval(millis: 5)
@@ -137,7 +143,7 @@ private final class Stress: Sendable {
 
     private func write(_ mutations: [Mutation]) throws {
         let request = WriteRequest(
-            scope: scope, mutations: mutations.map { .success($0) }, createIfMissing: Schema())
+            scope: scope, mutations: mutations.map { .success($0) }, createIfMissing: schema)
         let response = try awaited { done in
             engine.write(request, byteCount: 10_000, completion: done)
         }.get()

@@ -203,6 +203,12 @@ struct SeededNumbers {
             let most = Float.greatestFiniteMagnitude
             _ = kernels.encode_i8([most, -most, most / 2], 3, &codes)
             #expect(codes == [127, -127, 64])
+            // Halves go away from zero, in the middle of a row as at its end.
+            let halves = (0..<70).map { i in Float(i % 127) + 0.5 } + [127]
+            let signed = halves + halves.map { -$0 }
+            var rounded = [Int8](repeating: 99, count: signed.count)
+            #expect(kernels.encode_i8(signed, signed.count, &rounded) == 1)
+            #expect(rounded == signed.map { Int8($0.rounded(.toNearestOrAwayFromZero)) })
         }
     }
 

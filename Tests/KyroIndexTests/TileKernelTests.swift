@@ -1,4 +1,4 @@
-// All pairs of int8 rows, and what is kept of them, on every variant against exact sums.
+// All pairs of int8 rows, and the best of them, on every variant against exact sums.
 import CKernels
 import Testing
 
@@ -86,28 +86,80 @@ func withRows<Element, Answer>(
         }
     }
 
-    @Test func whatReachesTheLeastScoreIsKeptInOrder() {
+    @Test func pairsOfOneListAreThoseOfItsTile() {
+        let seed: UInt64 = 13
+        var numbers = SeededNumbers(seed: seed)
+        // Around a panel of 48 columns, a block of 256 rows, and a block of 1,024 dimensions.
+        for (count, n) in [
+            (0, 7), (1, 5), (15, 64), (16, 70), (17, 33), (49, 48), (100, 0), (255, 16), (257, 24),
+            (300, 9), (560, 5), (35, 384), (20, 1_025), (50, 2_051),
+        ] {
+            let codes = (0...(count * n)).map { _ in numbers.code() }
+            let stride = count + 3
+            var expected = [Int32](repeating: 77_777, count: max(1, count * stride))
+            var out = expected
+            for kernels in KernelTests.variants {
+                out = [Int32](repeating: 77_777, count: out.count)
+                expected = out
+                withRows(codes, count: count, n: n) { rows in
+                    kernels.dot_i8_tile(rows, count, rows, count, n, &expected, stride)
+                    kernels.dot_i8_pairs(rows, count, n, &out, stride)
+                }
+                let name = String(cString: kernels.name)
+                #expect(out == expected, "\(name), seed \(seed), \(count) rows of \(n)")
+            }
+        }
+    }
+
+    /// What kyro_best_i32 says, by sorting all.
+    private static func best(
+        _ scores: [Float], first: UInt32, own: UInt32, wanted: Int, before: [UInt64]
+    ) -> [UInt64] {
+        var keys = before
+        for (i, score) in scores.enumerated() where first + UInt32(i) != own {
+            let bits = (score.isNaN ? -.infinity : score).bitPattern
+            let ascending = bits & 0x8000_0000 == 0 ? bits | 0x8000_0000 : ~bits
+            keys.append(UInt64(ascending) << 32 | UInt64(~(first &+ UInt32(i) &- own)))
+        }
+        return Array(keys.sorted(by: >).prefix(wanted))
+    }
+
+    @Test func theBestAreFoundInOrderAndAddedToThoseBefore() {
         let seed: UInt64 = 12
         var numbers = SeededNumbers(seed: seed)
-        for n in KernelTests.dimensions {
-            let dots = (0..<n).map { _ in Int32(truncatingIfNeeded: numbers.next()) }
-            let factors = (0..<n).map { _ in numbers.float() }
-            let biases = (0..<n).map { _ in numbers.float() * 1e9 }
-            let factor = numbers.float()
-            let scores = (0..<n).map { i in
-                let scaled = Float(dots[i]) * (factor * factors[i])
-                return scaled + biases[i]
-            }
-            for least in [-Float.infinity, scores.sorted()[n / 2], scores.max()!, .infinity] {
-                let expected = (0..<n).filter { scores[$0] >= least }
-                for kernels in KernelTests.variants {
-                    var columns = [UInt32](repeating: .max, count: n)
-                    var found = [Float](repeating: .nan, count: n)
-                    let kept = kernels.keep_i32(
-                        dots, factors, biases, n, factor, least, &columns, &found)
-                    let label = "\(String(cString: kernels.name)), seed \(seed), n \(n)"
-                    #expect(columns[0..<kept].map(Int.init) == expected, "\(label)")
-                    #expect(found[0..<kept].elementsEqual(expected.map { scores[$0] }), "\(label)")
+        for n in [1, 2, 15, 16, 17, 48, 100, 550, 1_000] {
+            for wanted in [1, 3, 8, 16, 17, 32] {
+                // Few values, so that many scores are equal; ends that give infinities, and products
+                // of them with zero.
+                let width = numbers.below(2) == 0 ? 7 : 1_000_000
+                let dots = (0..<n).map { _ in Int32(numbers.below(2 * width + 1) - width) }
+                let factors = (0..<n).map { _ in
+                    numbers.below(50) == 0 ? Float.infinity : numbers.float()
+                }
+                let biases = (0..<n).map { _ in numbers.float() * Float(width) }
+                let factor = numbers.float()
+                let scores = (0..<n).map { i in
+                    let scaled = Float(dots[i]) * (factor * factors[i])
+                    return scaled + biases[i]
+                }
+                let owns = [UInt32.max, 1_000 + UInt32(n / 2)]
+                for own in owns {
+                    let early = Self.best(
+                        scores, first: 1_000, own: own, wanted: wanted, before: [])
+                    let late = Self.best(
+                        scores.reversed(), first: 50_000, own: own, wanted: wanted, before: early)
+                    for kernels in KernelTests.variants {
+                        var keys = [UInt64](repeating: 0, count: wanted)
+                        var found = kernels.best_i32(
+                            dots, factors, biases, n, factor, 1_000, own, wanted, &keys, 0)
+                        let name = String(cString: kernels.name)
+                        let label = "\(name), seed \(seed), \(wanted) of \(n), own \(own)"
+                        #expect(Array(keys.prefix(found)) == early, "\(label)")
+                        found = kernels.best_i32(
+                            dots.reversed(), factors.reversed(), biases.reversed(), n, factor,
+                            50_000, own, wanted, &keys, found)
+                        #expect(Array(keys.prefix(found)) == late, "\(label)")
+                    }
                 }
             }
         }

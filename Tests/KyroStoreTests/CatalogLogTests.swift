@@ -16,6 +16,14 @@ import Testing
     private func schema(_ fields: Int) -> Schema {
         var schema = Schema()
         schema.vectors["v"] = VectorField(dimension: 384, metric: .l2)
+        schema.vectors["w"] = VectorField(
+            dimension: 8,
+            indexing: VectorIndexing(
+                kind: .ivf, codes: .pq, rerank: .bf16, storage: .disk, lists: 65_536, probes: 300))
+        schema.vectors["x"] = VectorField(
+            dimension: 8,
+            indexing: VectorIndexing(
+                kind: .graph, codes: .none, m: 32, efConstruction: 2_048, efSearch: 10_000))
         schema.sparseVectors["s"] = SparseField()
         schema.texts["t"] = TextField(
             analyzer: .code, language: "german", bm25: BM25Parameters(k1: 0.9, b: 0.4))

@@ -99,9 +99,9 @@ import Testing
         let disk = try newDisk()
         let reference = try small(disk)
         let path = "/log/\(reference.fileName)"
-        try disk.setVersion(path, 3, headerBytes: 64)
+        try disk.setVersion(path, 4, headerBytes: 64)
         let error = #expect(throws: StoreError.self) { try readAll(disk, reference) }
-        #expect(error == .newerFormat(path: path, found: 3, supported: 2))
+        #expect(error == .newerFormat(path: path, found: 4, supported: 3))
     }
 
     @Test("blocks that change places are noticed")

@@ -48,6 +48,89 @@ import Testing
         #expect(try SearchRequest.decode(wire: bytes) == request)
     }
 
+    @Test("Options of a vector field are a message, left out where all are the defaults")
+    func indexing() throws {
+        var request = CreateCollectionRequest(scope: Scope(tenant: "a", namespace: "b"))
+        request.schema.vectors["p"] = VectorField(dimension: 3)
+        request.schema.vectors["q"] = VectorField(
+            dimension: 3, metric: .l2,
+            indexing: VectorIndexing(
+                kind: .graph, codes: .sq4, rerank: .bf16, storage: .disk, m: 24,
+                efConstruction: 300, efSearch: 7, lists: 1, probes: 2))
+        let bytes = hex(
+            """
+            0a 06 0a 01 61 12 01 62
+            12 25
+              0a 05 0a 01 70 10 03
+              0a 1c 0a 01 71 10 03 18 02
+                22 13 08 01 10 03 18 01 20 01 28 18 30 ac 02 38 07 40 01 48 02
+            """)
+        #expect(request.encodeWire() == bytes)
+        #expect(try CreateCollectionRequest.decode(wire: bytes) == request)
+    }
+
+    @Test("What serves a vector field comes with the description")
+    func indexStatus() throws {
+        var status = VectorIndexStatus(
+            field: "v", kind: .graph, codes: .sq8, rerank: .f32, storage: .memory)
+        status.rows = 300
+        status.indexedRows = 2
+        status.rebuildRowsTotal = 5
+        let response = DescribeCollectionResponse(
+            collection: CollectionDescription(
+                scope: Scope(tenant: "a", namespace: "b"), id: CollectionID(1), schemaVersion: 2,
+                schema: Schema()),
+            vectors: [status])
+        let bytes = hex(
+            """
+            0a 0e 0a 06 0a 01 61 12 01 62 10 01 18 02 22 00
+            12 0e 0a 01 76 10 01 18 02 30 ac 02 38 02 70 05
+            """)
+        #expect(response.encodeWire() == bytes)
+        #expect(try DescribeCollectionResponse.decode(wire: bytes) == response)
+    }
+
+    @Test("A rebuild names fields with all their options, defaults too")
+    func rebuild() throws {
+        var request = RebuildRequest(scope: Scope(tenant: "a", namespace: "b"), vectors: [:])
+        request.vectors["p"] = .default
+        request.vectors["q"] = VectorIndexing(codes: .sq4, m: 24)
+        let bytes = hex(
+            """
+            0a 06 0a 01 61 12 01 62
+            12 05 0a 01 70 12 00
+            12 09 0a 01 71 12 04 10 03 28 18
+            """)
+        #expect(request.encodeWire() == bytes)
+        #expect(try RebuildRequest.decode(wire: bytes) == request)
+    }
+
+    @Test("A recall is asked for and told as doubles")
+    func recall() throws {
+        var request = SearchRequest(scope: Scope(tenant: "a", namespace: "b"))
+        request.vector = VectorQuery(vector: [1], probes: 3, recall: 0.5)
+        request.limit = 10
+        let asked = hex(
+            """
+            0a 06 0a 01 61 12 01 62
+            12 13 12 06 0a 04 00 00 80 3f 20 03 29 00 00 00 00 00 00 e0 3f
+            48 0a
+            """)
+        #expect(request.encodeWire() == asked)
+        #expect(try SearchRequest.decode(wire: asked) == request)
+
+        var response = SearchResponse(hits: [], seq: Sequence(9))
+        response.recall = RecallEstimate(
+            target: 0.5, mean: 0.75, worstDecile: 0, samples: 4, efSearch: 200)
+        let told = hex(
+            """
+            10 09
+            22 17 09 00 00 00 00 00 00 e0 3f 11 00 00 00 00 00 00 e8 3f 20 04 28 c8 01
+            """)
+        #expect(response.encodeWire() == told)
+        #expect(try SearchResponse.decode(wire: told) == response)
+    }
+
     @Test("Hits carry their vectors as the request asked")
     func vectorEncodings() throws {
         var hit = Hit(id: .text("x"), score: 0.5, seq: Sequence(3))

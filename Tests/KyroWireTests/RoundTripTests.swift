@@ -48,6 +48,18 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             "DescribeCollectionRequest", { DescribeCollectionRequest(scope: $0.scope()) },
             DescribeCollectionRequest.decode, { $0.encodeWire() }),
         RoundTrip(
+            "DescribeCollectionResponse",
+            { random in
+                DescribeCollectionResponse(
+                    collection: collection(&random), vectors: random.list(4) { $0.indexStatus() })
+            }, DescribeCollectionResponse.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "RebuildRequest",
+            { random in
+                RebuildRequest(
+                    scope: random.scope(), vectors: random.fields { $0.indexing() })
+            }, RebuildRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
             "DropCollectionRequest", { DropCollectionRequest(scope: $0.scope()) },
             DropCollectionRequest.decode, { $0.encodeWire() }),
         RoundTrip(

@@ -121,10 +121,44 @@ struct Random: RandomNumberGenerator {
         TimeRange(fromMillis: maybe { $0.signed() }, toMillis: maybe { $0.signed() })
     }
 
+    mutating func indexing() -> VectorIndexing {
+        VectorIndexing(
+            kind: VectorIndexKind.allCases[below(4)], codes: VectorCodes.allCases[below(6)],
+            rerank: VectorRerank.allCases[below(3)], storage: VectorStorage.allCases[below(2)],
+            m: UInt32(below(40)), efConstruction: UInt32(below(3_000)),
+            efSearch: UInt32(below(3)), lists: UInt32(below(70_000)), probes: UInt32(below(3)))
+    }
+
+    mutating func indexStatus() -> VectorIndexStatus {
+        var status = VectorIndexStatus(
+            field: text(), kind: VectorIndexKind.allCases[below(4)],
+            codes: VectorCodes.allCases[below(6)], rerank: VectorRerank.allCases[below(3)],
+            storage: VectorStorage.allCases[below(2)])
+        status.rows = number()
+        status.indexedRows = number()
+        status.deadRows = number()
+        status.rowBytes = number()
+        status.codeBytes = number()
+        status.linkBytes = number()
+        status.codesVersion = UInt32(below(9))
+        status.rebuildRowsDone = number()
+        status.rebuildRowsTotal = number()
+        status.recallSamples = UInt32(below(900))
+        return status
+    }
+
+    mutating func recall() -> RecallEstimate {
+        RecallEstimate(
+            target: double(), mean: double(), worstDecile: double(), samples: UInt32(below(900)),
+            efSearch: UInt32(below(900)), probes: UInt32(below(90)))
+    }
+
     mutating func schema() -> Schema {
         var schema = Schema()
         schema.vectors = fields {
-            VectorField(dimension: $0.below(16_384), metric: Metric.allCases[$0.below(3)])
+            VectorField(
+                dimension: $0.below(16_384), metric: Metric.allCases[$0.below(3)],
+                indexing: $0.chance() ? .default : $0.indexing())
         }
         schema.sparseVectors = fields { _ in SparseField() }
         schema.texts = fields {
@@ -147,7 +181,8 @@ struct Random: RandomNumberGenerator {
         request.vector = maybe { random in
             VectorQuery(
                 field: random.text(), vector: random.list(9) { $0.float() },
-                efSearch: UInt32(random.below(100)))
+                efSearch: UInt32(random.below(100)), probes: UInt32(random.below(9)),
+                recall: random.chance() ? 0 : random.double())
         }
         request.sparse = maybe { SparseQuery(field: $0.text(), vector: $0.sparse()) }
         request.text = maybe { random in
@@ -182,7 +217,9 @@ struct Random: RandomNumberGenerator {
         var explain = Explain()
         explain.shards = list(3) { random in
             var shard = ShardExplain(shard: UInt32(random.below(8)))
-            shard.vectorStrategy = random.chance() ? .graph : .filteredFlat
+            shard.vectorStrategy =
+                VectorStrategy(rawValue: UInt8(random.below(7))) ?? .filteredIVF
+            shard.vectorReason = random.text()
             shard.rows = random.number()
             shard.graphRows = random.number()
             shard.tailRows = random.number()
@@ -209,8 +246,10 @@ struct Random: RandomNumberGenerator {
             hit.document = random.maybe { $0.document() }
             return hit
         }
-        return SearchResponse(
+        var response = SearchResponse(
             hits: hits, seq: Sequence(number()), explain: maybe { $0.explain() })
+        response.recall = maybe { $0.recall() }
+        return response
     }
 
     mutating func mutation() -> Mutation {

@@ -19,6 +19,8 @@ PYTHON
 "$bin/kyrobench" snapshots --binary "$bin/kyrodb" --documents 10000 --tail 1000 --seconds 1 --folder "$out"
 "$bin/kyrobench" kernels --tiny --all --dimension 100 > "$out/kernels"
 grep -q "int8 all pairs" "$out/kernels"
+"$bin/kyrobench" recall --tiny --folder "$out" > "$out/recall"
+grep -q "0.99" "$out/recall"
 "$bin/kyrobench" vectors --tiny --binary "$bin/kyrodb" --folder "$out" \
     --json "$out/vectors.jsonl" --svg "$out/vectors.svg"
 python3 - "$out/vectors.jsonl" "$out/vectors.svg" <<'PYTHON'

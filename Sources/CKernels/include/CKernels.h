@@ -68,13 +68,22 @@ void kyro_dot_i8_tile(
     const int8_t *const *a, size_t a_count, const int8_t *const *b, size_t b_count, size_t n,
     int32_t *out, size_t out_stride);
 
-// The entries of one row of such a tile that reach `least`: the score of column j is
-// dots[j] × (factor × factors[j]) + biases[j], in float and rounded after each operation. Writes
-// column and score of those whose score is not below `least`, in the order of columns, and returns
-// their number; `columns` and `scores` have room for `count`. Equal on all variants.
-size_t kyro_keep_i32(
+// The same for all pairs of one list, each computed once: out[i × out_stride + j] for i and j in
+// [0, count).
+void kyro_dot_i8_pairs(
+    const int8_t *const *rows, size_t count, size_t n, int32_t *out, size_t out_stride);
+
+// Puts the entries of one row of such a tile among the best that are known. Entry j has the number
+// first + j and the score dots[j] × (factor × factors[j]) + biases[j], in float and rounded after
+// each operation; what is no number counts as −∞. keys[0, found) are the best so far, best first;
+// at most `wanted` ≥ 1 are kept, and their number is returned. The entry with the number `own` is
+// left out; UINT32_MAX is nobody's. Equal on all variants.
+//
+// A key has the score's bits in its upper half, changed so that they ascend with it, and below them
+// ~(number − own): of equal scores the number that follows `own` most closely, in a ring, is better.
+size_t kyro_best_i32(
     const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
-    float least, uint32_t *columns, float *scores);
+    uint32_t first, uint32_t own, size_t wanted, uint64_t *keys, size_t found);
 
 // The float forms that rerank: sums in float, within n × 2^-23 of the sum of magnitudes, for rows
 // that a list points to; rows ahead are prefetched. A row's answer does not depend on its place.
@@ -127,6 +136,31 @@ void kyro_hamming_list(
     const uint8_t *query, const uint8_t *const *rows, size_t count, size_t byte_count,
     uint32_t *out);
 
+// Multiplies x with a random orthogonal matrix in place, or with its inverse: as many steps of
+// signs and of a Walsh-Hadamard transform, which mixes the first 2^k ≤ n values and the last 2^k by
+// turns, so that n values stay n. `signs` holds n values of ±1 a step, `spare` room for n floats.
+// Equal on all variants.
+enum { kyro_rotation_steps = 4 };
+void kyro_rotate(float *x, float *spare, const float *signs, size_t n, int is_back);
+
+// 4-bit codes around zero, in the layout of the 4-bit codes above: c stands for
+// (2c − 15) × step / 2. Encodes rounded half up and cut at ±7.5 steps; the step may be 0. Returns
+// Σ row[i] × (2 c[i] − 15). Equal on all variants.
+float kyro_encode_s4(const float *row, size_t n, float step, uint8_t *codes);
+// The odd numbers 2c − 15, and their sum.
+int32_t kyro_expand_s4(const uint8_t *codes, size_t n, int8_t *out);
+
+// Product quantisation (Jégou, Douze & Schmid 2011): codebook[256 d + c] is component d of centroid
+// c, for d in [0, dims), dims > 0.
+// table[c] = Σ query[d] × codebook[256 d + c], in float.
+void kyro_pq_table(const float *query, const float *codebook, size_t dims, float *table);
+// The centroid nearest to `row`, of equals the first; halves[c] = |centroid c|² / 2.
+uint32_t kyro_pq_nearest(
+    const float *row, const float *codebook, const float *halves, size_t dims);
+// Σ tables[256 s + row[s]] over s in [0, m) for the rows that `rows[0, count)` point to.
+void kyro_pq_scores(
+    const float *tables, const uint8_t *const *rows, size_t count, size_t m, float *out);
+
 // Copies `count` bytes between buffers that do not overlap. glibc 2.36's memcpy can take 1–2 µs for
 // 3 KB when both lie close modulo 4096.
 void kyro_copy_row(void *to, const void *from, size_t count);
@@ -154,8 +188,10 @@ typedef struct {
     void (*copy_row)(void *, const void *, size_t);
     void (*dot_i8_tile)(
         const int8_t *const *, size_t, const int8_t *const *, size_t, size_t, int32_t *, size_t);
-    size_t (*keep_i32)(
-        const int32_t *, const float *, const float *, size_t, float, float, uint32_t *, float *);
+    void (*dot_i8_pairs)(const int8_t *const *, size_t, size_t, int32_t *, size_t);
+    size_t (*best_i32)(
+        const int32_t *, const float *, const float *, size_t, float, uint32_t, uint32_t, size_t,
+        uint64_t *, size_t);
     void (*dot_f32_fast_list)(const float *, const float *const *, size_t, size_t, float *);
     void (*l2sq_f32_fast_list)(const float *, const float *const *, size_t, size_t, float *);
     void (*encode_bf16)(const float *, size_t, uint16_t *);
@@ -172,6 +208,12 @@ typedef struct {
     void (*encode_bits)(const float *, const float *, size_t, uint8_t *);
     uint32_t (*hamming)(const uint8_t *, const uint8_t *, size_t);
     void (*hamming_list)(const uint8_t *, const uint8_t *const *, size_t, size_t, uint32_t *);
+    void (*rotate)(float *, float *, const float *, size_t, int);
+    float (*encode_s4)(const float *, size_t, float, uint8_t *);
+    int32_t (*expand_s4)(const uint8_t *, size_t, int8_t *);
+    void (*pq_table)(const float *, const float *, size_t, float *);
+    uint32_t (*pq_nearest)(const float *, const float *, const float *, size_t);
+    void (*pq_scores)(const float *, const uint8_t *const *, size_t, size_t, float *);
 } kyro_kernels;
 
 // Variant `index`, best first and the portable one last; null behind the last. Only variants that

@@ -129,8 +129,10 @@ final class Catalog: Sendable {
         return try create(scope, schema: schema)
     }
 
-    /// Adds fields. - Precondition: `schema` has every field that the collection has.
-    func extend(_ collection: Collection, to schema: Schema) throws(KyroError) {
+    /// Adds fields, or changes how some are indexed.
+    ///
+    /// - Precondition: `schema` has every field that the collection has.
+    func change(_ collection: Collection, to schema: Schema) throws(KyroError) {
         let (current, version) = collection.fields.schemaAndVersion
         guard schema != current else { return }
         guard !collection.isDropped else {

@@ -47,6 +47,7 @@ final class Collection: Sendable {
     let fields: CollectionFields
     /// Which old sequences scans may still ask for.
     let leases = SequenceLeases()
+    let recall = CollectionRecall()
     private let parts: Locked<[CollectionShard]>
 
     init(

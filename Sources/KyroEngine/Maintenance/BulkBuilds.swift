@@ -66,7 +66,7 @@ final class BulkJob: Sendable {
             let graph = successor.bulkGraph(
                 visibility: view.visibility, workers: workers, cancellation: cancellation)
         else { return false }
-        return successor.install(graph)
+        return successor.install(graph, cancellation: cancellation)
     }
 }
 
@@ -99,6 +99,7 @@ final class BulkBuilds: Sendable {
         func isLong(_ tail: Int) -> Bool {
             tail > 0 && tail >= rowsMin && tail >= index.graphCount / 2
         }
+        guard index.buildsGraph else { return false }
         // The first tells most of them.
         return isLong(index.tailCount) && isLong(index.unfoldedCount(visibility))
     }

@@ -13,7 +13,9 @@ extension Engine {
         guard !process.bulks.isEmpty else { return false }
         var open: [BulkJob] = []
         for job in process.bulks {
-            if job.collection.isDropped || job.collection.shard(shard.index) !== job.part {
+            if job.collection.isDropped || job.collection.shard(shard.index) !== job.part
+                || job.part.agreement() == .outdated
+            {
                 // Nobody would see it.
                 job.cancel()
                 continue
@@ -42,7 +44,7 @@ extension Engine {
         _ shard: Shard, _ process: FoldingProcess
     ) -> Bool {
         if process.bulks.contains(where: { $0.index === index }) { return true }
-        guard process.rebuild?.collection !== collection,
+        guard process.rebuild?.collection !== collection, view.shard.agreement() != .outdated,
             bulkBuilds.isWanted(for: index, view.visibility),
             time.monotonicNanos() >= process.bulkNanos
         else { return false }

@@ -60,12 +60,14 @@ extension CollectionShard {
         try end(slot, seq: Sequence(died), root: currentRoot)
     }
 
-    /// In a part that is being rebuilt: the fields that the old one has.
-    func prepareIndexes(like old: IndexRoot) {
+    /// In a part that is being rebuilt: the fields that the old one has, under these options.
+    func prepareIndexes(like old: IndexRoot, _ target: FieldMap<VectorField>) {
         let root = currentRoot
         var (vectors, sparse, texts) = (root.vectors, root.sparse, root.texts)
         for entry in old.vectors where vectors[entry.name] == nil {
-            vectors[entry.name] = VectorIndex(like: entry.value)
+            vectors[entry.name] = VectorIndex(
+                like: entry.value,
+                indexing: target[entry.name]?.indexing ?? entry.value.field.indexing)
         }
         for entry in old.sparse where sparse[entry.name] == nil {
             sparse[entry.name] = SparseIndex()

@@ -1,4 +1,5 @@
-// A collection's part made anew beside the living one, without its dead versions.
+// A collection's part made anew beside the living one: without its dead versions, and with its vector
+// indexes as the schema says.
 //
 // The maintenance process copies, a step at a time: the columns of the rows below a fixed count,
 // then what the indexes hold of them, then the rows that came since, document by document. When
@@ -47,6 +48,8 @@ final class Rebuild: @unchecked Sendable {
     let new: CollectionShard
     let state = Atomic<State>(.building)
     private let missing: MissingStructures
+    /// What the new part's indexes are made as.
+    private let target: FieldMap<VectorField>
     /// Rows below are copied column by column and index by index.
     private let bulkEnd: Int
     private var map = SlotMap()
@@ -92,6 +95,7 @@ final class Rebuild: @unchecked Sendable {
             fields: old.fields, shard: old.shard, hashSeed: old.hashSeed,
             metadata: MetadataIndex())
         missing = old.missing
+        target = collection.schema.vectors
         self.bulkBuilds = bulkBuilds
         self.gate = gate
         horizon = old.horizon.raw
@@ -104,6 +108,15 @@ final class Rebuild: @unchecked Sendable {
     var remaining: Int { rowsLeft.load(ordering: .relaxed) }
     /// Memory of the new part. Any thread.
     var residentBytes: Int { bytes.load(ordering: .relaxed) }
+
+    /// The schema has changed since, so that the new part would have to be made once more.
+    var isOutdated: Bool {
+        let schema = collection.schema
+        return target.contains { entry in
+            guard let wanted = schema.vectors[entry.name]?.indexing else { return false }
+            return !entry.value.indexing.isBuilt(like: wanted)
+        }
+    }
 
     /// What a step sees of the shard.
     struct Moment {
@@ -167,6 +180,23 @@ final class Rebuild: @unchecked Sendable {
             new.publish()
             bytes.store(new.residentBytes + map.residentBytes, ordering: .relaxed)
         }
+        reportVectors()
+    }
+
+    /// A row counts half when it is copied, and whole when it is linked, where it is to be.
+    private func reportVectors() {
+        guard tasks != nil else { return }
+        var done: FieldMap<UInt64> = [:]
+        for entry in new.currentRoot.vectors {
+            let index = entry.value
+            let copied = index.rowCount
+            var linked = index.buildsGraph ? index.graphCount : copied
+            if let carry, case .graph(let name)? = tasks?.first, name == entry.name {
+                linked = carry.rowsDone
+            }
+            done[entry.name] = UInt64((copied + min(linked, copied)) / 2)
+        }
+        old.rebuildRows.withLock { $0 = done }
     }
 
     /// Rows in order: those that stay are taken and those that do not are noted.
@@ -198,7 +228,7 @@ final class Rebuild: @unchecked Sendable {
 
     private func planTasks() {
         let root = old.currentRoot
-        new.prepareIndexes(like: root)
+        new.prepareIndexes(like: root, target)
         var planned: [Task] = []
         if !missing.metadata { planned += [.eventTimes, .metadata] }
         planned += root.vectors.names.map { .vectors($0) }
@@ -238,7 +268,7 @@ final class Rebuild: @unchecked Sendable {
             guard target.tryReserve(vectors: range.count, slotCount: new.writtenCount) else {
                 throw noMemory
             }
-            target.takeRows(from: source, range, below: bulkEnd, map: map)
+            try target.takeRows(from: source, range, below: bulkEnd, map: map)
             return position == rowCount
         case .lengths(let name):
             guard let source = from.texts[name], let target = to.texts[name] else { return true }
@@ -379,6 +409,7 @@ final class Rebuild: @unchecked Sendable {
     func abandon() {
         bulk?.cancel()
         old.endRebuild()
+        old.rebuildRows.withLock { $0 = [:] }
         state.store(.abandoned, ordering: .releasing)
     }
 }

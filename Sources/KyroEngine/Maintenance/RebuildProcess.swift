@@ -12,7 +12,9 @@ extension Engine {
         process.rebuild = rebuild
         switch rebuild.state.load(ordering: .acquiring) {
         case .building:
-            if rebuild.isAwaitingGraph, !rebuild.collection.isDropped { return hasReleased }
+            if rebuild.isAwaitingGraph, !rebuild.collection.isDropped, !rebuild.isOutdated {
+                return hasReleased
+            }
             step(rebuild, shard, process)
             shard.reportRebuild(rowsLeft: rebuild.remaining, bytes: rebuild.residentBytes)
             return true
@@ -29,7 +31,7 @@ extension Engine {
     /// Steps for about ten milliseconds. Folding gets a smaller part of the time meanwhile: a rebuild
     /// that is slower than the writers gets longer and longer.
     private func step(_ rebuild: Rebuild, _ shard: Shard, _ process: FoldingProcess) {
-        if rebuild.collection.isDropped { return rebuild.abandon() }
+        if rebuild.collection.isDropped || rebuild.isOutdated { return rebuild.abandon() }
         let endNanos = time.monotonicNanos() + Self.rebuildTurnNanos
         do throws(KyroError) {
             // Copying grows what cannot be told that there is no memory.
@@ -84,9 +86,11 @@ extension Engine {
             if dead > 0 { deadBytes += part.residentBytes / part.slotCount * dead }
             // A graph that is nearly there is carried over in a fraction of the time.
             let isBuilding = process.bulks.contains { $0.part === part }
-            if chosen == nil, !isBuilding || part.isMissingAnything,
-                needsRebuild(part, looksForExpired: looksForExpired)
-            {
+            let agreement = part.agreement()
+            if agreement == .searchesDiffer, !isBuilding { part.adoptSearchDefaults() }
+            if chosen != nil { continue }
+            let isUrgent = agreement == .outdated || part.isMissingAnything
+            if isUrgent || !isBuilding && hasGarbage(part, looksForExpired: looksForExpired) {
                 chosen = collection
             }
         }
@@ -108,8 +112,7 @@ extension Engine {
     /// Counting those that have expired reads a column of eight bytes a row.
     private static let expiryLookNanos: UInt64 = 10_000_000_000
 
-    private func needsRebuild(_ part: CollectionShard, looksForExpired: Bool) -> Bool {
-        if part.isMissingAnything { return true }
+    private func hasGarbage(_ part: CollectionShard, looksForExpired: Bool) -> Bool {
         var dead = part.deadCount - part.keptDeadCount
         if looksForExpired, part.expiringCount > 0 { dead += expiredCount(part) }
         let living = part.liveCount

@@ -148,14 +148,14 @@ struct ShardRecovery {
             return .damaged(error.kyroError)
         }
         shard.recovery.withLock { $0.bytesTotal = load.byteCount }
-        try engine.budget.announce(load.byteCount, shard: shard.index)
+        try engine.budget.announce(load.memoryBytes, shard: shard.index)
         do throws(KyroError) {
             return .loaded(try load.run())
         } catch {
             try engine.maintenance.check()
             // What is short says nothing about the file; an older one would not fit either.
             if error.isShortage { throw error }
-            engine.budget.withdraw(load.byteCount)
+            engine.budget.withdraw(load.memoryBytes)
             return .damaged(error)
         }
     }

@@ -1,21 +1,26 @@
-// A shard's snapshot, version 2: which sections there are. Document data is kept apart from what
+// A shard's snapshot, version 3: which sections there are. Document data is kept apart from what
 // can be derived from it, so that damage to the latter costs time and nothing else.
 //
-//   shard               u32 version · i64 wall time, Unix ms · varint collections · varint producers
+//   shard               u32 version, 2 · i64 wall time, Unix ms · varint collections · varint producers
 //                         per collection: varint id, varint rows, and three lists of names
 //                           (vectors, sparse vectors, texts): varint count, then varint length + UTF-8
 //                         per producer: varint collection id, varint length + UTF-8, varint sequence
 //   rows-ID             document data: RowSections.swift
 //   horizon-ID          document data: u64 sequence: versions that died at or below it were dropped
 //                         by a rebuild; the section is left out where none was
+//   indexing-ID         document data: options that the vector indexes were made with, which are
+//                         not those of the schema while a change is under way; the section is left
+//                         out, and a field is left out of it, where they are the defaults
 //   vectors-ID-NAME     document data: rows of a VectorIndex
+//   codes-ID-NAME       derived: codes of a VectorIndex, where they were trained
 //   graph-ID-NAME       derived: graph of a VectorIndex
 //   metadata-ID         derived: MetadataIndex
 //   sparse-ID-NAME      derived: SparseIndex
 //   text-ID-NAME        derived: TextIndex
 //
-// Version 1 has no wall time, rows of another shape (RowSections1.swift), and instead of `vectors`
-// and `graph` one section vector-ID-NAME (VectorIndex+Snapshot1.swift).
+// Version 2 differs in `vectors` alone (VectorIndex+Snapshot.swift). Version 1 has no wall time, rows
+// of another shape (RowSections1.swift), and instead of `vectors` and `graph` one section
+// vector-ID-NAME (VectorIndex+Snapshot1.swift).
 import KyroBytes
 import KyroIndex
 import KyroModel
@@ -42,10 +47,12 @@ struct SnapshotContents {
 
     static func rows(_ id: CollectionID) -> String { "rows-\(id.raw)" }
     static func horizon(_ id: CollectionID) -> String { "horizon-\(id.raw)" }
+    static func indexing(_ id: CollectionID) -> String { "indexing-\(id.raw)" }
     static func metadata(_ id: CollectionID) -> String { "metadata-\(id.raw)" }
     static func vectors(_ id: CollectionID, _ name: String) -> String {
         "vectors-\(id.raw)-\(name)"
     }
+    static func codes(_ id: CollectionID, _ name: String) -> String { "codes-\(id.raw)-\(name)" }
     static func graph(_ id: CollectionID, _ name: String) -> String { "graph-\(id.raw)-\(name)" }
     /// Version 1 alone.
     static func vector(_ id: CollectionID, _ name: String) -> String { "vector-\(id.raw)-\(name)" }

@@ -59,6 +59,7 @@ struct SnapshotJob {
         try storing { () throws(StoreError) in
             try engine.directory.adopt(reference, over: state.base, shard: shard.index)
         }
+        adoptRows(reference, mark)
         try deleteUnnamed()
         shard.updateLog {
             $0.snapshotSeq = mark.seq
@@ -123,10 +124,25 @@ struct SnapshotJob {
                 try sink.write(bytes.bytes)
             }
         }
+        var indexings: FieldMap<VectorIndexing> = [:]
+        for entry in part.root.vectors where entry.value.field.indexing != .default {
+            indexings[entry.name] = entry.value.field.indexing
+        }
+        if !indexings.isEmpty {
+            try section(SnapshotContents.indexing(id), writer) { sink throws(KyroError) in
+                try sink.write(indexings.encoded())
+            }
+        }
         for entry in part.root.vectors {
             try section(SnapshotContents.vectors(id, entry.name), writer) {
                 sink throws(KyroError) in
                 try entry.value.writeRows(to: sink, slotCount: slotCount)
+            }
+            if entry.value.hasTrainedCodes {
+                try section(SnapshotContents.codes(id, entry.name), writer) {
+                    sink throws(KyroError) in
+                    try entry.value.writeCodes(to: sink, slotCount: slotCount)
+                }
             }
             try section(SnapshotContents.graph(id, entry.name), writer) { sink throws(KyroError) in
                 try entry.value.writeGraph(to: sink, slotCount: slotCount)

@@ -39,6 +39,18 @@ struct SnapshotLoad {
     /// Of the file.
     var byteCount: UInt64 { reader.byteCount }
 
+    /// About what it will take in memory: of rows that stay in the file, codes alone.
+    var memoryBytes: UInt64 {
+        var total = reader.byteCount
+        for (id, collection) in engine.catalog.byID {
+            for entry in collection.schema.vectors where entry.value.indexing.storage == .disk {
+                let bytes = reader.byteCount(ofSection: SnapshotContents.vectors(id, entry.name))
+                total -= (bytes ?? 0) / 2
+            }
+        }
+        return total
+    }
+
     /// - Throws: when document data cannot be read, or does not fit into memory.
     func run() throws(KyroError) -> LoadedSnapshot {
         let contents = try whole(SnapshotContents.section) { source throws(KyroError) in
@@ -80,9 +92,11 @@ struct SnapshotLoad {
                 try rows.readRows(from: source, slotCount: slotCount)
             }
         }
+        let indexings = try loadIndexings(id)
         var vectors: FieldMap<VectorIndex> = [:]
         for name in part.vectors {
-            guard let field = schema.vectors[name] else { continue }
+            guard var field = schema.vectors[name] else { continue }
+            field.indexing = indexings[name] ?? .default
             vectors[name] = try loadVectors(part, name, field)
         }
         var sparse: FieldMap<SparseIndex> = [:]
@@ -111,6 +125,16 @@ struct SnapshotLoad {
         return rows
     }
 
+    /// What the part's vector indexes were made with, which the schema may have left behind.
+    private func loadIndexings(_ id: CollectionID) throws(KyroError) -> FieldMap<VectorIndexing> {
+        let name = SnapshotContents.indexing(id)
+        guard reader.byteCount(ofSection: name) != nil else { return [:] }
+        return try whole(name) { source throws(KyroError) in
+            let bytes = try source.read(count: Int(source.remaining))
+            return try storing { () throws(StoreError) in try FieldMap(decoding: bytes) }
+        }
+    }
+
     private func loadHorizon(of rows: CollectionShard) throws(KyroError) {
         let name = SnapshotContents.horizon(rows.fields.id)
         guard reader.byteCount(ofSection: name) != nil else { return }
@@ -132,8 +156,21 @@ struct SnapshotLoad {
                 try VectorIndex(version1From: source, field: field, slotCount: part.slotCount)
             }
         }
+        let codesName = SnapshotContents.codes(part.id, name)
+        let hasCodes = reader.byteCount(ofSection: codesName) != nil
+        let codes =
+            !hasCodes
+            ? nil
+            : derived(codesName) { source throws(KyroError) in
+                try RestoredCodes(from: source, field: field, slotCount: part.slotCount)
+            }
         let rows = try whole(SnapshotContents.vectors(part.id, name)) { source throws(KyroError) in
-            try RestoredVectors(from: source, field: field, slotCount: part.slotCount)
+            try RestoredVectors(
+                from: source, field: field, slotCount: part.slotCount, codes: codes,
+                region: field.indexing.storage == .disk
+                    ? engine.rowRegion(
+                        reader, reference, section: SnapshotContents.vectors(part.id, name),
+                        shard: shard) : nil)
         }
         let index = derived(SnapshotContents.graph(part.id, name)) { source throws(KyroError) in
             try VectorIndex(rows, graphFrom: source)

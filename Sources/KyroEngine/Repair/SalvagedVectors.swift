@@ -82,12 +82,6 @@ struct SalvagedVectors {
 
     func vector(_ row: Int) -> [Float]? {
         guard let bytes = section.read(layout.values(row)) else { return nil }
-        var reader = ByteReader(bytes)
-        var values: [Float] = []
-        values.reserveCapacity(layout.dimension)
-        guard (try? reader.readFloats(count: layout.dimension, into: &values)) != nil else {
-            return nil
-        }
-        return values
+        return layout.row(bytes)
     }
 }

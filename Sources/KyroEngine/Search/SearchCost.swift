@@ -6,6 +6,11 @@ extension Engine {
     /// Longer queries are not looked at on the caller's thread at all.
     private static let quickTextBytes = 4_096
     private static let quickSparseEntries = 4_096
+    /// A row of a file, read among its neighbours or alone. Nobody knows what of it the page cache
+    /// has, and a loop that waits for a disk answers nobody: the second sends all but the smallest
+    /// searches to the pool.
+    private static let readInTurn = 30
+    private static let readAlone = 200
 
     /// In distance evaluations of about 0.1 µs; the caller decides by it where the search runs. An
     /// error in the request is left for `search` to report.
@@ -30,7 +35,9 @@ extension Engine {
             let leaves = (request.filter?.fields.count ?? 0) + (request.timeRange == nil ? 0 : 1)
             cost += shard.slotCount / 32 * leaves
             if let query = request.vector {
-                cost += vectorCost(query, request, hits: hits, root)
+                let named = query.field.isEmpty ? root.vectors.names.first ?? "" : query.field
+                let known = collection.recall.field(named)?.shards[shard.shard]
+                cost += vectorCost(query, request, hits: hits, root, known)
             }
             if let query = request.sparse {
                 let index =
@@ -43,23 +50,52 @@ extension Engine {
         return cost
     }
 
+    /// Of a look-up, in the same unit.
+    public func estimatedCost(_ request: LookupRequest) -> Int {
+        if mustWait(for: request.minSeq) { return .max }
+        var each = 30
+        if let collection = catalog.find(request.scope),
+            collection.schema.vectors.contains(where: { $0.value.indexing.storage == .disk }),
+            !(request.projection?.vectors.isNone ?? false)
+        {
+            each += Self.readAlone
+        }
+        return each * request.ids.count
+    }
+
+    /// Candidates for a wanted recall, as far as is known; a number that is none is told later.
+    private func efSearch(_ query: VectorQuery, k: Int, _ known: ShardRecall?) -> Int {
+        let choice =
+            known?.choice(target: query.recall, k: k)
+            ?? RecallChoice(uncalibrated: query.recall, k: k)
+        return choice.needsScan ? .max / 64 : choice.efSearch
+    }
+
     private func vectorCost(
-        _ query: VectorQuery, _ request: SearchRequest, hits: Int, _ root: IndexRoot
+        _ query: VectorQuery, _ request: SearchRequest, hits: Int, _ root: IndexRoot,
+        _ known: ShardRecall?
     ) -> Int {
         let named =
             query.field.isEmpty ? root.vectors.entries.first?.value : root.vectors[query.field]
         guard let index = named else { return 0 }
         let rows = index.rowCount
         // A full row takes as long as eight codes.
-        if request.exact { return 8 * rows }
+        if request.exact || query.recall == 1 {
+            return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows
+        }
         let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)
         let asked = request.candidates == 0 ? otherwise : request.candidates
-        let kept = max(
-            Int(min(query.efSearch, UInt32(Limits.efSearchMax))),
-            3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2)
+        let k = max(Int(min(asked, UInt32(Limits.hitsMax))), hits)
+        let efSearch =
+            query.recall > 0
+            ? self.efSearch(query, k: k, known)
+            : Int(min(query.efSearch, UInt32(Limits.efSearchMax)))
+        let kept = max(efSearch, 3 * k / 2)
         let walked = 15 * kept + index.tailCount
         let isFiltered = request.filter != nil || request.timeRange != nil
-        return min(rows, isFiltered ? walked + 4_000 : walked)
+        let codes = min(rows, isFiltered ? walked + 4_000 : walked)
+        let reranked = min(rows, 3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2 + 20)
+        return codes + (index.keepsRowsOnDisk ? Self.readAlone * reranked : 0)
     }
 
     private func textCost(_ query: TextQuery, _ roots: [IndexRoot]) -> Int {

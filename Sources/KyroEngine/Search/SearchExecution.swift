@@ -13,10 +13,14 @@ struct SearchScratch: Sendable {
 /// A query against fixed views of its shards. Runs on whichever thread has it.
 struct SearchExecution {
     let query: CheckedQuery
+    /// Of the vector leg's field; nil where nobody has asked for any.
+    let recall: FieldRecall?
     let views: [CollectionView]
     let cancellation: Cancellation
     let time: any Clock
     let nowMillis: Int64
+    /// Where a recall was asked for.
+    private(set) var recallEstimate: RecallEstimate?
     private(set) var explains: [ShardExplain]
     private var masks: [SlotMask?]
     private var maskCounts: [Int]
@@ -24,10 +28,11 @@ struct SearchExecution {
     private var nanos: [UInt64]
 
     init(
-        query: CheckedQuery, views: [CollectionView], cancellation: Cancellation,
-        time: any Clock, nowMillis: Int64
+        query: CheckedQuery, recall: FieldRecall?, views: [CollectionView],
+        cancellation: Cancellation, time: any Clock, nowMillis: Int64
     ) {
         self.query = query
+        self.recall = recall
         self.views = views
         self.cancellation = cancellation
         self.time = time
@@ -101,16 +106,18 @@ struct SearchExecution {
     private mutating func vectorLeg(
         _ leg: CheckedQuery.VectorLeg, scratch: inout VectorScratch
     ) throws(KyroError) -> [Candidate] {
-        let request = VectorIndex.Request(
-            vector: leg.vector, k: query.candidates, efSearch: leg.efSearch, exact: query.exact)
+        let asked = VectorIndex.Request(
+            vector: leg.vector, k: query.candidates, efSearch: leg.efSearch,
+            exact: query.exact || leg.recall == 1)
+        var tally = RecallTally(target: leg.recall)
         var perShard: [[Candidate]] = []
         for (index, view) in views.enumerated() {
             guard let vectors = view.root.vectors[leg.field] else { continue }
             let started = time.monotonicNanos()
             defer { count(started, index) }
-            let plan = vectors.plan(
-                request, visibility: view.visibility, mask: masks[index],
-                maskCount: maskCounts[index])
+            let (request, plan) = Self.plan(
+                asked, vectors, leg.recall > 0 ? recall?.shards[view.shard.shard] : nil, &tally,
+                view.visibility, masks[index], maskCount: maskCounts[index])
             explains[index].vectorStrategy = plan.strategy
             explains[index].estimatedCost = UInt64(plan.estimatedCost)
             explains[index].graphRows = UInt64(vectors.graphCount)
@@ -124,7 +131,22 @@ struct SearchExecution {
             if query.explains { explains[index].vectorReason = plan.reason(after: walk) }
             perShard.append(Self.candidates(found, shard: index))
         }
+        if leg.recall > 0 { recallEstimate = tally.estimate }
         return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
+    }
+
+    /// Of one shard, with the candidates that the wanted recall takes where there is one.
+    private static func plan(
+        _ request: VectorIndex.Request, _ vectors: VectorIndex, _ recall: ShardRecall?,
+        _ tally: inout RecallTally, _ visibility: Visibility, _ mask: SlotMask?, maskCount: Int
+    ) -> (VectorIndex.Request, VectorPlan) {
+        guard let recall else {
+            let plan = vectors.plan(
+                request, visibility: visibility, mask: mask, maskCount: maskCount)
+            return (request, plan)
+        }
+        return tally.plan(
+            request, vectors, recall, visibility: visibility, mask: mask, maskCount: maskCount)
     }
 
     private mutating func sparseLeg(

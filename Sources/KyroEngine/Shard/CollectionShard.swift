@@ -83,6 +83,10 @@ final class CollectionShard: Sendable {
     private let missingState = Locked(MissingStructures())
     /// Dead rows that the rebuild which made this part had to keep.
     let keptDead = Atomic<Int>(0)
+    /// A version of the schema that all indexes were found to agree with.
+    let agreedVersion = Atomic<UInt32>(0)
+    /// Of a rebuild of this part: rows done, by vector field.
+    let rebuildRows = Locked<FieldMap<UInt64>>([:])
     /// Rows that expire some day.
     private let expiring = Atomic<Int>(0)
 
@@ -273,6 +277,8 @@ final class CollectionShard: Sendable {
             for entry in newVectors { vectors[entry.name] = entry.value }
             return IndexRoot(ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts)
         }
+        // The schema may have changed since it was read.
+        agreedVersion.store(0, ordering: .sequentiallyConsistent)
     }
 
     /// Rows written, published or not. Writer only.
@@ -362,7 +368,7 @@ final class CollectionShard: Sendable {
         }
         if !projection.vectors.isNone {
             for entry in root.vectors where projection.vectors.contains(entry.name) {
-                document.vectors[entry.name] = entry.value.vector(of: Slot(index: slot))
+                document.vectors[entry.name] = try entry.value.vector(of: Slot(index: slot))
             }
         }
         return document

@@ -1,4 +1,4 @@
-// Growing the graphs: live tails are folded in, a few rows at a time.
+// Growing the graphs: live tails are folded in and dead rows taken out, a few at a time.
 import KyroIndex
 import KyroModel
 import KyroPlatform
@@ -7,6 +7,7 @@ import KyroStore
 extension Engine {
     /// Rows between two looks at what else there is to do.
     private static let foldStepRows = 256
+    private static let repairStepRows = 128
 
     /// A step of a shard's maintenance process: the only one that writes graph links.
     func foldingTurn(of shard: Shard, _ process: FoldingProcess, mayWait: Bool) -> Turn {
@@ -28,9 +29,9 @@ extension Engine {
         return process.hasMore ? .again : .idle
     }
 
-    /// One step over every collection; whether rows were linked, or are going to be by somebody else.
-    /// Where a rebuild is under way it has most of the time: what is linked now may be dropped or
-    /// carried over then.
+    /// One step over every collection; whether rows were linked or taken out, or are going to be by
+    /// somebody else. Where a rebuild is under way it has most of the time: what is linked now may be
+    /// dropped or carried over then. Nobody is taken out of what it carries over.
     private func fold(_ shard: Shard, _ process: FoldingProcess) -> Bool {
         let published = shard.published
         let rebuilding = process.rebuild?.collection
@@ -38,25 +39,32 @@ extension Engine {
         if rebuilding == nil, process.foldedSeq == published, now < process.foldNanos {
             return false
         }
-        var inserted = 0
+        let deadUpTo = process.ripe.now(
+            shard, nanos: now, graceMillis: configuration.repairGraceMillis)
+        var (inserted, removed) = (0, 0)
         let buildCount = process.bulks.count
         for collection in catalog.all {
             let rowsMax = Self.foldStepRows / (collection === rebuilding ? 4 : 1)
             let rows = collection.shard(shard.index)
             let view = rows.view(seq: published, nowMillis: .min)
+            let deadCount = rows.deadCount
             for entry in view.root.vectors {
                 if isBuiltAtOnce(entry.value, entry.name, of: collection, view, shard, process) {
                     continue
                 }
                 inserted += entry.value.foldStep(
-                    rowsMax: rowsMax, visibility: view.visibility,
+                    rowsMax: rowsMax, visibility: view.visibility, deadUpTo: deadUpTo.raw,
                     cancellation: maintenance)
+                if collection === rebuilding { continue }
+                removed += entry.value.repairStep(
+                    rowsMax: Self.repairStepRows, deadUpTo: deadUpTo.raw, deadCount: deadCount,
+                    visibility: view.visibility, cancellation: maintenance)
             }
         }
         shard.graphRowsInserted.add(inserted, ordering: .relaxed)
-        process.foldedSeq = inserted == 0 && rebuilding == nil ? published : nil
+        process.foldedSeq = inserted + removed == 0 && rebuilding == nil ? published : nil
         process.foldNanos = now + 1_000_000_000
-        return inserted > 0 || process.bulks.count > buildCount
+        return inserted + removed > 0 || process.bulks.count > buildCount
     }
 }
 
@@ -74,6 +82,8 @@ final class FoldingProcess: @unchecked Sendable {
     var foldNanos: UInt64 = 0
     /// On a full disk the next attempt at a spare file waits until then.
     var spareFileNanos: UInt64 = 0
+    /// Up to where the dead are taken out of graphs.
+    var ripe = RipeSequence()
     var rebuild: Rebuild?
     /// Graphs that are built at once, of parts that are in use.
     var bulks: [BulkJob] = []

@@ -26,6 +26,8 @@ final class Shard: Sendable {
     let retiredBytes = Atomic<Int>(0)
     let deadBytes = Atomic<Int>(0)
     let retired = Locked<[CollectionShard]>([])
+    /// Of snapshots that are being written.
+    let repairHolds = Locked<[Sequence]>([])
     /// Written by the scrub.
     let scrub = Locked(ScrubState())
     private let logState = Locked(LogState())

@@ -36,6 +36,7 @@ struct SnapshotMark: Sendable {
     var lsn: LSN
     var collections: [CollectionRows]
     var producers: [ProducerKey: UInt64]
+    let hold: RepairHold
 }
 
 /// Compares the producer's bytes: `String` would take two spellings of a character for one.

@@ -203,7 +203,7 @@ final class ShardWriter {
                 let rows = collection.shard(shard.index)
                 return SnapshotMark.CollectionRows(
                     rows: rows, root: rows.currentRoot, slotCount: rows.slotCount)
-            }, producers: producers)
+            }, producers: producers, hold: RepairHold(shard, at: shard.published))
     }
 
     // MARK: Group commit

@@ -8,6 +8,9 @@ struct CheckedQuery {
         var field: String
         var vector: [Float]
         var efSearch: Int
+        var probes: Int
+        /// In (0, 1); zero for none asked.
+        var recall: Double
     }
 
     struct SparseLeg {
@@ -101,6 +104,10 @@ struct CheckedQuery {
             throw .overLimit(
                 "vector.ef_search", "is \(query.efSearch); the limit is \(Limits.efSearchMax)")
         }
+        guard query.probes <= Limits.ivfListsMax else {
+            throw .overLimit(
+                "vector.probes", "is \(query.probes); the limit is \(Limits.ivfListsMax)")
+        }
         let name = try only(
             query.field, of: schema.vectors.names, path: "vector.field", kind: "vector")
         guard let field = schema.vectors[name] else {
@@ -115,7 +122,10 @@ struct CheckedQuery {
         }
         try DocumentValidation.check(
             vector: query.vector, metric: field.metric, field: "vector.vector")
-        return VectorLeg(field: name, vector: query.vector, efSearch: Int(query.efSearch))
+        try RecallValidation.check(query)
+        return VectorLeg(
+            field: name, vector: query.vector, efSearch: Int(query.efSearch),
+            probes: Int(query.probes), recall: query.recall)
     }
 
     private static func check(_ query: SparseQuery, schema: Schema) throws(KyroError) -> SparseLeg {

@@ -12,6 +12,7 @@ enum SchemaValidation {
             let path = "schema.vectors[\"\(entry.name)\"]"
             try NameValidation.check(entry.name, field: path + ".name")
             try checkDimension(entry.value.dimension, field: path + ".dimension")
+            try IndexingValidation.check(entry.value.indexing, field: path + ".indexing")
         }
         for entry in schema.sparseVectors {
             try NameValidation.check(

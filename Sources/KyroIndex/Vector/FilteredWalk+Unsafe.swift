@@ -34,8 +34,7 @@ import Synchronization
 @unsafe struct FilteredWalk {
     let graph: VectorGraph
     let bound: UInt32
-    let codes: UnsafePointer<Int8>
-    let factor: Float
+    let query: CodeQuery
     let filter: RowFilter
     let admission: Admission
     let memory: ScratchMemory
@@ -57,15 +56,13 @@ import Synchronization
     private var count = 0
 
     init(
-        graph: VectorGraph, bound: UInt32, codes: UnsafePointer<Int8>, factor: Float,
-        filter: RowFilter, admission: Admission, memory: ScratchMemory,
-        cancellation: Cancellation
+        graph: VectorGraph, bound: UInt32, query: CodeQuery, filter: RowFilter,
+        admission: Admission, memory: ScratchMemory, cancellation: Cancellation
     ) {
         memory.beginVisits(rowCount: Int(bound))
         unsafe self.graph = graph
         unsafe self.bound = bound
-        unsafe self.codes = unsafe codes
-        unsafe self.factor = factor
+        unsafe self.query = unsafe query
         unsafe self.filter = unsafe filter
         unsafe self.admission = admission
         unsafe self.memory = memory
@@ -202,23 +199,21 @@ import Synchronization
     }
 
     @inline(__always) private mutating func gather(_ row: UInt32) {
-        let rows = unsafe graph.rows
         unsafe memory.batchRows[count] = row
-        unsafe memory.batchCodes[count] = UnsafePointer(rows.codes.pointer(Int(row)))
-        unsafe kyro_prefetch(rows.terms.pointer(Int(row)))
+        unsafe graph.rows.codes.prefetchTerms(Int(row))
         unsafe count += 1
     }
 
     /// Scores what was gathered.
     @inline(__always) private mutating func score(_ pool: inout CandidatePool, allMatch: Bool) {
-        let dots = unsafe memory.batchDots
         let rows = unsafe graph.rows
-        unsafe kyro_dot_i8_list(codes, memory.batchCodes, count, rows.dimension, dots)
+        let scores = unsafe memory.coding.scores
+        unsafe rows.codes.scores(
+            query, rows: memory.batchRows, count: count, into: scores, memory: memory)
         unsafe scored += count
         for i in unsafe 0..<count {
             let row = unsafe memory.batchRows[i]
-            let score = unsafe graph.score(dots[i], factor: factor, row: row)
-            var key = unsafe CandidatePool.key(score: score, row: row, isAdmitted: true)
+            var key = unsafe CandidatePool.key(score: scores[i], row: row, isAdmitted: true)
             guard unsafe key > pool.threshold else { continue }
             let isAdmitted =
                 unsafe (allMatch || filter.matches(row) == 1)

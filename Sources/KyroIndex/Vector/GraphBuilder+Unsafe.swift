@@ -39,6 +39,15 @@ import Synchronization
         graph.publish(row: row)
     }
 
+    /// Counts the next row in as one that is gone already: it gets no neighbours.
+    func skipNext() {
+        let row = UInt32(graph.count)
+        precondition(Int(row) < rows.count, "row \(row) of \(rows.count)")
+        graph.reserve(row: row)
+        graph.setGone(row)
+        graph.publish(row: row)
+    }
+
     /// Finds neighbours among the rows below `bound` in the row's layers from `bottom` on, and lets
     /// both lead to each other.
     func link(_ row: UInt32, entry: UInt32, bottom: Int, bound: UInt32) {
@@ -54,8 +63,8 @@ import Synchronization
         var scored = 0
         return unsafe graph.descend(
             from: entry, top: graph.height(entry), bottom: bottom, bound: bound,
-            codes: UnsafePointer(rows.codes.pointer(Int(row))),
-            factor: rows.queryFactor(row: Int(row)), memory: memory, scored: &scored)
+            query: rows.codes.query(row: Int(row), isLong: true, scratch: memory.coding),
+            memory: memory, scored: &scored)
     }
 
     /// One layer; returns the nearest row in it.
@@ -66,9 +75,8 @@ import Synchronization
         do {
             try unsafe graph.walk(
                 layer: layer, from: start, bound: bound,
-                codes: UnsafePointer(rows.codes.pointer(Int(row))),
-                factor: rows.queryFactor(row: Int(row)), admission: nil, memory: memory,
-                pool: &pool, scored: &scored, cancellation: nil)
+                query: rows.codes.query(row: Int(row), isLong: true, scratch: memory.coding),
+                admission: nil, memory: memory, pool: &pool, scored: &scored, cancellation: nil)
         } catch {
             preconditionFailure("a walk without cancellation was cancelled: \(error)")
         }
@@ -89,33 +97,28 @@ import Synchronization
     /// Algorithm 4: takes a candidate when it is nearer to `row` than to every one taken before.
     /// Of equals one is taken, so that copies of a row form a chain and do not fill each other's
     /// lists.
-    /// Leaves the rows in `chosen`, whose first `kept` are taken already, and returns their number.
+    /// Rows that are gone are never taken. Leaves the rows in `chosen`, whose first `kept` are taken already, and returns their number.
     func choose(
         _ sorted: UnsafePointer<UInt64>, count: Int, for row: UInt32, limit: Int,
         taken kept: Int = 0
     ) -> Int {
-        // Under L2 a score lacks the square of the row that asked.
-        let bias = unsafe rows.terms.pointer(Int(row))[1]
+        // A score lacks the bias of the row that asked.
+        let bias = rows.codes.bias(Int(row))
+        let scratch = memory.coding
+        scratch.reserveForms(rows.codes.model)
+        for j in 0..<kept {
+            rows.codes.setForm(j, row: unsafe Int(chosen[j]), scratch: scratch)
+        }
         var taken = kept
         for i in 0..<count where taken < limit {
             let key = unsafe sorted[i]
             let candidate = unsafe CandidatePool.row(key)
-            if candidate == row { continue }
+            if candidate == row || graph.isGone(candidate) { continue }
             let toRow = unsafe CandidatePool.score(key) + bias
-            let codes = unsafe rows.codes.pointer(Int(candidate))
-            let ownBias = unsafe rows.terms.pointer(Int(candidate))[1]
-            let factor = rows.queryFactor(row: Int(candidate))
-            var isTaken = true
-            for j in 0..<taken {
-                let other = unsafe chosen[j]
-                let dot = unsafe kyro_dot_i8(
-                    codes, rows.codes.pointer(Int(other)), rows.dimension)
-                if graph.score(dot, factor: factor, row: other) + ownBias >= toRow {
-                    isTaken = false
-                    break
-                }
-            }
-            if isTaken {
+            rows.codes.setForm(taken, row: Int(candidate), scratch: scratch)
+            let isHidden = unsafe rows.codes.isNear(
+                Int(candidate), rows: chosen, count: taken, least: toRow, scratch: scratch)
+            if !isHidden {
                 unsafe chosen[taken] = candidate
                 taken += 1
             }
@@ -136,16 +139,12 @@ import Synchronization
             unsafe batchRows[i] = unsafe cells[i].load(ordering: .relaxed) - 1
         }
         unsafe batchRows[width] = row
+        let scores = unsafe memory.coding.scores
+        unsafe rows.codes.scores(
+            rows.codes.query(row: Int(neighbour), isLong: false, scratch: memory.coding),
+            rows: batchRows, count: width + 1, into: scores, memory: memory)
         for i in 0...width {
-            let pointer = unsafe rows.codes.pointer(Int(batchRows[i]))
-            unsafe memory.batchCodes[i] = unsafe UnsafePointer(pointer)
-        }
-        let codes = unsafe rows.codes.pointer(Int(neighbour))
-        let factor = rows.queryFactor(row: Int(neighbour))
-        unsafe kyro_dot_i8_list(
-            codes, memory.batchCodes, width + 1, rows.dimension, memory.batchDots)
-        for i in 0...width {
-            let score = unsafe graph.score(memory.batchDots[i], factor: factor, row: batchRows[i])
+            let score = unsafe scores[i]
             let key = unsafe CandidatePool.key(score: score, row: batchRows[i], isAdmitted: true)
             var position = i
             while position > 0, unsafe candidates[position - 1] < key {

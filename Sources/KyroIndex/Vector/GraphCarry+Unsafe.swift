@@ -15,7 +15,7 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: the new index's maintenance process alone calls it.
 @safe public final class GraphCarry: @unchecked Sendable {
-    private enum Phase {
+    private enum Phase: CaseIterable {
         case base
         case mending
         case upper
@@ -48,7 +48,8 @@ import Synchronization
     public init?(from old: VectorIndex, to new: VectorIndex, below slotCount: Int, map: SlotMap) {
         let count = min(
             old.graph.count, old.rows.rows(belowSlot: slotCount, rowCount: old.rows.count))
-        guard count > 0, new.graph.count == 0,
+        guard count > 0, new.graph.count == 0, new.buildsGraph,
+            old.field.indexing.isLinked(like: new.field.indexing),
             old.parameters.baseCells == new.parameters.baseCells
         else { return nil }
         let newRows = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
@@ -86,6 +87,13 @@ import Synchronization
         unsafe oldRows.deallocate()
         unsafe isLedTo.deallocate()
         unsafe gathered.deallocate()
+    }
+
+    /// Of the rows that are left, as many as the work done comes to.
+    public var rowsDone: Int {
+        let phases = Phase.allCases
+        let before = phases.firstIndex(of: phase) ?? 0
+        return (before * newCount + Int(next)) / phases.count
     }
 
     /// About `rowsMax` rows further; true at the end, when the new index has its graph.
@@ -246,29 +254,23 @@ extension GraphBuilder {
     }
 
     /// The nearest of the rows to `row`.
-    private func score(
+    func score(
         _ gathered: UnsafePointer<UInt32>, count: Int, for row: UInt32
     ) -> CandidatePool {
         let rows = graph.rows
-        let codes = unsafe UnsafePointer(rows.codes.pointer(Int(row)))
-        let factor = rows.queryFactor(row: Int(row))
+        let query = unsafe rows.codes.query(row: Int(row), isLong: false, scratch: memory.coding)
+        let scores = unsafe memory.coding.scores
         let ef = graph.parameters.efConstruction
         var pool = unsafe CandidatePool(keys: memory.pool, capacity: ef, wanted: ef)
         var first = 0
         while first < count {
             let batch = min(ScratchMemory.batch, count - first)
-            for i in 0..<batch {
-                let pointer = unsafe rows.codes.pointer(Int(gathered[first + i]))
-                unsafe memory.batchCodes[i] = UnsafePointer(pointer)
-            }
-            unsafe kyro_dot_i8_list(
-                codes, memory.batchCodes, batch, rows.dimension, memory.batchDots)
+            unsafe rows.codes.scores(
+                query, rows: gathered + first, count: batch, into: scores, memory: memory)
             for i in 0..<batch {
                 let candidate = unsafe gathered[first + i]
-                let score = unsafe graph.score(
-                    memory.batchDots[i], factor: factor, row: candidate)
                 let key = unsafe CandidatePool.key(
-                    score: score, row: candidate, isAdmitted: true)
+                    score: scores[i], row: candidate, isAdmitted: true)
                 if unsafe key > pool.threshold { _ = unsafe pool.insert(key) }
             }
             first += batch

@@ -2,8 +2,7 @@
 import KyroModel
 
 public struct GraphParameters: Equatable, Sendable {
-    /// Neighbours chosen for a new row, and cells of a list above the base layer. A power of two:
-    /// a row reaches the next layer with probability 1 / neighboursMax.
+    /// Neighbours chosen for a new row (M), and cells of a list above the base layer.
     public var neighboursMax: Int
     /// Cells of a list in the base layer (Malkov & Yashunin 2018, section 4.1: twice M).
     public var baseCells: Int
@@ -16,10 +15,11 @@ public struct GraphParameters: Equatable, Sendable {
     public var flatRowsMax: Int
 
     public init(
-        neighboursMax: Int = 16, baseCells: Int = 32, efConstruction: Int = 100,
+        neighboursMax: Int = Int(Limits.graphMDefault), baseCells: Int = 32,
+        efConstruction: Int = 100,
         efSearch: Int = 96, flatRowsMax: Int = 0
     ) {
-        precondition(neighboursMax >= 2 && neighboursMax & (neighboursMax - 1) == 0)
+        precondition(neighboursMax >= 2, "\(neighboursMax) neighbours")
         precondition(baseCells >= neighboursMax && baseCells <= Self.listCellsMax)
         precondition(efConstruction >= neighboursMax && efSearch > 0 && flatRowsMax >= 0)
         self.neighboursMax = neighboursMax
@@ -29,7 +29,33 @@ public struct GraphParameters: Equatable, Sendable {
         self.flatRowsMax = flatRowsMax
     }
 
+    /// What a field's options say; zeros stand for the defaults.
+    public init(_ indexing: VectorIndexing) {
+        let plain = GraphParameters()
+        func number(_ asked: UInt32, _ range: ClosedRange<Int>, _ otherwise: Int) -> Int {
+            asked == 0 ? otherwise : min(max(Int(asked), range.lowerBound), range.upperBound)
+        }
+        // Bounds are checked where options come in; what lies outside must not stop a start.
+        let m = Limits.graphMRange
+        neighboursMax = number(
+            indexing.m, Int(m.lowerBound)...Int(m.upperBound), plain.neighboursMax)
+        baseCells = 2 * neighboursMax
+        efConstruction = max(
+            neighboursMax,
+            number(
+                indexing.efConstruction, 1...Int(Limits.efConstructionMax), plain.efConstruction))
+        efSearch = number(indexing.efSearch, 1...Limits.efSearchMax, plain.efSearch)
+        // Who asks for a graph gets one of the first rows.
+        flatRowsMax = indexing.kind == .graph ? 1 : plain.flatRowsMax
+    }
+
     public static let `default` = GraphParameters()
+
+    /// A row reaches the next layer with probability 2^−heightShift: 1 / neighboursMax where that
+    /// is a power of two.
+    var heightShift: Int { Int.bitWidth - 1 - neighboursMax.leadingZeroBitCount }
+    /// Lists above the base layer for every row, one in so many.
+    var rowsPerUpperList: Int { (1 << heightShift) - 1 }
 
     static let listCellsMax = 64
     /// Floats that one search may scan in about 0.2 ms from the last-level cache (8 a nanosecond).

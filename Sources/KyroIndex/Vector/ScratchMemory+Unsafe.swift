@@ -17,9 +17,9 @@ import CKernels
     /// Candidates, see `CandidatePool`.
     private(set) var pool: UnsafeMutablePointer<UInt64>
     private(set) var poolCapacity = 0
-    /// The query, and its codes.
+    /// The query.
     private(set) var values: UnsafeMutablePointer<Float>
-    private(set) var codes: UnsafeMutablePointer<Int8>
+    let coding = CodeScratch()
     private var dimensionCapacity = 0
 
     let batchRows: UnsafeMutablePointer<UInt32>
@@ -34,12 +34,13 @@ import CKernels
     let scanWords: UnsafeMutablePointer<UInt64>
     let scanRows: UnsafeMutablePointer<UInt32>
     let scanScores: UnsafeMutablePointer<Float>
+    /// Rows that are scored exactly.
+    let rows = RowScratch()
 
     init() {
         unsafe visited = .allocate(capacity: 1)
         unsafe pool = .allocate(capacity: 1)
         unsafe values = .allocate(capacity: 1)
-        unsafe codes = .allocate(capacity: 1)
         unsafe batchRows = .allocate(capacity: Self.batch)
         unsafe bridges = .allocate(capacity: Self.batch)
         unsafe hits = .allocate(capacity: Self.batch)
@@ -61,7 +62,6 @@ import CKernels
         unsafe visited.deallocate()
         unsafe pool.deallocate()
         unsafe values.deallocate()
-        unsafe codes.deallocate()
         unsafe batchRows.deallocate()
         unsafe bridges.deallocate()
         unsafe hits.deallocate()
@@ -76,9 +76,7 @@ import CKernels
     func reserve(dimension: Int) {
         guard dimension > dimensionCapacity else { return }
         unsafe values.deallocate()
-        unsafe codes.deallocate()
         unsafe values = .allocate(capacity: dimension)
-        unsafe codes = .allocate(capacity: dimension)
         dimensionCapacity = dimension
     }
 

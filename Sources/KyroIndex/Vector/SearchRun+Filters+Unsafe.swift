@@ -24,13 +24,14 @@ extension SearchRun {
                 keys: memory.pool, capacity: capacity, wanted: wantedMax)
             let start = unsafe index.graph.descend(
                 from: entry, top: index.graph.height(entry), bottom: 1, bound: bound,
-                codes: query.codes, factor: query.factor, memory: memory, scored: &scored)
+                query: query.code, memory: memory, scored: &scored)
             try unsafe walk(query, mask, costs, from: start, bound: bound, &pool)
             outcome.scored = scored
             if !outcome.isLeft {
                 try unsafe scanTail(query, from: Int(bound), rowCount: rowCount, &pool)
                 let needed = index.rerankCount(request)
-                if unsafe rerank(query, pool, needed: needed, isAdmitted: true).found >= needed {
+                if try unsafe rerank(query, pool, needed: needed, isAdmitted: true).found >= needed
+                {
                     return
                 }
                 outcome.course = .starved
@@ -49,7 +50,7 @@ extension SearchRun {
         let rowCount = rows.count
         try unsafe mask.words.withUnsafeBufferPointer { words throws(KyroError) in
             var walk = unsafe FilteredWalk(
-                graph: index.graph, bound: bound, codes: query.codes, factor: query.factor,
+                graph: index.graph, bound: bound, query: query.code,
                 filter: RowFilter(words: words, rows: rows, rowCount: rowCount),
                 admission: admission, memory: memory, cancellation: cancellation)
             unsafe walk.begin(at: start, &pool)

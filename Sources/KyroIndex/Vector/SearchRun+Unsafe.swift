@@ -58,11 +58,11 @@ struct SearchRun {
         let rows = index.rows
         let rowCount = rows.count
         let needed = index.rerankCount(request)
-        if request.exact || rowCount <= max(index.flatRowsMax, needed) {
+        if request.exact || rowCount <= max(index.exactRowsMax, needed) {
             if let mask = admission.mask {
                 scored += try unsafe rows.scanValues(
-                    query, mask: mask, rowCount: rowCount, admission: admission, into: &top,
-                    cancellation: cancellation)
+                    query, mask: mask, rowCount: rowCount, admission: admission, memory: memory,
+                    into: &top, cancellation: cancellation)
             } else {
                 try unsafe rows.scanValues(
                     query, range: 0..<rowCount, admission: admission, memory: memory, into: &top,
@@ -83,7 +83,7 @@ struct SearchRun {
             unsafe pool.insert(key)
             return unsafe pool.leastScore
         }
-        _ = unsafe rerank(query, pool.sorted(), needed: needed, isAdmitted: true)
+        _ = try unsafe rerank(query, pool.sorted(), needed: needed, isAdmitted: true)
     }
 
     /// Walks the graph, scans the tail into the same pool and scores the best exactly. Returns how
@@ -102,9 +102,9 @@ struct SearchRun {
         if let entry {
             let start = unsafe graph.descend(
                 from: entry, top: graph.height(entry), bottom: 1, bound: bound,
-                codes: query.codes, factor: query.factor, memory: memory, scored: &scored)
+                query: query.code, memory: memory, scored: &scored)
             try unsafe graph.walk(
-                layer: 0, from: start, bound: bound, codes: query.codes, factor: query.factor,
+                layer: 0, from: start, bound: bound, query: query.code,
                 admission: walked, memory: memory, pool: &pool, scored: &scored,
                 cancellation: cancellation)
             if walked != nil {
@@ -113,7 +113,8 @@ struct SearchRun {
         }
         try unsafe scanTail(query, from: Int(bound), rowCount: rowCount, &pool)
         let needed = index.rerankCount(request)
-        let (found, met) = unsafe rerank(query, pool, needed: needed, isAdmitted: walked != nil)
+        let (found, met) = try unsafe rerank(
+            query, pool, needed: needed, isAdmitted: walked != nil)
         if walked == nil { index.deadShare.note(visible: found, of: met) }
         return found
     }
@@ -133,33 +134,5 @@ struct SearchRun {
             if unsafe key > pool.threshold { _ = unsafe pool.insert(key) }
             return unsafe pool.leastScore
         }
-    }
-
-    /// Exact scores of the best `needed` candidates that may be returned, and of further ones as
-    /// long as a code's error could hide a row that belongs among the best `k`: where many rows
-    /// score nearly alike, as in the far corner that a filter leaves, codes order them less well.
-    /// Returns how many were scored, and how many were looked at.
-    mutating func rerank(
-        _ query: EncodedQuery, _ pool: CandidatePool, needed: Int, isAdmitted: Bool
-    ) -> (found: Int, met: Int) {
-        let rows = index.rows
-        var found = 0
-        var met = 0
-        var error: Float = 0
-        for i in unsafe 0..<pool.count {
-            let key = unsafe pool.keys[i]
-            guard unsafe key & CandidatePool.admitted != 0 else { continue }
-            let estimate = unsafe CandidatePool.score(key) + query.bias
-            if found >= needed, estimate + error < top.threshold { break }
-            met += 1
-            let row = Int(unsafe CandidatePool.row(key))
-            guard isAdmitted || admission.admits(row) else { continue }
-            found += 1
-            let score = unsafe rows.exactScore(query, row: row)
-            if found <= needed { error = max(error, abs(score - estimate)) }
-            top.insert(ScoredSlot(slot: Int(rows.slots[row]), score: score))
-        }
-        scored += found
-        return (found, met)
     }
 }

@@ -28,6 +28,10 @@ import Synchronization
     /// The highest row, + 1; stored after the count that includes it.
     private let entryCell = Atomic<UInt32>(0)
     private let published = Atomic<Int>(0)
+    /// A bit a row, see `isGone`; stored by maintenance alone.
+    let goneWords = AtomicColumn32()
+    let goneNumber = Atomic<Int>(0)
+    let repaired = Atomic<UInt64>(0)
 
     init(rows: VectorRows, parameters: GraphParameters) {
         self.rows = rows
@@ -35,7 +39,7 @@ import Synchronization
         base = AtomicColumn32(width: parameters.baseCells)
         upper = AtomicColumn32(width: parameters.neighboursMax)
         upperList = Column()
-        heightShift = parameters.neighboursMax.trailingZeroBitCount
+        heightShift = parameters.heightShift
     }
 
     /// Rows in the graph.
@@ -58,6 +62,7 @@ import Synchronization
     /// Maintenance only: counts `row` in, and makes it the entry if none is as high.
     func publish(row: UInt32) {
         published.store(Int(row) + 1, ordering: .releasing)
+        if isGone(row) { return }
         if let entry, height(entry) >= height(row) { return }
         entryCell.store(row + 1, ordering: .releasing)
     }
@@ -68,9 +73,15 @@ import Synchronization
         entryCell.store(entry + 1, ordering: .releasing)
     }
 
+    /// Maintenance only.
+    func setEntry(_ row: UInt32?) {
+        entryCell.store(row.map { $0 + 1 } ?? 0, ordering: .releasing)
+    }
+
     /// Maintenance only: gives `row` its empty lists.
     func reserve(row: UInt32) {
         base.reserve(row: Int(row))
+        goneWords.reserve(row: Int(row >> 5))
         upperList.reserve(row: Int(row))
         let height = height(row)
         guard height > 0 else { return }
@@ -82,7 +93,9 @@ import Synchronization
     /// Maintenance only: makes room for the lists of `row`; false when there is no memory for them.
     func tryReserve(row: UInt32) -> Bool {
         let rows = Int(row)..<(Int(row) + 1)
+        let word = Int(row >> 5)
         return base.tryReserve(rows: rows) && upperList.tryReserve(rows: rows)
+            && goneWords.tryReserve(rows: word..<(word + 1))
             && upper.tryReserve(rows: upperCount..<(upperCount + height(row)))
     }
 
@@ -98,17 +111,11 @@ import Synchronization
 
     var residentBytes: Int {
         base.residentBytes(rowCount: count) + upperList.residentBytes(rowCount: count)
-            + upper.residentBytes(rowCount: count / (parameters.neighboursMax - 1) + 1)
+            + upper.residentBytes(rowCount: count / parameters.rowsPerUpperList + 1)
     }
 }
 
 extension VectorGraph {
-    @inline(__always)
-    func score(_ dot: Int32, factor: Float, row: UInt32) -> Float {
-        let term = unsafe rows.terms.pointer(Int(row))
-        return unsafe Float(dot) * (factor * term[0]) + term[1]
-    }
-
     /// Candidates kept in the layers above the base. One, as in the paper, ends in a wrong cluster
     /// now and then, and a base layer that was built at once may not lead out of it: of 50,000 rows
     /// in 64 clusters 1.2 % were not found by their own vector, with eight as few as in a graph that
@@ -118,7 +125,7 @@ extension VectorGraph {
     /// Goes from `start` to the best row found in each layer from `top` down to `bottom`.
     func descend(
         from start: UInt32, top: Int, bottom: Int, bound: UInt32,
-        codes: UnsafePointer<Int8>, factor: Float, memory: ScratchMemory, scored: inout Int
+        query: CodeQuery, memory: ScratchMemory, scored: inout Int
     ) -> UInt32 {
         var best = start
         memory.reserve(pool: Self.descentBeam)
@@ -128,7 +135,7 @@ extension VectorGraph {
                 isDistinct: true)
             do {
                 try unsafe walk(
-                    layer: layer, from: best, bound: bound, codes: codes, factor: factor,
+                    layer: layer, from: best, bound: bound, query: query,
                     admission: nil, memory: memory, pool: &pool, scored: &scored,
                     cancellation: nil)
             } catch {
@@ -145,7 +152,7 @@ extension VectorGraph {
     ///
     /// - Parameter start: where to begin; below `bound`.
     func walk(
-        layer: Int, from start: UInt32, bound: UInt32, codes: UnsafePointer<Int8>, factor: Float,
+        layer: Int, from start: UInt32, bound: UInt32, query: CodeQuery,
         admission: Admission?, memory: ScratchMemory, pool: inout CandidatePool,
         scored: inout Int, cancellation: Cancellation?
     ) throws(KyroError) {
@@ -153,23 +160,22 @@ extension VectorGraph {
         let visited = unsafe memory.visited
         let epoch = memory.epoch
         let batchRows = unsafe memory.batchRows
-        let batchCodes = unsafe memory.batchCodes
-        let batchDots = unsafe memory.batchDots
+        let scores = unsafe memory.coding.scores
+        let codes = rows.codes
         let width = width(layer: layer)
-        let dimension = rows.dimension
 
         unsafe visited[Int(start)] = epoch
         unsafe batchRows[0] = start
-        unsafe batchCodes[0] = UnsafePointer(rows.codes.pointer(Int(start)))
         var count = 1
         var cursor = 0
         var steps = 0
         while true {
-            unsafe kyro_dot_i8_list(codes, batchCodes, count, dimension, batchDots)
+            unsafe codes.scores(
+                query, rows: batchRows, count: count, into: scores, memory: memory)
             scored += count
             for i in 0..<count {
                 let row = unsafe batchRows[i]
-                let score = unsafe score(batchDots[i], factor: factor, row: row)
+                let score = unsafe scores[i]
                 var key = unsafe CandidatePool.key(score: score, row: row, isAdmitted: true)
                 guard unsafe key > pool.threshold else { continue }
                 if let admission, !admission.admits(Int(row)) {
@@ -203,8 +209,7 @@ extension VectorGraph {
                 if unsafe visited[Int(row)] == epoch { continue }
                 unsafe visited[Int(row)] = epoch
                 unsafe batchRows[count] = row
-                unsafe batchCodes[count] = UnsafePointer(rows.codes.pointer(Int(row)))
-                unsafe kyro_prefetch(rows.terms.pointer(Int(row)))
+                codes.prefetchTerms(Int(row))
                 count += 1
             }
             steps += 1

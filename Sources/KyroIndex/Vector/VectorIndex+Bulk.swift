@@ -11,6 +11,16 @@ extension VectorIndex {
             graph: VectorGraph(rows: other.rows, parameters: other.parameters))
     }
 
+    /// The same rows in the same graph, under options that differ in what searches do by default.
+    public convenience init(of other: VectorIndex, indexing: VectorIndexing) {
+        precondition(other.field.indexing.isBuilt(like: indexing), "\(indexing)")
+        var field = other.field
+        field.indexing = indexing
+        var parameters = other.parameters
+        parameters.efSearch = GraphParameters(indexing).efSearch
+        self.init(field: field, parameters: parameters, rows: other.rows, graph: other.graph)
+    }
+
     /// Rows of slots below the visibility's `slotCount` that are not in the graph.
     public func unfoldedCount(_ visibility: Visibility) -> Int {
         let folded = graph.count
@@ -19,13 +29,13 @@ extension VectorIndex {
 
     /// Bytes that a build of all rows takes until it is installed: what it works in or the graph
     /// itself, whichever is more, beside the lists, of which all rows have one in the base layer
-    /// and one in `neighboursMax - 1` has another above.
+    /// and one in `rowsPerUpperList` has another above.
     public func bulkBytes(_ parameters: BulkParameters = .default) -> Int {
         let rowCount = rows.count
-        let above = rowCount / (self.parameters.neighboursMax - 1) + 1
+        let above = rowCount / self.parameters.rowsPerUpperList + 1
         let lists =
             4 * (rowCount * self.parameters.baseCells + above * self.parameters.neighboursMax)
-        return lists + max(parameters.scratchBytes(rowCount: rowCount), lists + 4 * rowCount)
+        return lists + rows.int8CodeBytes(rowCount) + max(parameters.scratchBytes(rowCount: rowCount), lists + 4 * rowCount)
     }
 
     /// The graph of all rows with slots below the visibility's `slotCount`, without showing it to
@@ -37,40 +47,47 @@ extension VectorIndex {
         observe: @escaping BulkObserver = { _ in }
     ) -> BulkGraph? {
         let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rows.count)
-        guard end > 0 else { return nil }
+        guard end > 0,
+            let codes = rows.int8Codes(end, workers: workers, cancellation: cancellation)
+        else { return nil }
         let build = BulkBuild(
-            rows: rows, graphParameters: self.parameters, parameters: parameters,
+            codes: codes, graphParameters: self.parameters, parameters: parameters,
             workers: workers, cancellation: cancellation, observe: observe)
         return build.run(0..<end) { graph.height($0) }
     }
 
     /// Takes the lists over and shows them to searches all at once; false when there is no memory
-    /// for them. The index's one maintenance thread only; its next `foldStep` goes on behind them.
+    /// for them or when cancelled. The index's one maintenance thread only; its next `foldStep` goes
+    /// on behind them.
     ///
     /// Searches meanwhile scan the rows, as before: lists are complete before the count of the
     /// graph's rows covers them. One that finds the count but not yet the entry scans, too.
     ///
     /// - Precondition: built of this index, whose graph is still empty.
-    public func install(_ bulk: BulkGraph) -> Bool {
+    public func install(
+        _ bulk: BulkGraph, cancellation: Cancellation = Cancellation()
+    ) -> Bool {
         precondition(graph.count == 0, "\(graph.count) rows are in the graph already")
-        return graph.install(bulk)
+        return graph.install(bulk, cancellation)
     }
 }
 
 extension VectorGraph {
-    /// Maintenance only. False when there is no memory.
-    func install(_ bulk: BulkGraph) -> Bool {
+    /// Maintenance only. False when there is no memory or when cancelled; then the graph shows nothing
+    /// and is of no more use.
+    func install(_ bulk: BulkGraph, _ cancellation: Cancellation) -> Bool {
         let count = bulk.layers[0].members.count
         precondition(count <= rows.count && upperCount == 0, "\(count) rows of \(rows.count)")
         var aboveCount = 0
         for layer in bulk.layers.dropFirst() { aboveCount += layer.members.count }
         guard base.tryReserve(rows: 0..<count), upperList.tryReserve(rows: 0..<count),
-            upper.tryReserve(rows: 0..<aboveCount)
+            upper.tryReserve(rows: 0..<aboveCount), goneWords.tryReserve(rows: 0..<(count / 32 + 1))
         else { return false }
         for row in 0..<count { reserve(row: UInt32(row)) }
         for (level, layer) in bulk.layers.enumerated() {
             precondition(layer.width == width(layer: level))
             for i in 0..<layer.members.count {
+                if i % 4_096 == 0, cancellation.isCancelled { return false }
                 let row = layer.members[i]
                 let list = level == 0 ? Int(row) : Int(upperList[Int(row)]) + level - 1
                 let column = level == 0 ? base : upper

@@ -35,15 +35,16 @@ extension VectorIndex {
         let rowCount = rowCount
         var plan =
             mask == nil
-            ? plan(request, rowCount: rowCount)
-            : filteredPlan(request, matching: min(maskCount, rowCount), rowCount: rowCount)
+            ? plan(request, visibility)
+            : filteredPlan(request, visibility, matching: min(maskCount, rowCount))
         plan.rowCount = rowCount
         plan.matching = mask == nil ? nil : maskCount
         return plan
     }
 
-    private func plan(_ request: Request, rowCount: Int) -> VectorPlan {
-        if let plan = scannedPlan(.flat, request, scanned: rowCount, rowCount: rowCount) {
+    private func plan(_ request: Request, _ visibility: Visibility) -> VectorPlan {
+        let rowCount = rowCount
+        if let plan = scannedPlan(.flat, request, visibility, scanned: rowCount) {
             return plan
         }
         let folded = graphCount
@@ -59,8 +60,10 @@ extension VectorIndex {
             admittedShare: share, basis: .costs(scan: rowCount, walk: walk))
     }
 
-    private func filteredPlan(_ request: Request, matching: Int, rowCount: Int) -> VectorPlan {
-        if let plan = scannedPlan(.filteredFlat, request, scanned: matching, rowCount: rowCount) {
+    private func filteredPlan(
+        _ request: Request, _ visibility: Visibility, matching: Int
+    ) -> VectorPlan {
+        if let plan = scannedPlan(.filteredFlat, request, visibility, scanned: matching) {
             return plan
         }
         let costs = filterCosts(request, matching: matching, rowCount: rowCount)
@@ -80,7 +83,7 @@ extension VectorIndex {
 
     /// Where there is nothing to choose.
     private func scannedPlan(
-        _ strategy: VectorStrategy, _ request: Request, scanned: Int, rowCount: Int
+        _ strategy: VectorStrategy, _ request: Request, _ visibility: Visibility, scanned: Int
     ) -> VectorPlan? {
         let basis: PlanBasis
         if scanned == 0 {
@@ -91,6 +94,8 @@ extension VectorIndex {
             basis = .small
         } else if graphCount == 0 {
             basis = .noGraph
+        } else if isOutrun(visibility) {
+            basis = .outrun
         } else {
             return nil
         }
@@ -125,8 +130,12 @@ extension VectorIndex {
         switch plan.strategy {
         case .none: return []
         case .flat, .filteredFlat, .ivf, .filteredIVF: try run.scan()
-        case .graph: try run.walk(admittedShare: plan.admittedShare)
-        case .filteredGraph: try run.walkFiltered(matching: plan.matching)
+        case .graph:
+            try run.walk(admittedShare: plan.admittedShare)
+            if isOutrun(visibility) { try run.scanInstead() }
+        case .filteredGraph:
+            try run.walkFiltered(matching: plan.matching)
+            if isOutrun(visibility) { try run.scanInstead() }
         }
         counters.rowsScored += run.scored
         counters.filteredWalk = run.outcome
@@ -136,7 +145,7 @@ extension VectorIndex {
     /// Rows scored in full precision after the codes have spoken. On real embeddings codes with
     /// ten more than asked lose nothing.
     func rerankCount(_ request: Request) -> Int {
-        max(request.k + 20, request.k + request.k / 2)
+        rows.codes.model.kind.rerankCount(k: request.k)
     }
 
     /// Candidates that a walk keeps of the rows it may return, when those are `share` of all. The

@@ -1,14 +1,18 @@
 // A vector index in a snapshot: its rows, which are document data, and its graph, which follows from
-// them. Codes are not kept: encoding a row anew takes no longer than reading its code.
+// them. Codes are not kept, unless they are dear: CodeSnapshot+Unsafe.swift.
 //
 // Rows, little-endian, one after the other:
 //
 //   4                             "KVRW"
-//   4                             version, 2
-//   4, 4                          dimension, metric
+//   4                             version, 3
+//   4                             dimension
+//   1, 1, 2                       metric, format of the rows: 0 f32, 1 bf16, zero
 //   8                             rows R
 //   R × 4                         slot of each row, ascending
-//   R × dimension × 4             rows, f32
+//   R × dimension × 4 or 2        rows
+//
+// Version 2 has no format, and rows of f32. A field that keeps codes alone writes what they stand
+// for as f32.
 //
 // Graph:
 //
@@ -25,7 +29,8 @@ import KyroModel
 enum VectorSnapshot {
     static let rowsMagic: UInt32 = 0x5752_564B
     static let graphMagic: UInt32 = 0x5247_564B
-    static let version: UInt32 = 2
+    static let rowsVersion: UInt32 = 3
+    static let graphVersion: UInt32 = 2
     static let headerBytes = 24
     /// Bytes handed over at once.
     static let blockBytes = 1 << 20
@@ -35,7 +40,9 @@ enum VectorSnapshot {
     }
 
     /// Magic, version, two numbers and a count.
-    static func header(_ magic: UInt32, _ a: UInt32, _ b: UInt32, count: Int) -> [UInt8] {
+    static func header(
+        _ magic: UInt32, _ version: UInt32, _ a: UInt32, _ b: UInt32, count: Int
+    ) -> [UInt8] {
         var header = ByteWriter(capacity: headerBytes)
         header.writeFixed32s([magic, version, a, b])
         header.writeFixed64(UInt64(count))
@@ -43,13 +50,12 @@ enum VectorSnapshot {
     }
 
     static func readHeader(
-        _ magic: UInt32, from source: any SnapshotSource
+        _ magic: UInt32, _ versions: ClosedRange<UInt32>, from source: any SnapshotSource
     ) throws(KyroError) -> (a: UInt32, b: UInt32, count: Int) {
         var reader = ByteReader(try source.read(count: headerBytes))
         do throws(ByteError) {
-            guard try reader.readFixed32() == magic, try reader.readFixed32() == version else {
-                throw .truncated
-            }
+            guard try reader.readFixed32() == magic, versions.contains(try reader.readFixed32())
+            else { throw .truncated }
             let (a, b) = (try reader.readFixed32(), try reader.readFixed32())
             let count = try reader.readFixed64()
             guard count < UInt64(VectorRows.rowsMax) else { throw .truncated }
@@ -67,10 +73,11 @@ extension VectorIndex {
         let rowCount = rows.rows(belowSlot: slotCount, rowCount: rows.count)
         try sink.write(
             VectorSnapshot.header(
-                VectorSnapshot.rowsMagic, UInt32(field.dimension), UInt32(field.metric.rawValue),
+                VectorSnapshot.rowsMagic, VectorSnapshot.rowsVersion, UInt32(field.dimension),
+                UInt32(field.metric.rawValue) | UInt32(rows.store.format.rawValue) << 8,
                 count: rowCount))
         try rows.slots.write(rowCount: rowCount, to: sink)
-        try rows.values.write(rowCount: rowCount, to: sink)
+        try rows.write(rowCount: rowCount, to: sink)
     }
 
     /// Writes the graph over the rows of slots below `slotCount`, as far as it has got; cells that
@@ -80,8 +87,8 @@ extension VectorIndex {
         let graphCount = min(folded, rows.rows(belowSlot: slotCount, rowCount: rows.count))
         try sink.write(
             VectorSnapshot.header(
-                VectorSnapshot.graphMagic, UInt32(parameters.neighboursMax),
-                UInt32(parameters.baseCells), count: graphCount))
+                VectorSnapshot.graphMagic, VectorSnapshot.graphVersion,
+                UInt32(parameters.neighboursMax), UInt32(parameters.baseCells), count: graphCount))
         try graph.base.write(lists: 0..<graphCount, bound: graphCount, to: sink)
         var upperCount = 0
         for row in 0..<graphCount { upperCount += graph.height(UInt32(row)) }
@@ -90,8 +97,9 @@ extension VectorIndex {
 
     /// An index of these rows, none of them in a graph: searches scan, and folding builds one.
     public convenience init(
-        _ restored: RestoredVectors, parameters: GraphParameters = .default
+        _ restored: RestoredVectors, parameters: GraphParameters? = nil
     ) {
+        let parameters = parameters ?? GraphParameters(restored.field.indexing)
         self.init(
             field: restored.field, parameters: parameters, rows: restored.rows,
             graph: VectorGraph(rows: restored.rows, parameters: parameters))
@@ -104,15 +112,16 @@ extension VectorIndex {
     ///   can still be used.
     public convenience init(
         _ restored: RestoredVectors, graphFrom source: any SnapshotSource,
-        parameters: GraphParameters = .default
+        parameters: GraphParameters? = nil
     ) throws(KyroError) {
-        let header = try VectorSnapshot.readHeader(VectorSnapshot.graphMagic, from: source)
+        let header = try VectorSnapshot.readHeader(
+            VectorSnapshot.graphMagic, 2...VectorSnapshot.graphVersion, from: source)
         let (neighboursMax, baseCells) = (Int(header.a), Int(header.b))
-        guard neighboursMax >= 2, neighboursMax & (neighboursMax - 1) == 0,
+        guard neighboursMax >= 2, neighboursMax <= GraphParameters.listCellsMax,
             baseCells >= neighboursMax, baseCells <= GraphParameters.listCellsMax,
             header.count <= restored.rows.count
         else { throw VectorSnapshot.damaged("its graph is none of these rows") }
-        var kept = parameters
+        var kept = parameters ?? GraphParameters(restored.field.indexing)
         kept.neighboursMax = neighboursMax
         kept.baseCells = baseCells
         let graph = VectorGraph(rows: restored.rows, parameters: kept)
@@ -134,37 +143,42 @@ public struct RestoredVectors: Sendable {
 
     /// Restores what `writeRows` wrote and encodes it.
     ///
-    /// - Parameter slotCount: rows of the shard's collection; no slot may lie above.
+    /// - Parameters:
+    ///   - slotCount: rows of the shard's collection; no slot may lie above.
+    ///   - codes: what the codes are made with, where they were trained; without it they are as in
+    ///     an index that has seen no rows.
+    ///   - region: the bytes that `source` gives; a field that keeps its rows on disk goes on
+    ///     reading them there, if they are in its format.
     /// - Throws: `internal` when the bytes are not such rows, and what `source` throws.
     public init(
-        from source: any SnapshotSource, field: VectorField, slotCount: Int
+        from source: any SnapshotSource, field: VectorField, slotCount: Int,
+        codes: RestoredCodes? = nil, region: (any SnapshotRegion)? = nil
     ) throws(KyroError) {
-        let header = try VectorSnapshot.readHeader(VectorSnapshot.rowsMagic, from: source)
-        guard Int(header.a) == field.dimension, header.b == UInt32(field.metric.rawValue),
-            header.count <= slotCount
+        let header = try VectorSnapshot.readHeader(
+            VectorSnapshot.rowsMagic, 2...VectorSnapshot.rowsVersion, from: source)
+        guard Int(header.a) == field.dimension, header.b & 0xFF == UInt32(field.metric.rawValue),
+            let format = RowFormat(rawValue: UInt8(truncatingIfNeeded: header.b >> 8)),
+            header.b >> 16 == 0, header.count <= slotCount
         else {
             throw VectorSnapshot.damaged(
                 "\(header.count) rows of \(header.a) dimensions, not the \(field.dimension) of the "
                     + "field")
         }
         self.field = field
-        rows = VectorRows(field: field)
+        // Codes of other rows than these are not of this snapshot.
+        let isOther = codes.map { $0.rowCount > 0 && $0.rowCount != header.count } ?? true
+        let known = isOther ? nil : codes
+        rows = known.map { VectorRows(field: field, codes: $0.column) } ?? VectorRows(field: field)
         let slots = try Self.readSlots(header.count, below: slotCount, from: source)
-        let rowsPerBlock = max(1, VectorSnapshot.blockBytes / rows.values.plainRowBytes)
-        var row = 0
-        while row < slots.count {
-            let end = min(slots.count, row + rowsPerBlock)
-            for next in row..<end {
-                rows.reserve(row: next, slot: Int(slots[next]))
-                rows.slots[next] = slots[next]
-            }
-            try rows.values.read(rows: row..<end, from: source)
-            for next in row..<end {
-                rows.encode(row: next)
-                rows.publish(row: next, slot: Int(slots[next]))
-            }
-            row = end
+        var file: RowFile?
+        if let region, case .disk(let disk) = rows.store.place {
+            file = try RowFile(
+                region, dimension: field.dimension, format: disk.format,
+                numbering: disk.numbering)
         }
+        try rows.restore(
+            slots: slots, format: format, from: source, encodedCount: known?.rowCount ?? 0,
+            file: file)
     }
 
     init(field: VectorField, rows: VectorRows) {

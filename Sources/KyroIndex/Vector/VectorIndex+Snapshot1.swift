@@ -30,15 +30,7 @@ extension VectorIndex {
             _ = try source.read(count: step)
             unread -= step
         }
-        for (row, slot) in slots.enumerated() {
-            rows.reserve(row: row, slot: Int(slot))
-            rows.slots[row] = slot
-        }
-        try rows.values.read(rows: 0..<count, from: source)
-        for (row, slot) in slots.enumerated() {
-            rows.encode(row: row)
-            rows.publish(row: row, slot: Int(slot))
-        }
+        try rows.restore(slots: slots, format: .f32, from: source)
         // What follows is a graph of version 2 but for its header.
         try self.init(
             RestoredVectors(field: field, rows: rows),
@@ -67,7 +59,8 @@ private struct VectorSnapshot1Header {
             else { throw .truncated }
             rowCount = Int(rows)
             graphHeader = VectorSnapshot.header(
-                VectorSnapshot.graphMagic, neighboursMax, baseCells, count: Int(graph))
+                VectorSnapshot.graphMagic, VectorSnapshot.graphVersion, neighboursMax, baseCells,
+                count: Int(graph))
         } catch {
             throw VectorSnapshot.damaged("its header does not hold")
         }

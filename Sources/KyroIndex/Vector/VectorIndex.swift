@@ -1,5 +1,5 @@
-// The dense vectors of one field of one collection in one shard: exact rows, int8 codes, and a
-// graph over the codes that a maintenance thread grows behind a scanned tail.
+// The dense vectors of one field of one collection in one shard: exact rows, codes, and a graph over
+// the codes that a maintenance thread grows behind a scanned tail.
 import KyroBytes
 import KyroModel
 import Synchronization
@@ -12,14 +12,19 @@ public final class VectorIndex: Sendable {
     let rows: VectorRows
     let graph: VectorGraph
     let builder: GraphBuilder
+    let repair: GraphRepair
     let deadShare = DeadShare()
+    let codeFit = CodeFit()
 
-    public init(field: VectorField, parameters: GraphParameters = .default) {
+    /// - Parameter parameters: nil for what the field's options say.
+    public init(field: VectorField, parameters: GraphParameters? = nil) {
+        let parameters = parameters ?? GraphParameters(field.indexing)
         self.field = field
         self.parameters = parameters
         rows = VectorRows(field: field)
         graph = VectorGraph(rows: rows, parameters: parameters)
         builder = GraphBuilder(graph: graph)
+        repair = GraphRepair(builder)
     }
 
     /// Takes a restored graph.
@@ -29,6 +34,7 @@ public final class VectorIndex: Sendable {
         self.rows = rows
         self.graph = graph
         builder = GraphBuilder(graph: graph)
+        repair = GraphRepair(builder)
     }
 
     /// Stores the vector of a slot; from then on searches find it, by scanning until it is folded.
@@ -49,20 +55,26 @@ public final class VectorIndex: Sendable {
     /// none is left or the index is still small enough to be scanned. The index's one maintenance
     /// thread only. About 100 µs a row, so that a few dozen rows make a step.
     ///
-    /// Dead rows go in too: a read at an older sequence may still see them.
+    /// Dead rows go in too: a read at an older sequence may still see them. Those that died at or
+    /// below `deadUpTo` get no links: see `repairStep`.
     ///
     /// - Parameter visibility: rows at or above its `slotCount` stay in the tail.
     public func foldStep(
-        rowsMax: Int, visibility: Visibility, cancellation: Cancellation
+        rowsMax: Int, visibility: Visibility, deadUpTo: UInt64 = 0, cancellation: Cancellation
     ) -> Int {
+        rows.store.releaseReplaced()
         let rowCount = rows.count
-        guard graph.count > 0 || rowCount > flatRowsMax else { return 0 }
+        guard buildsGraph, graph.count > 0 || rowCount > flatRowsMax else { return 0 }
         let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rowCount)
         var inserted = 0
         while inserted < rowsMax, graph.count < end, !cancellation.isCancelled {
             // Without memory for links the row stays in the tail, where searches find it too.
             guard graph.tryReserve(row: UInt32(graph.count)) else { break }
-            builder.insertNext()
+            if repair.takes(UInt32(graph.count), visibility, deadUpTo: deadUpTo) {
+                builder.insertNext()
+            } else {
+                builder.skipNext()
+            }
             inserted += 1
         }
         return inserted
@@ -76,13 +88,34 @@ public final class VectorIndex: Sendable {
     }
     public var residentBytes: Int { rows.residentBytes + graph.residentBytes }
 
-    /// The floats given at `append`, bit for bit.
-    public func vector(of slot: Slot) -> [Float]? {
-        rows.row(ofSlot: slot.index, rowCount: rows.count).map { rows.values.row($0) }
+    /// Whether its options ask for a graph, at some number of rows.
+    public var buildsGraph: Bool {
+        switch field.indexing.kind {
+        case .automatic, .graph: true
+        case .ivf, .flat: false
+        }
+    }
+
+    /// The floats given at `append`, bit for bit; or what the field keeps of them.
+    ///
+    /// - Throws: where they are in a file that cannot be read.
+    public func vector(of slot: Slot) throws(KyroError) -> [Float]? {
+        guard let row = rows.row(ofSlot: slot.index, rowCount: rows.count) else { return nil }
+        return try rows.floats(of: row)
     }
 
     /// Up to so many rows are scanned in full precision.
     var flatRowsMax: Int { parameters.flatRowsMax(dimension: field.dimension) }
+
+    /// Up to so many rows are scored exactly without asking their codes.
+    var exactRowsMax: Int {
+        switch rows.store.place {
+        case .floats, .halves: flatRowsMax
+        // As many as one read takes.
+        case .disk(let rows): min(flatRowsMax, (256 << 10) / rows.rowBytes)
+        case .absent: 0
+        }
+    }
 }
 
 /// How many of the rows that walks meet are dead: a running mean over some 32 of them, so that one

@@ -9,6 +9,10 @@ enum PlanBasis: Equatable, Sendable {
     case small
     /// No row is in the graph yet.
     case noGraph
+    /// The read is older than what has been taken out of the graph.
+    case outrun
+    /// No walk has the recall that is asked for.
+    case recallTarget
     /// Costs in distances of a scan.
     case costs(scan: Int, walk: Int)
     /// The scan is short enough to need no comparison.
@@ -29,6 +33,9 @@ extension VectorPlan {
         case .exact: return "\(rows): all scored in full precision, as asked"
         case .small: return "\(rows), few enough to score all in full precision"
         case .noGraph: return "\(rows), of which none is in the graph yet: scan of their codes"
+        case .outrun:
+            return "\(rows): scan of their codes, since the graph has lost rows that this read sees"
+        case .recallTarget: return "\(rows): scan of their codes, for the recall that was asked for"
         case .shortScan(let scan):
             return "\(rows): scan of their codes \(grouped(scan)) distances, too few to walk"
         case .costs(let scan, let walk):

@@ -6,33 +6,41 @@ import Synchronization
 
 /// Rows are numbered densely in the order of their slots; a slot without the field has no row.
 ///
-/// A code's score against a query is `dot(codes) × query factor × factor + bias`: the cosine, the
-/// inner product, or under L2 the negative squared distance less the query's own square.
-///
 /// `@unchecked Sendable`: columns are written by one thread before `count` is release-stored.
 @safe final class VectorRows: @unchecked Sendable {
     let dimension: Int
     let metric: Metric
-    /// As appended, bit for bit.
-    let values: Column<Float>
-    let codes: Column<Int8>
-    /// Factor and bias.
-    let terms: Column<Float>
+    /// What is kept of the rows themselves.
+    let store: RowStore
+    let codes: CodeColumn
     /// 1 / |row|; cosine only.
     let inverseNorms: Column<Double>
     let slots: Column<UInt32>
     /// Row + 1 of a slot; zero for none.
     private let rowOfSlot: Column<UInt32>
     private var reservedSlots = 0
+    /// Rows are their own codes, and are not in memory for another reason.
+    let copiesRows: Bool
+    /// The writer's.
+    private let writing = RowScratch()
     private let published = Atomic<Int>(0)
 
-    init(field: VectorField) {
+    convenience init(field: VectorField) {
+        self.init(field: field, model: CodeModel(untrained: field))
+    }
+
+    convenience init(field: VectorField, model: CodeModel) {
+        self.init(
+            field: field, codes: CodeColumn(model: model, values: Column(width: field.dimension)))
+    }
+
+    init(field: VectorField, codes: CodeColumn) {
         precondition(field.dimension > 0 && field.dimension <= Limits.dimensionMax)
         dimension = field.dimension
         metric = field.metric
-        values = Column(width: dimension)
-        codes = Column(width: dimension)
-        terms = Column(width: 2)
+        store = RowStore(field: field, floats: codes.values)
+        self.codes = codes
+        copiesRows = codes.model.kind == .floats && !store.isFloats
         inverseNorms = Column()
         slots = Column()
         rowOfSlot = Column()
@@ -48,55 +56,71 @@ import Synchronization
         reserve(row: row, slot: slot)
         unsafe vector.withUnsafeBufferPointer { source in
             guard let from = source.baseAddress else { return }
-            unsafe kyro_copy_row(
-                values.pointer(row), from, dimension * MemoryLayout<Float>.stride)
+            unsafe put(row: row, from)
         }
-        encode(row: row)
         publish(row: row, slot: slot)
     }
 
-    /// Derives a row's code and terms from its values.
-    func encode(row: Int) {
-        let from = unsafe values.pointer(row)
-        let scale = unsafe kyro_encode_i8(from, dimension, codes.pointer(row))
-        let square = unsafe kyro_dot_f32(from, from, dimension)
-        let norm = square.squareRoot()
-        let inverse = norm > 0 ? 1 / norm : 0
-        let term = unsafe terms.pointer(row)
-        switch metric {
-        case .cosine:
-            unsafe term[0] = Float(Double(scale) * inverse)
-            inverseNorms[row] = inverse
-        case .innerProduct:
-            unsafe term[0] = scale
-        case .l2:
-            unsafe term[0] = scale
-            unsafe term[1] = -Float(min(square, Double(Float.greatestFiniteMagnitude)))
-        }
+    /// Stores a reserved row, and its code.
+    ///
+    /// - Parameter isEncoded: its code is there already.
+    @unsafe func put(row: Int, _ from: UnsafePointer<Float>, isEncoded: Bool = false) {
+        unsafe encode(row: row, store.write(row, from), isEncoded: isEncoded)
+        guard store.isAbsent else { return }
+        // The code alone stays, so that terms are those of what it stands for.
+        writing.reserve(rowCount: 1, dimension: dimension)
+        unsafe decode(row: row, into: writing.floats, scratch: writing)
+        unsafe encode(row: row, writing.floats)
     }
 
-    /// Appends a row of other rows of the same field.
-    func take(_ row: Int, of other: VectorRows, slot: Int) {
+    /// Derives a row's code and terms from its floats.
+    ///
+    /// - Parameter isEncoded: its code is there already.
+    @unsafe func encode(row: Int, _ from: UnsafePointer<Float>, isEncoded: Bool = false) {
+        if copiesRows {
+            codes.values.reserve(row: row)
+            unsafe kyro_copy_row(
+                codes.values.pointer(row), from, dimension * MemoryLayout<Float>.stride)
+        }
+        let square = unsafe kyro_dot_f32(from, from, dimension)
+        if metric == .cosine { inverseNorms[row] = square > 0 ? 1 / square.squareRoot() : 0 }
+        if !isEncoded { unsafe codes.encode(row: row, from: from, square: square) }
+    }
+
+    /// Appends a row of other rows of the same dimension and metric. Then `store.endTaking`.
+    func take(_ row: Int, of other: VectorRows, slot: Int) throws(KyroError) {
         let new = published.load(ordering: .relaxed)
         reserve(row: new, slot: slot)
-        unsafe kyro_copy_row(
-            values.pointer(new), other.values.pointer(row),
-            dimension * MemoryLayout<Float>.stride)
-        unsafe codes.pointer(new).update(from: other.codes.pointer(row), count: dimension)
-        unsafe terms.pointer(new).update(from: other.terms.pointer(row), count: 2)
-        if metric == .cosine { inverseNorms[new] = other.inverseNorms[row] }
+        guard try store.take(new, row, of: other.store) else {
+            let floats = try other.floats(of: row)
+            unsafe floats.withUnsafeBufferPointer { source in
+                guard let from = source.baseAddress else { return }
+                unsafe put(row: new, from)
+            }
+            return publish(row: new, slot: slot)
+        }
+        if !copiesRows, codes.canCopy(other.codes) {
+            codes.copy(row: new, from: other.codes, row: row)
+            if metric == .cosine { inverseNorms[new] = other.inverseNorms[row] }
+        } else {
+            let floats = try other.floats(of: row)
+            unsafe floats.withUnsafeBufferPointer { source in
+                guard let from = source.baseAddress else { return }
+                unsafe encode(row: new, from)
+            }
+        }
         publish(row: new, slot: slot)
     }
 
-    func reserve(row: Int, slot: Int) {
+    /// - Parameter isStored: false for a row that stays in a snapshot's file.
+    func reserve(row: Int, slot: Int, isStored: Bool = true) {
         precondition(unsafe row < CandidatePool.rowsMax, "row \(row) is beyond the last one")
         if row > 0 {
             let previous = Int(slots[row - 1])
             precondition(slot > previous, "slot \(slot) after slot \(previous)")
         }
-        values.reserve(row: row)
+        if isStored { store.reserve(row: row) }
         codes.reserve(row: row)
-        terms.reserve(row: row)
         slots.reserve(row: row)
         if metric == .cosine { inverseNorms.reserve(row: row) }
         while reservedSlots <= slot {
@@ -110,8 +134,8 @@ import Synchronization
     func tryReserve(rowCount more: Int, slotCount: Int) -> Bool {
         let count = published.load(ordering: .relaxed)
         let rows = count..<(count + more)
-        return values.tryReserve(rows: rows) && codes.tryReserve(rows: rows)
-            && terms.tryReserve(rows: rows) && slots.tryReserve(rows: rows)
+        return store.tryReserve(rows: rows) && codes.tryReserve(rows: rows)
+            && (!copiesRows || codes.values.tryReserve(rows: rows)) && slots.tryReserve(rows: rows)
             && (metric != .cosine || inverseNorms.tryReserve(rows: rows))
             && rowOfSlot.tryReserve(rows: min(reservedSlots, slotCount)..<slotCount)
     }
@@ -142,17 +166,12 @@ import Synchronization
         return low
     }
 
-    /// What a row's code is multiplied with when the row asks.
-    @inline(__always) func queryFactor(row: Int) -> Float {
-        let factor = unsafe terms.pointer(row)[0]
-        return metric == .l2 ? 2 * factor : factor
-    }
-
     var residentBytes: Int {
         let rowCount = count
         let slotCount = rowCount == 0 ? 0 : Int(slots[rowCount - 1]) + 1
-        return values.residentBytes(rowCount: rowCount) + codes.residentBytes(rowCount: rowCount)
-            + terms.residentBytes(rowCount: rowCount) + slots.residentBytes(rowCount: rowCount)
+        return store.residentBytes(rowCount: rowCount) + codes.residentBytes(rowCount: rowCount)
+            + (copiesRows ? codes.values.residentBytes(rowCount: rowCount) : 0)
+            + slots.residentBytes(rowCount: rowCount)
             + inverseNorms.residentBytes(rowCount: rowCount)
             + rowOfSlot.residentBytes(rowCount: slotCount)
     }
@@ -162,10 +181,7 @@ import Synchronization
 @unsafe struct EncodedQuery {
     let values: UnsafePointer<Float>
     let inverseNorm: Double
-    let codes: UnsafePointer<Int8>
-    let factor: Float
-    /// What a code's score lacks to estimate the exact one: the query's own square under L2.
-    let bias: Float
+    let code: CodeQuery
 
     /// Copies and encodes into `memory`, which must outlive this.
     init(_ vector: [Float], rows: VectorRows, memory: ScratchMemory) {
@@ -176,17 +192,10 @@ import Synchronization
             guard let from = source.baseAddress else { return }
             unsafe values.update(from: from, count: vector.count)
         }
-        let scale = unsafe kyro_encode_i8(values, rows.dimension, memory.codes)
         let square = unsafe kyro_dot_f32(values, values, rows.dimension)
         let norm = square.squareRoot()
-        unsafe bias = rows.metric == .l2 ? -Float(square) : 0
         unsafe self.values = unsafe UnsafePointer(values)
         unsafe inverseNorm = norm > 0 ? 1 / norm : 0
-        unsafe codes = UnsafePointer(memory.codes)
-        switch rows.metric {
-        case .cosine: unsafe factor = unsafe Float(Double(scale) * inverseNorm)
-        case .innerProduct: unsafe factor = scale
-        case .l2: unsafe factor = 2 * scale
-        }
+        unsafe code = rows.codes.query(values, square: square, scratch: memory.coding)
     }
 }

@@ -1,4 +1,4 @@
-// Scans: every row of a range or of a mask, in full precision or by codes.
+// Scans by codes: every row of a range, or of a mask.
 import CKernels
 import KyroBytes
 import KyroModel
@@ -17,72 +17,6 @@ struct Admission {
 }
 
 extension VectorRows {
-    /// The score that leaves the index: accumulated in double, rounded once.
-    @inline(__always)
-    func exactScore(_ query: EncodedQuery, row: Int) -> Float {
-        let value = unsafe values.pointer(row)
-        switch metric {
-        case .cosine:
-            let dot = unsafe kyro_dot_f32(query.values, value, dimension)
-            return unsafe Float(dot * query.inverseNorm * inverseNorms[row])
-        case .innerProduct: return unsafe Float(kyro_dot_f32(query.values, value, dimension))
-        case .l2: return unsafe Float(-kyro_l2sq_f32(query.values, value, dimension))
-        }
-    }
-
-    /// Full precision, rows in `range`.
-    func scanValues(
-        _ query: EncodedQuery, range: Range<Int>, admission: Admission, memory: ScratchMemory,
-        into top: inout TopK, cancellation: Cancellation
-    ) throws(KyroError) {
-        let scores = unsafe memory.batchScores
-        var row = range.lowerBound
-        while row < range.upperBound {
-            try cancellation.check()
-            let contiguous = min(range.upperBound - row, values.contiguousRows(from: row))
-            let count = min(64, contiguous)
-            let first = unsafe values.pointer(row)
-            if metric == .l2 {
-                unsafe kyro_l2sq_f32_rows(
-                    query.values, first, values.rowBytes, count, dimension, scores)
-            } else {
-                unsafe kyro_dot_f32_rows(
-                    query.values, first, values.rowBytes, count, dimension, scores)
-            }
-            for i in 0..<count {
-                let raw = unsafe scores[i]
-                let score =
-                    switch metric {
-                    case .cosine: unsafe Float(raw * query.inverseNorm * inverseNorms[row + i])
-                    case .innerProduct: Float(raw)
-                    case .l2: Float(-raw)
-                    }
-                guard score >= top.threshold, admission.admits(row + i) else { continue }
-                top.insert(ScoredSlot(slot: Int(slots[row + i]), score: score))
-            }
-            row += count
-        }
-    }
-
-    /// Full precision, rows of the admission's mask. Returns rows scored.
-    func scanValues(
-        _ query: EncodedQuery, mask: SlotMask, rowCount: Int, admission: Admission,
-        into top: inout TopK, cancellation: Cancellation
-    ) throws(KyroError) -> Int {
-        var scored = 0
-        mask.forEach { slot in
-            guard let row = row(ofSlot: slot, rowCount: rowCount) else { return true }
-            scored += 1
-            let score = unsafe exactScore(query, row: row)
-            if score >= top.threshold, admission.visibility.isVisible(slot) {
-                top.insert(ScoredSlot(slot: slot, score: score))
-            }
-            return scored & 255 != 0 || !cancellation.isCancelled
-        }
-        try cancellation.check()
-        return scored
-    }
-
     /// Codes of the rows in `range`, and of those alone that are in `rowMask` where there is one.
     /// Returns rows scored.
     ///
@@ -115,9 +49,9 @@ extension VectorRows {
                 unsafe words[i] = masked
                 scored += masked.nonzeroBitCount
             }
-            let kept = unsafe kyro_scan_i8(
-                query.codes, codes.pointer(first), codes.rowBytes, terms.pointer(first), words,
-                wordCount, dimension, query.factor, least, found, scores)
+            let kept = unsafe codes.scan(
+                query.code, from: first, words: words, wordCount: wordCount, least: least,
+                memory: memory)
             for i in 0..<kept {
                 let row = unsafe first + Int(found[i])
                 let score = unsafe scores[i]

@@ -9,6 +9,7 @@ public struct VectorSnapshotLayout: Sendable {
     public let dimension: Int
     public let metric: Metric
     public let rowCount: Int
+    let format: RowFormat
     private let slotsOffset: UInt64
     private let valuesOffset: UInt64
 
@@ -18,11 +19,13 @@ public struct VectorSnapshotLayout: Sendable {
         var reader = ByteReader(header)
         guard let magic = try? reader.readFixed32(), let version = try? reader.readFixed32(),
             let dimension = try? reader.readFixed32(), let raw = try? reader.readFixed32(),
-            let metric = Metric(rawValue: UInt8(truncatingIfNeeded: raw)), dimension > 0,
+            let metric = Metric(rawValue: UInt8(truncatingIfNeeded: raw)),
+            let format = RowFormat(rawValue: UInt8(truncatingIfNeeded: raw >> 8)), dimension > 0,
             dimension <= UInt32(Limits.dimensionMax)
         else { return nil }
         self.dimension = Int(dimension)
         self.metric = metric
+        self.format = format
         switch (magic, version) {
         case (0x5849_564B, 1):  // "KVIX": rows behind their codes, graph in the same section
             _ = try? reader.readFixed64()
@@ -33,7 +36,7 @@ public struct VectorSnapshotLayout: Sendable {
             slotsOffset = 40
             let termBytes: UInt64 = metric == .cosine ? 16 : 8
             valuesOffset = 40 + count * (4 + termBytes + UInt64(dimension))
-        case (0x5752_564B, 2):  // "KVRW": rows alone
+        case (0x5752_564B, 2), (0x5752_564B, 3):  // "KVRW": rows alone
             guard let count = try? reader.readFixed64(), count <= UInt64(UInt32.max) else {
                 return nil
             }
@@ -50,9 +53,29 @@ public struct VectorSnapshotLayout: Sendable {
         return start..<(start + UInt64(rows.count) * 4)
     }
 
-    /// Bytes of one row, `dimension` × f32.
+    /// Bytes of one row.
     public func values(_ row: Int) -> Range<UInt64> {
-        let start = valuesOffset + UInt64(row) * UInt64(dimension) * 4
-        return start..<(start + UInt64(dimension) * 4)
+        let rowBytes = UInt64(dimension * format.elementBytes)
+        let start = valuesOffset + UInt64(row) * rowBytes
+        return start..<(start + rowBytes)
+    }
+
+    /// The floats of one row's bytes; nil when these are too few.
+    public func row(_ bytes: [UInt8]) -> [Float]? {
+        guard bytes.count >= dimension * format.elementBytes else { return nil }
+        switch format {
+        case .f32:
+            var reader = ByteReader(bytes)
+            var values: [Float] = []
+            values.reserveCapacity(dimension)
+            guard (try? reader.readFloats(count: dimension, into: &values)) != nil else {
+                return nil
+            }
+            return values
+        case .bf16:
+            return (0..<dimension).map {
+                Float(bitPattern: UInt32(bytes[2 * $0]) << 16 | UInt32(bytes[2 * $0 + 1]) << 24)
+            }
+        }
     }
 }

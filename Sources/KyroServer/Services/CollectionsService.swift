@@ -47,4 +47,15 @@ struct CollectionsService: Sendable {
             reply.fail(error)
         }
     }
+
+    @Sendable func rebuild(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            let request = try RebuildRequest.decode(wire: message)
+            context.engine.rebuild(request) { result in
+                reply.complete(result.map { $0.encodeWire() })
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
 }

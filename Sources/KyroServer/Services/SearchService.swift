@@ -32,9 +32,7 @@ struct SearchService: Sendable {
             let request = try LookupRequest.decode(wire: message)
             let engine = context.engine
             let cancellation = call.cancellation
-            // A document costs about as much as 30 distances to find and encode.
-            let cost = engine.mustWait(for: request.minSeq) ? .max : 30 * request.ids.count
-            context.run(cost: cost, on: call, orFail: reply) {
+            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) {
                 do throws(KyroError) {
                     let response = try engine.lookup(request, cancellation: cancellation)
                     reply.succeed(response.encodeWire())

@@ -12,7 +12,7 @@ public enum SectionKind: Sendable {
     case derived
 
     public init(section name: String) {
-        let derived = ["graph-", "metadata-", "sparse-", "text-"]
+        let derived = ["codes-", "graph-", "metadata-", "sparse-", "text-"]
         if derived.contains(where: { name.hasPrefix($0) }) {
             self = .derived
         } else {

@@ -1,5 +1,4 @@
 // One measurement of filtered searches, from the data to its report.
-import Glibc
 import KyroCommands
 import KyroIndex
 import KyroModel
@@ -124,7 +123,7 @@ struct FilterSearches {
         let mask = filter?.masks[query]
         let members = mask?.count() ?? 0
         var counters = SearchCounters()
-        let start = Self.threadNanos()
+        let start = ThreadClock.nanos
         var plan = collection.index.plan(
             request, visibility: collection.visibility, mask: mask, maskCount: members)
         if isScan { plan = VectorPlan(strategy: .filteredFlat, estimatedCost: members) }
@@ -132,7 +131,7 @@ struct FilterSearches {
             request, plan: plan, visibility: collection.visibility, mask: mask,
             order: collection.order, scratch: &scratch, counters: &counters,
             cancellation: Cancellation())
-        let nanos = Self.threadNanos() - start
+        let nanos = ThreadClock.nanos - start
         let walk = counters.filteredWalk.course
         return Answer(
             hits: hits, nanos: nanos, scored: counters.rowsScored,
@@ -156,11 +155,5 @@ struct FilterSearches {
             efSearch: efSearch,
             recall: Double(found) / Double(queries.count * ExactTruth.depth),
             distances: Double(scored) / Double(queries.count), micros: SearchTimes(nanos: nanos))
-    }
-
-    private static func threadNanos() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 }

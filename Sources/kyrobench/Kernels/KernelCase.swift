@@ -181,13 +181,17 @@ struct KernelCase {
                     list, side, list + side, side, n, out.array(of: Int32.self), side)
             },
             KernelCase(
-                name: "keep of a tile, per pair", rowBytes: 64, rowCount: 1, unitCount: side
+                name: "int8 all pairs of one list, per pair", rowBytes: n, rowCount: side,
+                unitCount: side * side, cacheBytes: 1 << 20
+            ) { _, rows, out in
+                kernels.dot_i8_pairs(
+                    rows.list(of: Int8.self), side, n, out.array(of: Int32.self), side)
+            },
+            KernelCase(
+                name: "best of a tile, per pair", rowBytes: 64, rowCount: 1, unitCount: side
             ) { _, _, out in
-                let columns = out.array(of: UInt32.self)
-                let scores = UnsafeMutableRawPointer(columns + side)
-                _ = kernels.keep_i32(
-                    dots, ones, ones, side, 1, 1e6, columns,
-                    scores.assumingMemoryBound(to: Float.self))
+                _ = kernels.best_i32(
+                    dots, ones, ones, side, 1, 0, .max, 8, out.array(of: UInt64.self), 0)
             },
         ]
     }

@@ -119,7 +119,8 @@ import Testing
         let disk = bed.disk.afterPowerCut(SeededRandomSource(seed: 2))
         let after = try TurnEngine(disk)
         let counts = [Self.always, Self.never].map {
-            try? after.engine.describeCollection(DescribeCollectionRequest(scope: $0)).documentCount
+            try? after.engine.describeCollection(DescribeCollectionRequest(scope: $0))
+                .collection.documentCount
         }
         #expect(counts[0] == 2)
         #expect(counts[1] == 1 || counts[1] == 2)
@@ -131,7 +132,8 @@ import Testing
         let bed = try bed()
         func kept(_ engine: Engine) throws -> [Durability?] {
             try [Self.always, Self.soon, Self.never, Self.scope].map {
-                try engine.describeCollection(DescribeCollectionRequest(scope: $0)).durability
+                try engine.describeCollection(DescribeCollectionRequest(scope: $0))
+                    .collection.durability
             }
         }
         bed.engine.write(

@@ -81,6 +81,7 @@ private struct RebuildLife {
         case ..<84: clock.advance(millis: world.dice.chance(20) ? 61_000 : 700)
         case ..<87: try restart()
         case ..<90: stepped.scheduler.settle()
+        case ..<93: try changeOptions()
         default: try check()
         }
     }
@@ -107,6 +108,20 @@ private struct RebuildLife {
         }
         stepped = try SteppedEngine(
             seed: seed &+ UInt64(stepNumber), disk, configuration, clock: clock)
+    }
+
+    mutating func changeOptions() throws {
+        let field = world.dice.pick(World.schema.vectors.names)
+        let indexing = world.dice.pick([
+            .default, VectorIndexing(kind: .graph, m: 4), VectorIndexing(kind: .flat),
+            VectorIndexing(kind: .graph, m: 21, efConstruction: 30), VectorIndexing(efSearch: 5),
+            VectorIndexing(codes: .sq8),
+        ])
+        let description = try stepped.awaited { done in
+            stepped.engine.rebuild(
+                RebuildRequest(scope: Self.scope, vectors: [field: indexing]), completion: done)
+        }.get()
+        try #require(description.schema.vectors[field]?.indexing == indexing, context)
     }
 
     mutating func count() { rebuilds += stepped.rebuilds }

@@ -163,7 +163,7 @@ final class TestEngine: Sendable {
     func scan(_ scope: Scope) throws -> [Document] { try scan(ScanRequest(scope: scope)) }
 
     func describe(_ scope: Scope) throws -> CollectionDescription {
-        try engine.describeCollection(DescribeCollectionRequest(scope: scope))
+        try engine.describeCollection(DescribeCollectionRequest(scope: scope)).collection
     }
 }
 

@@ -10,7 +10,11 @@ struct World {
     static let vectors: [(name: String, field: VectorField)] = [
         ("cos", VectorField(dimension: 5, metric: .cosine)),
         ("dot", VectorField(dimension: 6, metric: .innerProduct)),
-        ("l2", VectorField(dimension: 4, metric: .l2)),
+        (
+            "l2",
+            VectorField(
+                dimension: 4, metric: .l2, indexing: VectorIndexing(storage: .disk))
+        ),
     ]
     static let sparse = ["s1", "s2"]
     static let texts: [(name: String, field: TextField)] = [

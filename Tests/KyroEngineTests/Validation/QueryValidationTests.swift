@@ -41,6 +41,21 @@ import Testing
             ("vector.field", .fieldNotFound, { $0.vector?.field = "nowhere" }),
             ("vector.field", .invalidField, { $0.vector?.field = "" }),
             ("vector.ef_search", .limitExceeded, { $0.vector?.efSearch = 10_001 }),
+            ("vector.recall", .invalidField, { $0.vector?.recall = 0.4 }),
+            ("vector.recall", .invalidField, { $0.vector?.recall = 1.01 }),
+            ("vector.recall", .invalidField, { $0.vector?.recall = -0.9 }),
+            ("vector.recall", .invalidField, { $0.vector?.recall = .nan }),
+            (
+                "vector.recall", .invalidField,
+                {
+                    $0.vector = VectorQuery(
+                        field: "v", vector: [1, 2, 3], efSearch: 10, recall: 0.9)
+                }
+            ),
+            (
+                "vector.recall", .invalidField,
+                { $0.vector = VectorQuery(field: "v", vector: [1, 2, 3], probes: 4, recall: 0.9) }
+            ),
             (
                 "sparse.vector", .invalidField,
                 { $0.sparse = SparseQuery(field: "s1", vector: .init()) }

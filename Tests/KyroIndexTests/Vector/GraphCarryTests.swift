@@ -61,7 +61,7 @@ import Testing
                 next += 1
             }
             shard.fold()
-            let time = clock.measure { shard = rebuilt(shard) }
+            let time = try clock.measure { shard = try rebuilt(shard) }
             outcome.carryMicros = seconds(time) * 1e6 / Double(living)
         }
         var fresh = VectorFixture(field: field)
@@ -79,7 +79,7 @@ import Testing
         Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
     }
 
-    private func rebuilt(_ old: VectorFixture) -> VectorFixture {
+    private func rebuilt(_ old: VectorFixture) throws -> VectorFixture {
         var new = VectorFixture(field: old.index.field)
         var map = SlotMap()
         for slot in 0..<old.slotCount {
@@ -96,7 +96,7 @@ import Testing
             new.alive.insert(new.slotCount)
             new.slotCount += 1
         }
-        new.index.takeRows(
+        try new.index.takeRows(
             from: old.index, 0..<old.index.rowCount, below: old.slotCount, map: map)
         if let carry = GraphCarry(
             from: old.index, to: new.index, below: old.slotCount, map: map)

@@ -33,7 +33,7 @@ struct VectorFixture {
     var vectors: [[Float]?] = []
     var alive: Set<Int> = []
 
-    init(field: VectorField, parameters: GraphParameters = .default) {
+    init(field: VectorField, parameters: GraphParameters? = nil) {
         index = VectorIndex(field: field, parameters: parameters)
     }
 

@@ -220,12 +220,14 @@ import Testing
             let (hits, _) = try fixture.search(
                 vector, k: 1, scratch: &scratch, counters: &counters)
             #expect(hits.first?.slot == slot)
-            let stored = fixture.index.vector(of: Slot(index: slot))
+            let stored = try fixture.index.vector(of: Slot(index: slot))
             #expect(stored?.map(\.bitPattern) == vector.map(\.bitPattern))
-            if i % 3 == 0 { #expect(fixture.index.vector(of: Slot(index: slot - 1)) == nil) }
+            if i % 3 == 0 {
+                #expect(try fixture.index.vector(of: Slot(index: slot - 1)) == nil)
+            }
             if i % 7 == 0 { fixture.fold() }
         }
-        #expect(fixture.index.vector(of: Slot(index: 1 << 20)) == nil)
+        #expect(try fixture.index.vector(of: Slot(index: 1 << 20)) == nil)
     }
 
     @Test func aReadSeesOnlyItsOwnSequenceAndSlots() throws {

@@ -26,6 +26,8 @@ static const ProtobufCMessageDescriptor *const descriptors[] = {
     &kyrodb__v2__list_collections_response__descriptor,
     &kyrodb__v2__drop_collection_request__descriptor,
     &kyrodb__v2__drop_collection_response__descriptor,
+    &kyrodb__v2__rebuild_request__descriptor,
+    &kyrodb__v2__rebuild_response__descriptor,
     &kyrodb__v2__write_request__descriptor,
     &kyrodb__v2__stream_request__descriptor,
     &kyrodb__v2__write_response__descriptor,

@@ -13,7 +13,7 @@ rules it breaks, each as (reason, path of the field). Every rule is of one of th
     any enum                a number that the .proto does not name; VALUE_TYPE_UNSPECIFIED
     Filter                  nested deeper than 32 (LIMIT_EXCEEDED at the outermost filter)
     Filter.in_set           more than 4096 values (LIMIT_EXCEEDED at in_set.values)
-    Document, Schema, PartialUpdate
+    Document, Schema, PartialUpdate, RebuildRequest
                             more than 256 fields of a kind, in a map or a list (LIMIT_EXCEEDED there)
 
 A broken rule inside a Mutation is that item's error, not the message's.
@@ -27,10 +27,12 @@ Normalised, because the domain type holds one form only:
     TextField               empty language → "english"; absent bm25 → k1 1.2, b 0.75
     Schema                  fields sorted by the UTF-8 of their names; absent → present where the
                             message is nothing without it
+    VectorField             empty indexing → absent
     Durability              interval_ms only under INTERVAL
     ItemError               code outside google.rpc.Code → UNKNOWN
     WriteOutcome            seq only when APPLIED, error only and always when FAILED
-    IndexedError.error, CreateCollectionResponse.collection, DescribeCollectionResponse.collection
+    IndexedError.error, CreateCollectionResponse.collection, DescribeCollectionResponse.collection,
+    RebuildResponse.collection
                             absent → present
     Mutation                one that breaks a rule → empty
     Status                  details → the first of each kind known, in the order ErrorInfo,
@@ -190,6 +192,12 @@ def scope(m):
 # Collections
 
 
+def vector_index(m, path, out):
+    """VectorIndexing and VectorIndexStatus."""
+    for name, count in (("kind", 4), ("codes", 6), ("rerank", 3), ("storage", 2)):
+        enum(m, name, path, out, count)
+
+
 def schema(m, path, out):
     fields_max(m, ("vectors", "sparse_vectors", "texts", "metadata"), path, out)
     for kind in ("vectors", "sparse_vectors", "texts", "metadata"):
@@ -202,6 +210,10 @@ def schema(m, path, out):
             names.add(item.name)
             if kind == "vectors":
                 enum(item, "metric", here, out, 3)
+                if item.HasField("indexing"):
+                    vector_index(item.indexing, join(here, "indexing"), out)
+                    if not item.indexing.ByteSize():
+                        item.ClearField("indexing")
             elif kind == "texts":
                 enum(item, "analyzer", here, out, 3)
                 item.language = item.language or "english"
@@ -230,6 +242,19 @@ def create_collection_request(m, path, out):
 def collection_answer(m, path, out):
     m.collection.SetInParent()
     collection(m.collection, "collection", out)
+
+
+def describe_collection_response(m, path, out):
+    collection_answer(m, path, out)
+    for index, item in enumerate(m.vectors):
+        vector_index(item, f"vectors[{index}]", out)
+
+
+def rebuild_request(m, path, out):
+    scope(m)
+    fields_max(m, ("vectors",), path, out)
+    for key in m.vectors:
+        vector_index(m.vectors[key], join(path, f'vectors["{key}"]'), out)
 
 
 def scope_request(m, path, out):
@@ -350,7 +375,7 @@ def search_response(m, path, out):
             document(hit.document, join(here, "document"), out)
     if m.HasField("explain"):
         for index, item in enumerate(m.explain.shards):
-            enum(item, "vector_strategy", join(path, f"explain.shards[{index}]"), out, 5)
+            enum(item, "vector_strategy", join(path, f"explain.shards[{index}]"), out, 7)
 
 
 def search_many_request(m, path, out):
@@ -460,10 +485,11 @@ SETTLE = {
     "Document": document, "Filter": filter_root, "Value": has_kind, "Projection": projection,
     "CreateCollectionRequest": create_collection_request,
     "CreateCollectionResponse": collection_answer, "DescribeCollectionRequest": scope_request,
-    "DescribeCollectionResponse": collection_answer,
+    "DescribeCollectionResponse": describe_collection_response,
     "ListCollectionsRequest": list_collections_request,
     "ListCollectionsResponse": list_collections_response, "DropCollectionRequest": scope_request,
-    "DropCollectionResponse": plain, "WriteResponse": write_response,
+    "DropCollectionResponse": plain, "RebuildRequest": rebuild_request,
+    "RebuildResponse": collection_answer, "WriteResponse": write_response,
     "StreamResponse": stream_response, "SearchRequest": search_request,
     "SearchResponse": search_response, "SearchManyRequest": search_many_request,
     "SearchManyResponse": search_many_response, "LookupRequest": lookup_request,

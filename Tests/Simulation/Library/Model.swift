@@ -35,6 +35,8 @@ final class CollectionLife {
     /// Whether the running engine must show it; nil while a change is under way.
     var isShown: Bool? = false
     var durability: Durability
+    /// One of these, which the catalog's disk decides where a change was not answered.
+    var indexings = [VectorIndexing.default]
     var current: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
     var durable: [ModelDocument?] = Array(repeating: nil, count: Workload.idCount)
     /// By producer: the last batch sent, and the last few for sending again.

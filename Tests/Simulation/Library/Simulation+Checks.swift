@@ -76,7 +76,8 @@ extension Simulation {
         let description: CollectionDescription
         do throws(KyroError) {
             description = try engine.describeCollection(
-                DescribeCollectionRequest(scope: Workload.scopes[scope]))
+                DescribeCollectionRequest(scope: Workload.scopes[scope])
+            ).collection
         } catch {
             guard error.reason == KyroError.Reason.collectionNotFound.rawValue else {
                 throw Violation("describe failed: \(error)")
@@ -120,14 +121,18 @@ extension Simulation {
 
     private func checkCounts(_ scope: Int) throws(Violation) {
         guard let engine, let life = lives[scope] else { return }
-        let count: UInt64
+        let description: CollectionDescription
         do throws(KyroError) {
-            count = try engine.describeCollection(
+            description = try engine.describeCollection(
                 DescribeCollectionRequest(scope: Workload.scopes[scope])
-            ).documentCount
+            ).collection
         } catch {
             throw Violation("describe failed: \(error)")
         }
+        let count = description.documentCount
+        guard let indexing = description.schema.vectors["v"]?.indexing,
+            life.indexings.contains(indexing)
+        else { throw Violation("collection \(scope) has options that nobody asked for last") }
         // What has expired counts until a rebuild drops it, and nobody sees whether it was there.
         let expected = life.current.count { $0?.visible != nil }
         let isExact = scope != Workload.expiringScope

@@ -19,6 +19,7 @@ extension Simulation {
         case ..<74: workload.learnField()
         case ..<75: planFault()
         case ..<77: try claimDurable()
+        case ..<79: try rebuild(scope)
         default: try read(scope)
         }
         if dice.chance(5) {
@@ -223,6 +224,30 @@ extension Simulation {
         case .failure(let error):
             life.isShown = true
             try expectFault(error, "drop")
+        }
+    }
+
+    /// Other options for the vectors, carried out while everything else goes on.
+    private func rebuild(_ scope: Int) throws(Violation) {
+        guard let engine, let life = lives[scope], life.isShown == true, !isWaiting(scope) else {
+            return try turn(3)
+        }
+        let indexing = dice.pick(Workload.indexings)
+        trace("REBUILD \(scope) as \(indexing)")
+        if !life.indexings.contains(indexing) { life.indexings.append(indexing) }
+        let request = RebuildRequest(
+            scope: Workload.scopes[scope], vectors: ["v": indexing])
+        let answer: Result<CollectionDescription, KyroError>? = try ask {
+            engine.rebuild(request, completion: $0)
+        }
+        switch answer {
+        case nil: return
+        case .success(let description)?:
+            guard description.schema.vectors["v"]?.indexing == indexing else {
+                throw Violation("a rebuild answered with other options: \(description)")
+            }
+            life.indexings = [indexing]
+        case .failure(let error)?: try expectFault(error, "rebuild")
         }
     }
 

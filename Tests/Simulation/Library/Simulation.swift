@@ -59,6 +59,7 @@ final class Simulation {
         var rebuildDeadRowsMin: Int
         var bulkRowsMin: Int
         var scrubBytesPerSecond: Int
+        var repairGraceMillis: Int
     }
 
     static let path = "/db"
@@ -102,7 +103,8 @@ final class Simulation {
             snapshotLogBytes: dice.pick([5_000, 20_000, 1 << 20]),
             rebuildDeadRowsMin: dice.pick([12, 40, 1 << 20]),
             bulkRowsMin: dice.pick([4, 16, 1 << 20]),
-            scrubBytesPerSecond: dice.pick([0, 0, 1 << 20]))
+            scrubBytesPerSecond: dice.pick([0, 0, 1 << 20]),
+            repairGraceMillis: seed % 3 == 0 ? 250 : 0)
         homes = Workload.homes(shardCount: shardCount)
         let traceLog = options.traceLines > 0 ? TraceLog(limit: options.traceLines) : nil
         self.traceLog = traceLog
@@ -217,6 +219,7 @@ final class Simulation {
         configuration.snapshotBytesPerSecond = 0
         configuration.rebuildDeadRowsMin = settings.rebuildDeadRowsMin
         configuration.bulkRowsMin = settings.bulkRowsMin
+        configuration.repairGraceMillis = settings.repairGraceMillis
         configuration.scrubBytesPerSecond = settings.scrubBytesPerSecond
         configuration.scrubPauseMillis = 500
         configuration.commitLingerMicros = 0

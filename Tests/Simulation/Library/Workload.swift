@@ -19,6 +19,11 @@ struct Workload {
         "juliet", "kilo", "lima",
     ]
 
+    static let indexings = [
+        .default, VectorIndexing(kind: .graph, m: 4), VectorIndexing(kind: .graph, m: 5),
+        VectorIndexing(kind: .flat), VectorIndexing(efSearch: 7), VectorIndexing(codes: .sq8),
+    ]
+
     static let schema: Schema = {
         var schema = Schema()
         schema.vectors["v"] = VectorField(dimension: dimension, metric: .l2)

@@ -1,15 +1,12 @@
 // The nearest rows of each row inside one partition, from the products of all pairs.
 import CKernels
 import KyroBytes
+import KyroModel
 
 /// One thread's memory and verbs. What is found goes to `found`, `kept` places a place of the
 /// partitioning: members, nearest first, `none` behind.
 @safe final class AllPairs {
     static let none = UInt32.max
-    /// Rows whose products are taken at once: 32 × 1,152 products are 147 KB.
-    private static let block = 32
-    /// Columns that are looked at with one least score.
-    private static let columnBlock = 64
 
     private let rows: BulkRows
     private let leafRows: Int
@@ -17,39 +14,44 @@ import KyroBytes
     private let kept: Int
     private let seed: UInt64
     private let found: BulkArray<UInt32>
-
-    private let stride: Int
-    private let codes: UnsafeMutablePointer<UnsafePointer<Int8>?>
-    private let dots: BulkArray<Int32>
-    private let columns: BulkArray<UInt32>
-    private let scores: BulkArray<Float>
-    private let factors: BulkArray<Float>
-    private let biases: BulkArray<Float>
+    private let cancellation: Cancellation
     private let best: BulkArray<UInt64>
+
+    /// Rows that there is room for.
+    private var capacity = 0
+    private var codes = CodeList()
+    private var factors = BulkArray<Float>(toBeFilled: 0)
+    private var biases = BulkArray<Float>(toBeFilled: 0)
+    /// count × stride(count) products of a partition: for 384 rows 0.6 MB, what a second-level
+    /// cache holds beside the codes.
+    private var dots = BulkArray<Int32>(toBeFilled: 0)
 
     /// - Parameter leafRowsMax: a partition of more rows is split.
     init(
         _ rows: BulkRows, parameters: BulkParameters, kept: Int, leafRowsMax: Int,
-        found: BulkArray<UInt32>
+        found: BulkArray<UInt32>, cancellation: Cancellation
     ) {
         self.rows = rows
         self.kept = kept
         self.found = found
         self.leafRowsMax = leafRowsMax
+        self.cancellation = cancellation
         leafRows = parameters.leafRows
         seed = parameters.seed
-        stride = leafRowsMax
-        unsafe codes = .allocate(capacity: stride)
-        unsafe codes.initialize(repeating: nil, count: stride)
-        dots = BulkArray(repeating: 0, count: Self.block * stride)
-        columns = BulkArray(repeating: 0, count: Self.columnBlock)
-        scores = BulkArray(repeating: 0, count: Self.columnBlock)
-        factors = BulkArray(repeating: 0, count: stride)
-        biases = BulkArray(repeating: 0, count: stride)
-        best = BulkArray(repeating: 0, count: kept)
+        best = BulkArray(toBeFilled: kept)
     }
 
-    deinit { unsafe codes.deallocate() }
+    private func reserve(_ count: Int) {
+        guard count > capacity else { return }
+        capacity = max(count, min(leafRowsMax, capacity + capacity / 2))
+        codes.reserve(capacity)
+        factors = BulkArray(toBeFilled: capacity)
+        biases = BulkArray(toBeFilled: capacity)
+        dots = BulkArray(toBeFilled: capacity * Self.stride(capacity))
+    }
+
+    /// Of 64-byte lines an odd number, so that the rows of a column do not share cache sets.
+    private static func stride(_ count: Int) -> Int { ((count + 15) / 16 | 1) * 16 }
 
     /// - Parameter places: of one partition.
     func run(_ places: Range<Int>, members: BulkArray<UInt32>) {
@@ -72,7 +74,7 @@ import KyroBytes
             }
             return
         }
-        let partCount = min((leaf.count - 1) / leafRows + 1, stride)
+        let partCount = min((leaf.count - 1) / leafRows + 1, leafRowsMax)
         if depth == 4 {
             for i in 0..<partCount {
                 let piece = (i * leaf.count / partCount)..<((i + 1) * leaf.count / partCount)
@@ -84,14 +86,17 @@ import KyroBytes
             let random = mix64(seed &+ UInt64(leaf[i].place &+ depth << 40))
             return Int(leaf[Int(random % UInt64(leaf.count))].member)
         }
+        reserve(partCount)
         for (i, pivot) in pivots.enumerated() {
-            unsafe codes[i] = unsafe rows.codes(pivot)
+            unsafe codes.pointer[i] = unsafe rows.codes(pivot)
             (factors[i], biases[i]) = rows.pivotTerms(pivot)
         }
         var parts = [[(place: Int, member: UInt32)]](repeating: [], count: partCount)
         for entry in leaf {
+            if cancellation.isCancelled { return }
             unsafe kyro_dot_i8_list(
-                rows.codes(Int(entry.member)), codes, partCount, rows.dimension, dots.pointer)
+                rows.codes(Int(entry.member)), codes.pointer, partCount, rows.dimension,
+                dots.pointer)
             let factor = rows.choiceFactor(Int(entry.member))
             var nearest = 0
             var nearestScore = -Float.infinity
@@ -110,51 +115,26 @@ import KyroBytes
     private func pairs(
         _ members: UnsafePointer<UInt32>, count: Int, place: (Int) -> Int
     ) {
+        if cancellation.isCancelled { return }
+        reserve(count)
         for i in 0..<count {
             let member = unsafe Int(members[i])
-            unsafe codes[i] = unsafe rows.codes(member)
+            unsafe codes.pointer[i] = unsafe rows.codes(member)
             (factors[i], biases[i]) = rows.terms(member)
         }
-        var first = 0
-        while first < count {
-            let width = min(Self.block, count - first)
-            unsafe kyro_dot_i8_tile(
-                codes + first, width, codes, count, rows.dimension, dots.pointer, stride)
-            for i in 0..<width {
-                let products = unsafe UnsafePointer(dots.pointer + i * stride)
-                let bestCount = unsafe select(products, row: first + i, count: count)
-                let target = unsafe found.pointer + place(first + i) * kept
-                for j in 0..<kept {
-                    let other = BulkKey.member(best[j], asks: UInt32(first + i))
-                    unsafe target[j] = unsafe j < bestCount ? members[Int(other)] : Self.none
-                }
+        let stride = Self.stride(count)
+        unsafe kyro_dot_i8_pairs(codes.pointer, count, rows.dimension, dots.pointer, stride)
+        for i in 0..<count {
+            // A row's own bias is left out, for it is the same in all its scores.
+            let bestCount = unsafe kyro_best_i32(
+                dots.pointer + i * stride, factors.pointer, biases.pointer, count,
+                rows.pairFactor * factors[i], 0, UInt32(i), kept, best.pointer, 0)
+            let target = unsafe found.pointer + place(i) * kept
+            for j in 0..<bestCount {
+                let other = BulkKey.member(best[j], asks: UInt32(i))
+                unsafe target[j] = unsafe members[Int(other)]
             }
-            first += width
+            for j in bestCount..<kept { unsafe target[j] = Self.none }
         }
-    }
-
-    /// Leaves the nearest in `best` and returns their number. The kernel passes on what reaches the
-    /// worst kept so far: of some hundred columns about eighty, most of them of the first block.
-    /// The row's own bias is left out, for it is the same in all scores.
-    private func select(_ products: UnsafePointer<Int32>, row: Int, count: Int) -> Int {
-        let factor = rows.pairFactor * factors[row]
-        var nearest = unsafe BulkBest(keys: best.pointer, capacity: kept)
-        var least = -Float.infinity
-        var first = 0
-        while first < count {
-            let width = min(Self.columnBlock, count - first)
-            let passed = unsafe kyro_keep_i32(
-                products + first, factors.pointer + first, biases.pointer + first, width, factor,
-                least, columns.pointer, scores.pointer)
-            for i in 0..<passed {
-                let column = first + Int(columns[i])
-                if column == row || scores[i] < least { continue }
-                let key = BulkKey.key(scores[i], UInt32(column), asks: UInt32(row))
-                unsafe nearest.insert(key)
-                if unsafe nearest.count == kept { least = BulkKey.score(best[kept - 1]) }
-            }
-            first += width
-        }
-        return unsafe nearest.count
     }
 }

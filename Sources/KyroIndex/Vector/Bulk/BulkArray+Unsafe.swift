@@ -16,6 +16,14 @@ import Synchronization
         unsafe pointer.initialize(repeating: value, count: count)
     }
 
+    /// Elements that are written before they are read, so that it is the thread which needs a page
+    /// that has it made.
+    init(toBeFilled count: Int) {
+        precondition(count >= 0)
+        self.count = count
+        unsafe pointer = .allocate(capacity: max(count, 1))
+    }
+
     deinit { unsafe pointer.deallocate() }
 
     @inline(__always) subscript(index: Int) -> Element {
@@ -27,6 +35,25 @@ import Synchronization
             assert(index >= 0 && index < count, "\(index) of \(count)")
             unsafe pointer[index] = newValue
         }
+    }
+}
+
+/// Pointers to the codes of rows, as kernels take them, that grow when more are wanted.
+@safe struct CodeList: ~Copyable {
+    private(set) var pointer: UnsafeMutablePointer<UnsafePointer<Int8>?>
+    private var capacity: Int
+
+    init(capacity: Int = 1) {
+        self.capacity = max(capacity, 1)
+        unsafe pointer = .allocate(capacity: self.capacity)
+        unsafe pointer.initialize(repeating: nil, count: self.capacity)
+    }
+
+    deinit { unsafe pointer.deallocate() }
+
+    /// What was in it is lost.
+    mutating func reserve(_ count: Int) {
+        if count > capacity { self = CodeList(capacity: count) }
     }
 }
 

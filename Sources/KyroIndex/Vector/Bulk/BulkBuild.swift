@@ -47,7 +47,11 @@ public enum BulkStep: Sendable, Equatable {
 }
 
 struct BulkBuild: Sendable {
-    let rows: VectorRows
+    /// Places before its turn that a row's candidates are asked for; a row in eight is chosen for.
+    private static let placesAhead = 64
+
+    /// int8, of all rows.
+    let codes: CodeColumn
     let graphParameters: GraphParameters
     let parameters: BulkParameters
     let workers: any BulkWorkers
@@ -58,7 +62,7 @@ struct BulkBuild: Sendable {
     ///
     /// - Parameter height: the highest layer of a row.
     func run(_ range: Range<Int>, height: (UInt32) -> Int) -> BulkGraph? {
-        precondition(range.lowerBound >= 0 && range.upperBound <= rows.count && !range.isEmpty)
+        precondition(range.lowerBound >= 0 && !range.isEmpty)
         var entry = UInt32(range.lowerBound)
         for row in range where height(UInt32(row)) > height(entry) { entry = UInt32(row) }
         let members = BulkArray<UInt32>(repeating: 0, count: range.count)
@@ -87,11 +91,12 @@ struct BulkBuild: Sendable {
     private func layer(
         _ members: BulkArray<UInt32>, width: Int, entry: UInt32, observe: BulkObserver
     ) -> BulkGraph.Layer? {
-        let rows = BulkRows(rows: rows, members: members, alpha: parameters.alpha)
-        let lists = BulkArray<UInt32>(repeating: 0, count: rows.count * width)
+        let rows = BulkRows(codes: codes, members: members, alpha: parameters.alpha)
+        let lists = BulkArray<UInt32>(toBeFilled: rows.count * width)
         guard choose(rows, lists: lists, width: width, observe: observe) else { return nil }
         observe(.answering)
-        let choosers = Choosers(lists: lists, width: width)
+        let choosers = Choosers(lists: lists, width: width, cancellation: cancellation)
+        guard let choosers else { return nil }
         let cursor = BulkCursor(count: rows.count, block: 256)
         workers.run { _ in
             let pruning = Pruning(rows, lists: lists, width: width)
@@ -105,10 +110,15 @@ struct BulkBuild: Sendable {
         observe(.connecting)
         var entryMember = 0
         for i in 0..<members.count where members[i] == entry { entryMember = i }
-        var reachability = Reachability(rows, lists: lists, width: width, entry: entryMember)
-        reachability.repair()
-        for i in 0..<lists.count where lists[i] != 0 {
-            lists[i] = members[Int(lists[i]) - 1] + 1
+        var reachability = Reachability(
+            rows, lists: lists, width: width, entry: entryMember, cancellation: cancellation)
+        guard reachability.repair() else { return nil }
+        for member in 0..<rows.count {
+            if member % 4_096 == 0, cancellation.isCancelled { return nil }
+            for i in (member * width)..<((member + 1) * width) {
+                if lists[i] == 0 { break }
+                lists[i] = members[Int(lists[i]) - 1] + 1
+            }
         }
         return BulkGraph.Layer(
             members: members, cells: lists, width: width, repaired: reachability.repaired)
@@ -129,13 +139,12 @@ struct BulkBuild: Sendable {
         observe(.pairing)
         // One partition has to give what several would.
         let kept = isWhole ? 4 * parameters.kept : parameters.kept
-        let found = BulkArray<UInt32>(
-            repeating: AllPairs.none, count: partitions.members.count * kept)
+        let found = BulkArray<UInt32>(toBeFilled: partitions.members.count * kept)
         let leaves = BulkCursor(count: partitions.count, block: 1)
         workers.run { _ in
             let pairs = AllPairs(
                 rows, parameters: parameters, kept: kept, leafRowsMax: parameters.leafRowsMax,
-                found: found)
+                found: found, cancellation: cancellation)
             while let leaf = leaves.take(), !cancellation.isCancelled {
                 let first = partitions.starts[leaf.lowerBound]
                 let end = partitions.starts[leaf.upperBound]
@@ -151,6 +160,8 @@ struct BulkBuild: Sendable {
                 // In the order of partitions, so that neighbours are at hand.
                 for place in places {
                     let row = Int(partitions.members[place])
+                    pruning.prefetch(
+                        place + Self.placesAhead, partitions: partitions, found: found, kept: kept)
                     guard Int(partitions.places[row * partitions.overlap]) == place else {
                         continue
                     }

@@ -4,7 +4,7 @@ import KyroModel
 
 /// `Sendable` because the rows were published before and do not change.
 @safe struct BulkRows: Sendable {
-    let rows: VectorRows
+    private let codes: CodeColumn
     /// Row by member, ascending.
     let members: BulkArray<UInt32>
     private let isL2: Bool
@@ -17,24 +17,27 @@ import KyroModel
     /// codes of 8 bits confuse, and stands for none.
     private static let doubt: Float = 1e-3
 
-    init(rows: VectorRows, members: BulkArray<UInt32>, alpha: Float) {
-        self.rows = rows
+    /// - Parameter codes: int8, of all members.
+    init(codes: CodeColumn, members: BulkArray<UInt32>, alpha: Float) {
+        precondition(codes.model.kind == .sq8, "\(codes.model.kind)")
+        self.codes = codes
         self.members = members
         self.alpha = alpha
-        isL2 = rows.metric == .l2
-        one = rows.metric == .cosine ? 1 : 0
-        hasDistance = rows.metric != .innerProduct
+        let metric = codes.model.metric
+        isL2 = metric == .l2
+        one = metric == .cosine ? 1 : 0
+        hasDistance = metric != .innerProduct
     }
 
     var count: Int { members.count }
-    var dimension: Int { rows.dimension }
+    var dimension: Int { codes.dimension }
 
     @unsafe @inline(__always) func codes(_ member: Int) -> UnsafePointer<Int8> {
-        unsafe UnsafePointer(rows.codes.pointer(Int(members[member])))
+        unsafe UnsafePointer(codes.pointer(Int(members[member])))
     }
 
     @inline(__always) func terms(_ member: Int) -> (factor: Float, bias: Float) {
-        let terms = unsafe rows.terms.pointer(Int(members[member]))
+        let terms = unsafe codes.terms.pointer(Int(members[member]))
         return unsafe (terms[0], terms[1])
     }
 
@@ -43,9 +46,13 @@ import KyroModel
 
     /// Cosine, inner product or negative squared distance of two members; the same both ways.
     @inline(__always) func score(_ dot: Int32, _ a: Int, _ b: Int) -> Float {
-        let (first, second) = (terms(a), terms(b))
-        return Float(dot) * (pairFactor * (first.factor * second.factor))
-            + (first.bias + second.bias)
+        score(dot, terms(a), terms(b))
+    }
+
+    @inline(__always) func score(
+        _ dot: Int32, _ a: (factor: Float, bias: Float), _ b: (factor: Float, bias: Float)
+    ) -> Float {
+        Float(dot) * (pairFactor * (a.factor * b.factor)) + (a.bias + b.bias)
     }
 
     func score(_ a: Int, _ b: Int) -> Float {
@@ -99,32 +106,5 @@ enum BulkKey {
         let ordered = UInt32(truncatingIfNeeded: key >> 32)
         let bits = ordered & 0x8000_0000 != 0 ? ordered & 0x7FFF_FFFF : ~ordered
         return Float(bitPattern: bits)
-    }
-}
-
-/// The best few of many keys, best first, in borrowed memory.
-@unsafe struct BulkBest {
-    let keys: UnsafeMutablePointer<UInt64>
-    let capacity: Int
-    private(set) var count = 0
-
-    init(keys: UnsafeMutablePointer<UInt64>, capacity: Int) {
-        unsafe self.keys = unsafe keys
-        unsafe self.capacity = capacity
-    }
-
-    @inline(__always) mutating func insert(_ key: UInt64) {
-        var position = unsafe count
-        if unsafe position == capacity {
-            position -= 1
-            if unsafe keys[position] >= key { return }
-        } else {
-            unsafe count += 1
-        }
-        while position > 0, unsafe keys[position - 1] < key {
-            unsafe keys[position] = unsafe keys[position - 1]
-            position -= 1
-        }
-        unsafe keys[position] = key
     }
 }

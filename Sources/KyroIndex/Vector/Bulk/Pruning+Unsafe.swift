@@ -1,5 +1,6 @@
 // Neighbours of each row out of what its partitions found, and of those that chose it.
 import CKernels
+import KyroModel
 
 /// One thread's memory and verbs over the lists of a layer: `width` cells of member + 1 a row,
 /// filled from the front, 0 behind.
@@ -12,14 +13,14 @@ import CKernels
     private let seen: BulkArray<UInt32>
     private var candidates: BulkArray<UInt32>
     private var keys: BulkArray<UInt64>
-    private var codes: UnsafeMutablePointer<UnsafePointer<Int8>?>
+    private var codes: CodeList
     private var dots: BulkArray<Int32>
+    private var factors: BulkArray<Float>
+    private var biases: BulkArray<Float>
+    /// The score with a neighbour that leaves a candidate out.
+    private var bounds: BulkArray<Float>
     private let taken: BulkArray<UInt32>
-    private let takenCodes: UnsafeMutablePointer<UnsafePointer<Int8>?>
-    private let takenDots: BulkArray<Int32>
 
-    /// Taken neighbours that a candidate is compared with at once.
-    private static let batch = 4
     private static let seenCount = 2 * BulkParameters.candidatesMax
 
     init(_ rows: BulkRows, lists: BulkArray<UInt32>, width: Int) {
@@ -27,28 +28,24 @@ import CKernels
         self.lists = lists
         self.width = width
         let capacity = BulkParameters.candidatesMax
-        seen = BulkArray(repeating: 0, count: Self.seenCount)
-        candidates = BulkArray(repeating: 0, count: capacity)
-        keys = BulkArray(repeating: 0, count: capacity)
-        dots = BulkArray(repeating: 0, count: capacity)
-        unsafe codes = .allocate(capacity: capacity)
-        unsafe codes.initialize(repeating: nil, count: capacity)
-        taken = BulkArray(repeating: 0, count: width)
-        takenDots = BulkArray(repeating: 0, count: Self.batch)
-        unsafe takenCodes = .allocate(capacity: width)
-        unsafe takenCodes.initialize(repeating: nil, count: width)
-    }
-
-    deinit {
-        unsafe codes.deallocate()
-        unsafe takenCodes.deallocate()
+        seen = BulkArray(toBeFilled: Self.seenCount)
+        candidates = BulkArray(toBeFilled: capacity)
+        keys = BulkArray(toBeFilled: capacity)
+        codes = CodeList(capacity: capacity)
+        dots = BulkArray(toBeFilled: capacity)
+        factors = BulkArray(toBeFilled: capacity)
+        biases = BulkArray(toBeFilled: capacity)
+        bounds = BulkArray(toBeFilled: capacity)
+        taken = BulkArray(toBeFilled: width)
     }
 
     /// The first list of a row: up to `limit` of what its partitions found.
     func chooseOwn(
         _ row: Int, partitions: Partitioning, found: BulkArray<UInt32>, kept: Int, limit: Int
     ) {
-        unsafe seen.pointer.update(repeating: 0, count: Self.seenCount)
+        let seen = unsafe seen.pointer
+        unsafe seen.update(repeating: 0, count: Self.seenCount)
+        let members = unsafe candidates.pointer
         var count = 0
         for t in 0..<partitions.overlap {
             let place = Int(partitions.places[row * partitions.overlap + t])
@@ -56,25 +53,34 @@ import CKernels
             for i in 0..<kept {
                 let member = unsafe first[i]
                 if member == AllPairs.none { break }
-                guard isNew(member), Int(member) != row else { continue }
-                candidates[count] = member
-                count += 1
+                var cell = Self.seenCell(member)
+                while unsafe seen[cell] != 0, unsafe seen[cell] != member + 1 {
+                    cell = (cell + 1) & (Self.seenCount - 1)
+                }
+                // Whether it is new is as good as random: no branch.
+                let isNew = unsafe seen[cell] == 0
+                unsafe seen[cell] = member + 1
+                unsafe members[count] = member
+                count += isNew ? 1 : 0
             }
         }
-        sort(count, for: row)
         store(prune(count, for: row, limit: limit), of: row)
     }
 
-    private func isNew(_ member: UInt32) -> Bool {
-        var place = Int((member &* 0x9E37_79B1) >> 24) & (Self.seenCount - 1)
-        while true {
-            let cell = seen[place]
-            if cell == member + 1 { return false }
-            if cell == 0 {
-                seen[place] = member + 1
-                return true
-            }
-            place = (place + 1) & (Self.seenCount - 1)
+    private static func seenCell(_ member: UInt32) -> Int {
+        Int((member &* 0x9E37_79B1) >> 24) & (seenCount - 1)
+    }
+
+    /// Asks for what `chooseOwn` will read if it is at this place that the row has its turn.
+    func prefetch(
+        _ place: Int, partitions: Partitioning, found: BulkArray<UInt32>, kept: Int
+    ) {
+        guard place < partitions.members.count else { return }
+        let first = Int(partitions.members[place]) * partitions.overlap
+        guard Int(partitions.places[first]) == place else { return }
+        for t in 0..<partitions.overlap {
+            let place = Int(partitions.places[first + t])
+            unsafe kyro_prefetch(found.pointer + place * kept)
         }
     }
 
@@ -98,69 +104,81 @@ import CKernels
             for i in own..<count { unsafe cells[i] = candidates[i] + 1 }
             return
         }
-        sort(count, for: row)
         store(prune(count, for: row, limit: width), of: row)
     }
 
     private func reserve(_ count: Int) {
         guard count > candidates.count else { return }
         let capacity = 2 * count
-        candidates = BulkArray(repeating: 0, count: capacity)
-        keys = BulkArray(repeating: 0, count: capacity)
-        dots = BulkArray(repeating: 0, count: capacity)
-        unsafe codes.deallocate()
-        unsafe codes = .allocate(capacity: capacity)
-        unsafe codes.initialize(repeating: nil, count: capacity)
+        candidates = BulkArray(toBeFilled: capacity)
+        keys = BulkArray(toBeFilled: capacity)
+        codes.reserve(capacity)
+        dots = BulkArray(toBeFilled: capacity)
+        factors = BulkArray(toBeFilled: capacity)
+        biases = BulkArray(toBeFilled: capacity)
+        bounds = BulkArray(toBeFilled: capacity)
     }
 
-    /// Scores the candidates into `keys`, best first.
-    private func sort(_ count: Int, for row: Int) {
-        for i in 0..<count { unsafe codes[i] = unsafe rows.codes(Int(candidates[i])) }
-        unsafe kyro_dot_i8_list(rows.codes(row), codes, count, rows.dimension, dots.pointer)
-        if count > BulkParameters.candidatesMax {
-            var buffer = unsafe UnsafeMutableBufferPointer(start: keys.pointer, count: count)
-            for i in 0..<count { unsafe buffer[i] = key(i, for: row) }
-            unsafe buffer.sort(by: >)
-            return
-        }
-        var best = unsafe BulkBest(keys: keys.pointer, capacity: count)
-        for i in 0..<count { unsafe best.insert(key(i, for: row)) }
-    }
-
-    private func key(_ i: Int, for row: Int) -> UInt64 {
-        let score = rows.score(dots[i], row, Int(candidates[i]))
-        return BulkKey.key(score, candidates[i], asks: UInt32(row))
-    }
-
-    /// Subramanya et al. 2019, algorithm 2: takes the nearest, and leaves out what one of those
-    /// taken is nearer to by more than a factor of alpha. Returns how many are in `taken`.
+    /// Subramanya et al. 2019, algorithm 2: takes the nearest candidate, and leaves out all those
+    /// that it is nearer to than the row is, by more than a factor of alpha; then the nearest of
+    /// the rest. Returns how many are in `taken`.
     private func prune(_ count: Int, for row: Int, limit: Int) -> Int {
+        let codes = unsafe codes.pointer
+        let dots = unsafe dots.pointer
+        for i in 0..<count { unsafe codes[i] = unsafe rows.codes(Int(candidates[i])) }
+        unsafe kyro_dot_i8_list(rows.codes(row), codes, count, rows.dimension, dots)
+        let own = rows.terms(row)
+        var nearest = 0
+        for i in 0..<count {
+            let member = Int(candidates[i])
+            let terms = rows.terms(member)
+            let score = unsafe rows.score(dots[i], own, terms)
+            keys[i] = BulkKey.key(score, candidates[i], asks: UInt32(row))
+            (factors[i], biases[i]) = terms
+            bounds[i] = rows.leaveOutScore(score, row, member)
+            if keys[i] > keys[nearest] { nearest = i }
+        }
+        var left = count
         var takenCount = 0
-        for i in 0..<count where takenCount < limit {
-            let candidate = BulkKey.member(keys[i], asks: UInt32(row))
-            let member = Int(candidate)
-            let score = BulkKey.score(keys[i])
-            let leaveOut = rows.leaveOutScore(score, row, member)
-            let codes = unsafe rows.codes(member)
-            var isTaken = true
-            var next = 0
-            while isTaken, next < takenCount {
-                let batch = min(Self.batch, takenCount - next)
-                unsafe kyro_dot_i8_list(
-                    codes, takenCodes + next, batch, rows.dimension, takenDots.pointer)
-                for j in 0..<batch {
-                    let other = Int(taken[next + j])
-                    if rows.score(takenDots[j], member, other) >= leaveOut { isTaken = false }
-                }
-                next += batch
-            }
-            if isTaken {
-                taken[takenCount] = candidate
-                unsafe takenCodes[takenCount] = unsafe codes
-                takenCount += 1
-            }
+        while left > 0, takenCount < limit {
+            taken[takenCount] = candidates[nearest]
+            takenCount += 1
+            let one = unsafe codes[nearest]
+            let terms = (factors[nearest], biases[nearest])
+            left -= 1
+            move(left, to: nearest)
+            guard left > 0, takenCount < limit else { break }
+            unsafe kyro_dot_i8_list(one, codes, left, rows.dimension, dots)
+            (left, nearest) = leaveOut(of: left, near: terms)
         }
         return takenCount
+    }
+
+    /// Moves the candidates to the front that do not reach their bound with one just taken, whose
+    /// products with them are in `dots`. Returns their number and the nearest of them.
+    private func leaveOut(
+        of count: Int, near terms: (factor: Float, bias: Float)
+    ) -> (left: Int, nearest: Int) {
+        var left = 0
+        var nearest = 0
+        var best: UInt64 = 0
+        for i in 0..<count {
+            let score = rows.score(dots[i], terms, (factors[i], biases[i]))
+            if score >= bounds[i] { continue }
+            move(i, to: left)
+            if keys[left] > best { (best, nearest) = (keys[left], left) }
+            left += 1
+        }
+        return (left, nearest)
+    }
+
+    @inline(__always) private func move(_ from: Int, to: Int) {
+        candidates[to] = candidates[from]
+        unsafe codes.pointer[to] = unsafe codes.pointer[from]
+        keys[to] = keys[from]
+        factors[to] = factors[from]
+        biases[to] = biases[from]
+        bounds[to] = bounds[from]
     }
 
     private func store(_ count: Int, of row: Int) {
@@ -177,20 +195,28 @@ import CKernels
     /// Where each comes from.
     let edges: BulkArray<UInt32>
 
-    init(lists: BulkArray<UInt32>, width: Int) {
+    /// Nil when cancelled.
+    init?(lists: BulkArray<UInt32>, width: Int, cancellation: Cancellation) {
         let count = lists.count / width
         let ends = BulkArray<UInt32>(repeating: 0, count: count + 1)
         var total: UInt32 = 0
-        for i in 0..<lists.count where lists[i] != 0 { ends[Int(lists[i]) - 1] += 1 }
+        for row in 0..<count {
+            if row % 4_096 == 0, cancellation.isCancelled { return nil }
+            for i in (row * width)..<((row + 1) * width) {
+                if lists[i] == 0 { break }
+                ends[Int(lists[i]) - 1] += 1
+            }
+        }
         for i in 0...count {
             let own = ends[i]
             ends[i] = total
             total += own
         }
-        starts = BulkArray(repeating: 0, count: count + 1)
+        starts = BulkArray(toBeFilled: count + 1)
         for i in 0...count { starts[i] = ends[i] }
-        edges = BulkArray(repeating: 0, count: Int(total))
+        edges = BulkArray(toBeFilled: Int(total))
         for row in 0..<count {
+            if row % 4_096 == 0, cancellation.isCancelled { return nil }
             for i in (row * width)..<((row + 1) * width) {
                 if lists[i] == 0 { break }
                 let target = Int(lists[i]) - 1

@@ -5,12 +5,14 @@
 // and one back, and the walk goes on from it. Edges of the tree are never given up, so one pass is
 // enough; and somebody always has a cell to give, because the leaves of a tree lead nobody on.
 import CKernels
+import KyroModel
 
 @safe struct Reachability {
     private let rows: BulkRows
     private let lists: BulkArray<UInt32>
     private let width: Int
     private let entry: Int
+    private let cancellation: Cancellation
     /// Member + 1 that leads to each in the tree; the entry leads to itself; 0 for not reached.
     private let parents: BulkArray<UInt32>
     private let memory = ScratchMemory()
@@ -20,8 +22,12 @@ import CKernels
     /// Candidates of the search for a near row inside.
     private static let candidates = 48
 
-    init(_ rows: BulkRows, lists: BulkArray<UInt32>, width: Int, entry: Int) {
+    init(
+        _ rows: BulkRows, lists: BulkArray<UInt32>, width: Int, entry: Int,
+        cancellation: Cancellation
+    ) {
         self.rows = rows
+        self.cancellation = cancellation
         self.lists = lists
         self.width = width
         self.entry = entry
@@ -29,19 +35,26 @@ import CKernels
         memory.reserve(pool: Self.candidates)
     }
 
-    mutating func repair() {
+    /// False when cancelled.
+    mutating func repair() -> Bool {
+        guard !cancellation.isCancelled else { return false }
         parents[entry] = UInt32(entry) + 1
-        reach(from: entry)
+        guard reach(from: entry) else { return false }
         for member in 0..<rows.count where parents[member] == 0 {
+            guard !cancellation.isCancelled else { return false }
             repaired += 1
             attach(member)
-            reach(from: member)
+            guard reach(from: member) else { return false }
         }
+        return true
     }
 
-    private func reach(from start: Int) {
+    private func reach(from start: Int) -> Bool {
         var open = [start]
+        var count = 0
         while let member = open.popLast() {
+            count += 1
+            if count % 4_096 == 0, cancellation.isCancelled { return false }
             for i in (member * width)..<((member + 1) * width) {
                 if lists[i] == 0 { break }
                 let next = Int(lists[i]) - 1
@@ -50,6 +63,7 @@ import CKernels
                 open.append(next)
             }
         }
+        return true
     }
 
     private func attach(_ member: Int) {

@@ -1,6 +1,7 @@
 // What holds of every graph that is built at once.
 import KyroIndex
 import KyroModel
+import Synchronization
 import Testing
 
 @Suite struct BulkBuildTests {
@@ -141,5 +142,36 @@ import Testing
             Self.small, visibility: fixture.visibility, workers: SingleWorker(),
             cancellation: cancellation)
         #expect(graph == nil)
+    }
+
+    @Test(arguments: [
+        BulkStep.partitioning, .pairing, .choosing, .answering, .connecting, .above,
+    ])
+    func aBuildThatIsCancelledInAStepBeginsNoOther(step: BulkStep) {
+        let vectors = clusteredVectors(count: 3_000, dimension: 16, centres: 10, seed: 29)
+        let fixture = fixture(vectors, metric: .cosine)
+        let cancellation = Cancellation()
+        let seen = Mutex<[BulkStep]>([])
+        let graph = fixture.index.bulkGraph(
+            Self.small, visibility: fixture.visibility, workers: ThreadedWorkers(count: 2),
+            cancellation: cancellation
+        ) { next in
+            seen.withLock { $0.append(next) }
+            if next == step { cancellation.cancel() }
+        }
+        #expect(graph == nil)
+        #expect(seen.withLock { $0.last } == step, "seed 29")
+    }
+
+    @Test func aGraphIsNotShownWhenItsBuildIsCancelled() throws {
+        let vectors = clusteredVectors(count: 3_000, dimension: 16, centres: 10, seed: 30)
+        let fixture = fixture(vectors, metric: .cosine)
+        let graph = try #require(fixture.bulkGraph(Self.small))
+        let cancellation = Cancellation()
+        cancellation.cancel()
+        let successor = VectorIndex(successorOf: fixture.index)
+        #expect(!successor.install(graph, cancellation: cancellation))
+        #expect(successor.graphCount == 0)
+        #expect(fixture.index.install(graph))
     }
 }

@@ -23,12 +23,13 @@ import Testing
         let parameters = BulkParameters(
             overlap: Int(values["overlap"] ?? 8), leafRows: Int(values["leafRows"] ?? 384),
             kept: Int(values["kept"] ?? 8), alpha: Float(values["alpha"] ?? 1.1),
-            groupsProbed: Int(values["probed"] ?? 8))
+            groupsProbed: Int(values["probed"] ?? 16))
         let field = VectorField(dimension: corpus.columns, metric: .cosine)
         let numbers = SeededNumbers(seed: 11)
         let bulk = Self.fixture(corpus, field: field, numbers: numbers)
         let clock = ContinuousClock()
-        let asked = (0..<min(queries.rows, 200)).map { queries.row($0) }
+        let askedCount = min(queries.rows, Int(values["queries"] ?? 200))
+        let asked = (0..<askedCount).map { queries.row($0) }
         let best = try truth(bulk, asked)
 
         let times = StepTimes()

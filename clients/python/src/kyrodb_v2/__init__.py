@@ -13,6 +13,7 @@ from .types import (
     LegScore,
     LookupResult,
     Query,
+    RecallEstimate,
     Schema,
     SearchResult,
     SnapshotResult,
@@ -21,13 +22,16 @@ from .types import (
     TextField,
     Update,
     VectorField,
+    VectorIndexing,
+    VectorIndexStatus,
     WriteOutcome,
     WriteResult,
 )
 
 __all__ = [
-    "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport", "ItemFailure",
-    "KyroError", "LegScore", "LookupResult", "Query", "Schema", "SearchResult", "SnapshotResult",
-    "SparseVector", "Status", "TextField", "Update", "VectorField", "WriteOutcome", "WriteResult",
+    "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport",
+    "ItemFailure", "KyroError", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
+    "SearchResult", "SnapshotResult", "SparseVector", "Status", "TextField", "Update",
+    "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
     "filters",
 ]

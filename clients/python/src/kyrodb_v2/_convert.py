@@ -18,6 +18,13 @@ _DURABILITIES = ("always", "interval", "never")
 _VALUE_TYPES = ("", "string", "int64", "double", "bool", "timestamp", "string_list", "int64_list",
                 "double_list", "bool_list", "timestamp_list")
 _FUSIONS = ("weighted", "rrf")
+_INDEXING = {
+    "kind": ("automatic", "graph", "ivf", "flat"),
+    "codes": ("automatic", "none", "sq8", "sq4", "bq", "pq"),
+    "rerank": ("f32", "bf16", "none"),
+    "storage": ("memory", "disk"),
+}
+_INDEXING_NUMBERS = ("m", "ef_construction", "ef_search", "lists", "probes")
 
 
 def _position(name: str, names: Sequence[str], what: str) -> int:
@@ -170,12 +177,36 @@ def outcome_back(message: ingest_pb2.WriteOutcome) -> types.WriteOutcome:
     return types.WriteOutcome(types.WriteResult(message.result), message.seq, error)
 
 
+def indexing(raw: types.VectorIndexing) -> collections_pb2.VectorIndexing | None:
+    return None if raw == types.VectorIndexing() else indexing_message(raw)
+
+
+def indexing_message(raw: types.VectorIndexing) -> collections_pb2.VectorIndexing:
+    return collections_pb2.VectorIndexing(
+        **{name: _position(getattr(raw, name), names, name) for name, names in _INDEXING.items()},
+        **{name: getattr(raw, name) for name in _INDEXING_NUMBERS})
+
+
+def _words(message) -> dict[str, str]:
+    """The enumerations of a VectorIndexing or a VectorIndexStatus."""
+    return {name: names[getattr(message, name)] for name, names in _INDEXING.items()}
+
+
+def indexing_back(message: collections_pb2.VectorIndexing) -> types.VectorIndexing:
+    return types.VectorIndexing(
+        **_words(message), **{name: getattr(message, name) for name in _INDEXING_NUMBERS})
+
+
+def index_status_back(message: collections_pb2.VectorIndexStatus) -> types.VectorIndexStatus:
+    return types.VectorIndexStatus(**{**plain(message), **_words(message)})
+
+
 def schema(raw: types.Schema) -> collections_pb2.Schema:
     message = collections_pb2.Schema()
     for vector in raw.vectors:
         message.vectors.add(
             name=vector.name, dimension=vector.dimension,
-            metric=_position(vector.metric, _METRICS, "metric"))
+            metric=_position(vector.metric, _METRICS, "metric"), indexing=indexing(vector.indexing))
     for name in raw.sparse_vectors:
         message.sparse_vectors.add(name=name)
     for text in raw.texts:
@@ -205,7 +236,10 @@ def durability_back(message: collections_pb2.Durability) -> str:
     return f"{kind}:{message.interval_ms}" if kind == "interval" else kind
 
 
-def collection_back(message: collections_pb2.Collection) -> types.Collection:
+def collection_back(
+    message: collections_pb2.Collection,
+    vectors: Sequence[collections_pb2.VectorIndexStatus] = (),
+) -> types.Collection:
     fields = message.schema
     return types.Collection(
         tenant=message.scope.tenant_id, namespace=message.scope.namespace,
@@ -213,9 +247,11 @@ def collection_back(message: collections_pb2.Collection) -> types.Collection:
         document_count=message.document_count,
         durability=(durability_back(message.durability)
                     if message.HasField("durability") else None),
+        vector_indexes=[index_status_back(status) for status in vectors],
         schema=types.Schema(
-            vectors=[types.VectorField(v.name, v.dimension, _METRICS[v.metric])
-                     for v in fields.vectors],
+            vectors=[types.VectorField(
+                v.name, v.dimension, _METRICS[v.metric], indexing_back(v.indexing))
+                for v in fields.vectors],
             texts=[types.TextField(
                 t.name, _ANALYZERS[t.analyzer], t.language,
                 t.bm25.k1 if t.HasField("bm25") else None,
@@ -261,6 +297,8 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
     if raw.vector is not None:
         message.vector.field = raw.vector_field
         message.vector.ef_search = raw.ef_search
+        message.vector.probes = raw.probes
+        message.vector.recall = raw.recall
         message.vector.vector.CopyFrom(dense(raw.vector))
     if raw.sparse is not None:
         message.sparse.field = raw.sparse_field
@@ -317,4 +355,5 @@ def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
         explain = types.Explain(
             [plain(shard) for shard in told.shards], list(told.notes), told.plan_micros,
             told.search_micros, told.merge_micros)
-    return types.SearchResult(hits, message.seq, explain)
+    recall = types.RecallEstimate(**plain(message.recall)) if message.HasField("recall") else None
+    return types.SearchResult(hits, message.seq, explain, recall)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 import queue
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -72,7 +72,11 @@ class Client:
         self, namespace: str, schema: types.Schema | None = None,
         durability: str | None = None
     ) -> types.Collection:
-        """`durability`: "always", "interval:MILLIS" or "never"; None for the server's own."""
+        """`durability`: "always", "interval:MILLIS" or "never"; None for the server's own.
+
+        How a vector field is indexed, its VectorField says:
+        VectorField("body", 768, indexing=VectorIndexing(codes="sq4", m=24)).
+        """
         request = collections_pb2.CreateCollectionRequest(
             scope=self._scope(namespace), schema=_convert.schema(schema or types.Schema()),
             durability=_convert.durability(durability))
@@ -80,7 +84,21 @@ class Client:
 
     def describe_collection(self, namespace: str) -> types.Collection:
         request = collections_pb2.DescribeCollectionRequest(scope=self._scope(namespace))
-        return _convert.collection_back(self._call(self._collections.Describe, request).collection)
+        response = self._call(self._collections.Describe, request)
+        return _convert.collection_back(response.collection, response.vectors)
+
+    def rebuild_collection(
+        self, namespace: str, vectors: Mapping[str, types.VectorIndexing]
+    ) -> types.Collection:
+        """Changes how vector fields are indexed: all options of each field named.
+
+        Returns when the change is durable. It is carried out while the collection serves;
+        `describe_collection` tells how far it is in `vector_indexes`.
+        """
+        request = collections_pb2.RebuildRequest(scope=self._scope(namespace))
+        for name, options in vectors.items():
+            request.vectors[name].CopyFrom(_convert.indexing_message(options))
+        return _convert.collection_back(self._call(self._collections.Rebuild, request).collection)
 
     def list_collections(self, page_size: int = 0) -> Iterator[types.Collection]:
         request = collections_pb2.ListCollectionsRequest(

@@ -52,10 +52,45 @@ class Update:
 
 
 @dataclass(frozen=True)
+class VectorIndexing:
+    """How a vector field is indexed; 0 and "automatic" leave the choice to the server."""
+    kind: str = "automatic"  # flat while small, then graph; or "graph", "ivf", "flat"
+    codes: str = "automatic"  # or "none", "sq8", "sq4", "bq", "pq"
+    rerank: str = "f32"  # or "bf16", "none": codes alone
+    storage: str = "memory"  # or "disk": where the rows that rerank are
+    m: int = 0  # of a graph: 4 to 32
+    ef_construction: int = 0  # m to 2,048
+    ef_search: int = 0  # 1 to 10,000
+    lists: int = 0  # of ivf: 1 to 65,536
+    probes: int = 0  # 1 to lists
+
+
+@dataclass(frozen=True)
 class VectorField:
     name: str
     dimension: int
     metric: str = "cosine"  # or "inner_product", "l2"
+    indexing: VectorIndexing = VectorIndexing()
+
+
+@dataclass(frozen=True)
+class VectorIndexStatus:
+    """What serves a vector field now, over all shards."""
+    field: str
+    kind: str
+    codes: str
+    rerank: str
+    storage: str
+    rows: int  # dead ones among them
+    indexed_rows: int
+    dead_rows: int
+    row_bytes: int  # resident, as the next two
+    code_bytes: int
+    link_bytes: int
+    codes_version: int
+    rebuild_rows_done: int
+    rebuild_rows_total: int  # 0 when no change is under way
+    recall_samples: int
 
 
 @dataclass(frozen=True)
@@ -85,6 +120,7 @@ class Collection:
     schema: Schema
     document_count: int
     durability: str | None = None  # "always", "interval:MILLIS", "never"; None: the server's own
+    vector_indexes: Sequence[VectorIndexStatus] = ()  # from describe_collection alone
 
 
 class WriteResult(Enum):
@@ -121,6 +157,8 @@ class Query:
     vector: Vector | None = None
     vector_field: str = ""
     ef_search: int = 0
+    probes: int = 0  # lists of an ivf index to scan
+    recall: float = 0  # share of the true best to find, such as 0.97; excludes the two above
     sparse: SparseVector | None = None
     sparse_field: str = ""
     text: str | None = None
@@ -171,10 +209,22 @@ class Explain:
 
 
 @dataclass(frozen=True)
+class RecallEstimate:
+    """What recall to expect, from queries that were also answered exactly."""
+    target: float
+    mean: float
+    worst_decile: float  # mean of the tenth of the queries that fared worst
+    samples: int  # 0: nothing is known yet
+    ef_search: int
+    probes: int
+
+
+@dataclass(frozen=True)
 class SearchResult:
     hits: Sequence[Hit]
     seq: int  # everything up to here was visible
     explain: Explain | None = None
+    recall: RecallEstimate | None = None  # where a recall was asked for
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+// The recall that an answer of several shards may be expected to have.
+import KyroIndex
+import KyroModel
+
+/// Of a merged answer each shard's share is found with the shard's own recall or better, since its
+/// best hits, which survive the merge, are the easiest to find.
+struct RecallTally {
+    private let target: Double
+    private var rowCount = 0
+    private var sum = 0.0
+    private var worstDecile = 1.0
+    private var sampleCount: Int?
+    private var isUnknown = false
+    private var efSearch = 0
+
+    init(target: Double) { self.target = target }
+
+    /// Plans the search of one shard for the target, and counts in what is to be expected of it.
+    ///
+    /// - Parameter request: without a number of candidates.
+    mutating func plan(
+        _ request: VectorIndex.Request, _ index: VectorIndex, _ recall: ShardRecall,
+        visibility: Visibility, mask: SlotMask?, maskCount: Int
+    ) -> (VectorIndex.Request, VectorPlan) {
+        let choice = recall.choice(target: target, k: request.k)
+        var request = request
+        request.efSearch = choice.efSearch
+        var plan = index.plan(request, visibility: visibility, mask: mask, maskCount: maskCount)
+        if choice.needsScan {
+            plan = index.scanInstead(of: plan, maskCount: mask == nil ? nil : maskCount)
+        }
+        if index.isExact(request, plan: plan) {
+            add(index.rowCount, mean: 1, worst: 1, samples: nil)
+            return (request, plan)
+        }
+        switch plan.strategy {
+        case .none, .flat, .filteredFlat:
+            let scanned = recall.model?.scanned(k: request.k) ?? (0, 0, 0)
+            add(
+                index.rowCount, mean: scanned.mean, worst: scanned.worstDecile,
+                samples: scanned.sampleCount)
+        case .graph, .filteredGraph, .ivf, .filteredIVF:
+            efSearch = max(efSearch, index.keptCandidates(request))
+            add(
+                index.rowCount, mean: choice.mean, worst: choice.worstDecile,
+                samples: choice.sampleCount)
+        }
+        return (request, plan)
+    }
+
+    /// - Parameter samples: nil where nothing had to be measured.
+    private mutating func add(_ rows: Int, mean: Double, worst: Double, samples: Int?) {
+        rowCount += rows
+        sum += mean * Double(rows)
+        worstDecile = min(worstDecile, worst)
+        guard let samples else { return }
+        sampleCount = min(sampleCount ?? samples, samples)
+        if samples == 0 { isUnknown = true }
+    }
+
+    var estimate: RecallEstimate {
+        let known = rowCount == 0 ? 1 : sum / Double(rowCount)
+        return RecallEstimate(
+            target: target, mean: isUnknown ? 0 : known, worstDecile: isUnknown ? 0 : worstDecile,
+            samples: UInt32(clamping: sampleCount ?? 0), efSearch: UInt32(clamping: efSearch))
+    }
+}

@@ -1,0 +1,62 @@
+// What stands for the rows of a field while candidates are sought, and what follows from it.
+import KyroModel
+
+/// The raw values are those of `VectorCodes`.
+enum CodeKind: UInt8, Sendable {
+    /// The stored rows themselves: no codes.
+    case floats = 1
+    case sq8 = 2
+    case sq4 = 3
+    case bq = 4
+    case pq = 5
+
+    /// Dimensions up to which int8 codes are taken where nobody has chosen.
+    ///
+    /// Up to here codes of a byte a dimension are less than half of what rows and links take, and a
+    /// walk over them needs the fewest distances; above, f32 rows, codes and links have to stay
+    /// below 1.2 times the rows: 1.29 with a byte a dimension at 768, 1.17 with half a byte, which
+    /// loses no recall there (docs/decisions/0042).
+    static let sq8DimensionMax = 384
+
+    /// What a field asks for.
+    init(_ field: VectorField) {
+        switch field.indexing.codes {
+        case .automatic: self = .sq8
+        case .none: self = .floats
+        case .sq8: self = .sq8
+        case .sq4: self = .sq4
+        case .bq: self = .bq
+        case .pq: self = .pq
+        }
+    }
+
+    /// Whether rows are rotated before they are encoded.
+    var isRotated: Bool { self == .sq4 || self == .bq }
+
+    /// Whether a sample of the rows makes the codes better.
+    var isTrained: Bool { isRotated || self == .pq }
+
+    /// Whether reading codes from a snapshot is less work than making them anew.
+    var isDear: Bool { self == .pq }
+
+    func byteCount(dimension: Int) -> Int {
+        switch self {
+        case .floats: 0
+        case .sq8: dimension
+        case .sq4: (dimension + 1) / 2
+        case .bq: (dimension + 7) / 8
+        case .pq: ProductQuantiser.groupCount(dimension: dimension)
+        }
+    }
+
+    /// How many of the best candidates are scored in full precision for the best `k`, at least.
+    /// On real embeddings ten more than asked lose nothing under a byte a dimension; the fewer bits
+    /// there are, the further down a row of the best `k` may have come.
+    func rerankCount(k: Int) -> Int {
+        switch self {
+        case .floats, .sq8: max(k + 20, k + k / 2)
+        case .sq4: max(k + 30, 2 * k)
+        case .bq, .pq: max(k + 100, 4 * k)
+        }
+    }
+}

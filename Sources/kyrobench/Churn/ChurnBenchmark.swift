@@ -1,0 +1,192 @@
+// Everything of an index replaced, and a quarter of it deleted.
+import KyroCommands
+import KyroIndex
+import KyroModel
+
+struct ChurnBenchmark {
+    let options: ChurnOptions
+
+    /// The default of a search that does not say.
+    private static let usualEf = 96
+
+    func run() throws -> Int32 {
+        let loadAverage = Machine.loadAverage
+        let vectors = options.vectors
+        let folder = try ServerProcess.makeFolder(in: vectors.folder)
+        defer { removeTree(folder) }
+        let data = try VectorData(vectors, folder: folder)
+        let clusters = ChurnOrder(data.corpus, seed: vectors.seed)
+        var report = ChurnReport()
+        for order in options.orders {
+            try replace(data, order, clusters, &report)
+            try delete(data, order, clusters, &report)
+        }
+        print(
+            "\(data.name): \(data.corpus.rowCount / 2) rows of \(data.corpus.dimension) replaced by "
+                + "as many, \(data.queries.rowCount) queries × \(vectors.passes), seed "
+                + "\(vectors.seed), \(options.repairs ? "graph repaired" : "no repair"); "
+                + "\(Machine.cpu), load average \(loadAverage) at the start\n")
+        print(report.curveTable)
+        print(report.figureTable)
+        let missed = report.figures.contains { !$0.passes && ($0.isCount || vectors.isStrict) }
+        return missed ? 1 : 0
+    }
+
+    private func queries(_ data: VectorData) -> [[Float]] {
+        (0..<data.queries.rowCount).map { data.queries.floats($0) }
+    }
+
+    /// The halves of the corpus, each in the order.
+    private func halves(
+        _ data: VectorData, _ order: ChurnOptions.Order, _ clusters: ChurnOrder
+    ) -> (old: [Int], new: [Int]) {
+        let middle = data.corpus.rowCount / 2
+        let (old, new) = (Array(0..<middle), Array(middle..<(2 * middle)))
+        switch order {
+        case .random: return (old, new)
+        case .clustered: return (clusters.sorted(old), clusters.sorted(new))
+        }
+    }
+
+    private func replace(
+        _ data: VectorData, _ order: ChurnOptions.Order, _ clusters: ChurnOrder,
+        _ report: inout ChurnReport
+    ) throws {
+        let (old, new) = halves(data, order, clusters)
+        let asked = queries(data)
+        let passes = options.vectors.passes
+        note("\(order): 100 % replaced")
+        // Rows come in random order in the beginning.
+        let collection = try ChurnCollection(data.corpus, rows: old.sorted())
+        report.append(
+            try ChurnCurve(
+                "\(order): before", of: collection, queries: asked, passes: passes,
+                remark: "\(fixed(collection.foldSeconds * 1e6 / Double(old.count), 1)) µs a row"))
+        collection.foldSeconds = 0
+        for step in 0..<options.steps {
+            let range = (step * old.count / options.steps)..<((step + 1) * old.count / options.steps)
+            for i in range {
+                collection.insert(new[i])
+                collection.remove(old[i])
+            }
+            collection.maintain(repairs: options.repairs)
+        }
+        let micros = [collection.foldSeconds, collection.repairSeconds].map {
+            fixed($0 * 1e6 / Double(old.count), 1)
+        }
+        let churned = try ChurnCurve(
+            "\(order): 100 % replaced", of: collection, queries: asked, passes: passes,
+            remark: "\(micros[0]) µs to link a row, \(micros[1]) to take one out; "
+                + "\(collection.index.strayEdges()) stray edges, "
+                + "\(collection.index.unreachable(collection.visibility)) not reached")
+        report.append(churned)
+        let rebuilt = try collection.rebuilt()
+        let carried = try ChurnCurve(
+            "\(order): then rebuilt", of: rebuilt, queries: asked, passes: passes,
+            remark: "\(fixed(rebuilt.foldSeconds * 1e6 / Double(old.count), 1)) µs a row; "
+                + "\(rebuilt.index.unreachable(rebuilt.visibility)) not reached")
+        report.append(carried)
+        let shuffled = new.sorted()
+        let single = try ChurnCollection(data.corpus, rows: shuffled)
+        let fresh = try ChurnCurve(
+            "\(order): fresh, row by row", of: single, queries: asked, passes: passes,
+            remark: "\(single.index.unreachable(single.visibility)) not reached")
+        report.append(fresh)
+        let bulk = try ChurnCurve(
+            "\(order): fresh, at once",
+            of: try ChurnCollection(
+                data.corpus, rows: shuffled, bulkThreads: options.vectors.threads),
+            queries: asked, passes: passes)
+        report.append(bulk)
+        for (name, curve) in [("replaced", churned), ("then rebuilt", carried)] {
+            report.figures += [
+                .atMost(
+                    0.01, "\(order): recall below a fresh graph's, \(name)",
+                    curve.recallGap(below: fresh)),
+                .atMost(
+                    0.01, "\(order): recall below a bulk graph's, \(name)",
+                    curve.recallGap(below: bulk)),
+            ]
+        }
+        report.figures.append(
+            .atMost(
+                1.05, "\(order): memory once rebuilt over before",
+                Double(carried.residentBytes) / Double(fresh.residentBytes)))
+    }
+
+    private func delete(
+        _ data: VectorData, _ order: ChurnOptions.Order, _ clusters: ChurnOrder,
+        _ report: inout ChurnReport
+    ) throws {
+        let (old, _) = halves(data, order, clusters)
+        let asked = queries(data)
+        let passes = options.vectors.passes
+        note("\(order): 25 % deleted")
+        let collection = try ChurnCollection(data.corpus, rows: old.sorted())
+        let before = try ChurnCurve(
+            "\(order): before deletes", of: collection, queries: asked, passes: passes)
+        for row in old.prefix(old.count / 4) { collection.remove(row) }
+        let dead = try ChurnCurve(
+            "\(order): 25 % dead", of: collection, queries: asked, passes: passes)
+        collection.maintain(repairs: options.repairs)
+        let micros = collection.repairSeconds * 1e6 / Double(old.count / 4)
+        let after = try ChurnCurve(
+            "\(order): 25 % gone", of: collection, queries: asked, passes: passes,
+            remark: "\(fixed(micros, 1)) µs to take a row out; "
+                + "\(collection.index.strayEdges()) stray edges, "
+                + "\(collection.index.unreachable(collection.visibility)) not reached")
+        let fresh = try ChurnCurve(
+            "\(order): fresh, 75 %",
+            of: try ChurnCollection(data.corpus, rows: old.dropFirst(old.count / 4).sorted()),
+            queries: asked, passes: passes)
+        for curve in [before, dead, after, fresh] { report.append(curve) }
+        func usual(_ curve: ChurnCurve) -> ChurnPoint? {
+            curve.points.first { $0.efSearch == Self.usualEf }
+        }
+        guard let first = usual(before) else { return }
+        for (name, curve) in [("dead", dead), ("gone", after)] {
+            guard let last = usual(curve) else { continue }
+            report.figures += [
+                .atMost(
+                    1.3, "\(order): 25 % \(name), distances over before",
+                    last.distances / first.distances),
+                .atMost(
+                    1.3, "\(order): 25 % \(name), p95 over before", last.p95 / first.p95,
+                    isCount: false),
+            ]
+        }
+        report.figures.append(
+            .atMost(
+                0.01, "\(order): 25 % gone, recall below a fresh graph's",
+                after.recallGap(below: fresh)))
+    }
+}
+
+/// Rows sorted so that what lies near each other comes one after the other.
+struct ChurnOrder {
+    private static let pivotCount = 64
+    /// The nearest of some rows, by row.
+    private let pivots: [Int]
+
+    init(_ corpus: VectorFile, seed: UInt64) {
+        var chance = Chance(seed ^ 0xC1A5)
+        let middles = (0..<Self.pivotCount).map { _ in
+            corpus.floats(chance.below(corpus.rowCount))
+        }
+        pivots = (0..<corpus.rowCount).map { row in
+            let values = corpus.row(row)
+            var best = 0
+            var bestScore = -Float.infinity
+            for (number, middle) in middles.enumerated() {
+                var score: Float = 0
+                for i in 0..<corpus.dimension { score += values[i] * middle[i] }
+                if score > bestScore { (best, bestScore) = (number, score) }
+            }
+            return best
+        }
+    }
+
+    func sorted(_ rows: [Int]) -> [Int] {
+        rows.sorted { (pivots[$0], $0) < (pivots[$1], $1) }
+    }
+}
