@@ -35,14 +35,14 @@ extension VectorIndex {
         let rowCount = rowCount
         var plan =
             mask == nil
-            ? plan(request, visibility)
+            ? unfilteredPlan(request, visibility)
             : filteredPlan(request, visibility, matching: min(maskCount, rowCount))
         plan.rowCount = rowCount
         plan.matching = mask == nil ? nil : maskCount
         return plan
     }
 
-    private func plan(_ request: Request, _ visibility: Visibility) -> VectorPlan {
+    private func unfilteredPlan(_ request: Request, _ visibility: Visibility) -> VectorPlan {
         let rowCount = rowCount
         if let plan = scannedPlan(.flat, request, visibility, scanned: rowCount) {
             return plan
