@@ -60,7 +60,7 @@ extension Engine {
             status.missingStructures += UInt32(rows.missing.count)
             status.residentBytes += UInt64(rows.residentBytes)
             for entry in rows.currentRoot.vectors {
-                status.graphRows += UInt64(entry.value.graphCount)
+                status.graphRows += UInt64(entry.value.indexedCount)
                 status.tailRows += UInt64(entry.value.tailCount)
             }
         }

@@ -91,9 +91,9 @@ public struct VectorIndexing: Equatable, Sendable {
         return self == same
     }
 
-    /// Whether a graph of the one is a graph of the other.
+    /// Whether a graph of the one is a graph of the other, if both have one.
     public func isLinked(like other: VectorIndexing) -> Bool {
-        kind == other.kind && m == other.m && efConstruction == other.efConstruction
+        m == other.m && efConstruction == other.efConstruction
     }
 
     /// Whether rows and codes of the one are those of the other.

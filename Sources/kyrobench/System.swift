@@ -58,20 +58,24 @@ final class ServerProcess {
     ///   - binary: path of kyrodb.
     ///   - folder: with the data of an earlier one; nil for a new one.
     ///   - options: words of its command line besides the usual.
-    init(binary: String, folder given: String? = nil, options: [String] = []) throws {
+    ///   - launcher: words before the command, of a program that turns into it.
+    init(
+        binary: String, folder given: String? = nil, options: [String] = [],
+        launcher: [String] = []
+    ) throws {
         folder = try given ?? Self.makeFolder()
         ownsFolder = given == nil
         let portFile = folder + "/port"
         unlink(portFile)
         let words =
-            [
+            launcher + [
                 binary, "serve", "--data", folder + "/data", "--listen", "127.0.0.1:0",
                 "--port-file", portFile, "--quiet",
             ] + options
         var arguments = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var process: pid_t = 0
-        let status = posix_spawn(&process, binary, nil, nil, &arguments, environ)
+        let status = posix_spawn(&process, words[0], nil, nil, &arguments, environ)
         guard status == 0 else { throw BenchError("\(binary): \(errnoText(status))") }
         self.process = process
         let start = clock.monotonicNanos()
@@ -108,6 +112,14 @@ final class ServerProcess {
         guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12])
         else { return 0 }
         return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// Resident memory that no file backs.
+    var anonymousBytes: Int {
+        guard let bytes = try? wholeFile("/proc/\(process)/status") else { return 0 }
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+        let words = lines.first { $0.hasPrefix("RssAnon:") }?.split(separator: " ") ?? []
+        return words.count > 1 ? (Int(words[1]) ?? 0) * 1_024 : 0
     }
 
     /// Asks the server to stop and waits for it; answers its exit status.

@@ -71,7 +71,7 @@ protocol NamedBenchmark {
 
 let benchmarks: [any NamedBenchmark.Type] = [
     KernelOptions.self, VectorOptions.self, FilterOptions.self, ChurnOptions.self,
-    RecallOptions.self,
+    RecallOptions.self, MixedOptions.self, MemoryOptions.self,
 ]
 
 extension KernelOptions: NamedBenchmark {
@@ -92,6 +92,14 @@ extension ChurnOptions: NamedBenchmark {
 
 extension RecallOptions: NamedBenchmark {
     func run() throws -> Int32 { try RecallBenchmark(options: self).run() }
+}
+
+extension MixedOptions: NamedBenchmark {
+    func run() throws -> Int32 { try MixedBenchmark(options: self).run() }
+}
+
+extension MemoryOptions: NamedBenchmark {
+    func run() throws -> Int32 { try MemoryBenchmark(options: self).run() }
 }
 
 do {

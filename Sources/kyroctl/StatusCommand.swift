@@ -6,8 +6,12 @@ import KyroModel
 extension Command {
     static let status = Command(
         name: "status", summary: "Show what the server is doing, shard by shard.",
+        options: [
+            Option("vectors", "also what serves the vector fields of the tenant's collections")
+        ],
         examples: [
             ("status", "a table"),
+            ("status --vectors", "memory of rows, codes and links, and rebuilds under way"),
             ("status --json", "every number, for scripts"),
         ],
         run: runStatus)
@@ -16,8 +20,9 @@ extension Command {
 private func runStatus(_ session: Session) throws -> ExitCode {
     _ = try session.arguments.positionals(exactly: [])
     let status = try OperationsClient(session.connection()).status()
+    let collections = try session.arguments.flag("vectors") ? describeAll(session) : nil
     if session.isJSON {
-        session.write(json(of: status))
+        session.write(json(of: status, collections))
         return .done
     }
     session.write(
@@ -79,7 +84,25 @@ private func runStatus(_ session: Session) throws -> ExitCode {
     for shard in status.shards where !shard.problem.isEmpty {
         session.write("shard \(shard.shard): \(singleLine(shard.problem))\n")
     }
+    for description in collections ?? [] where !description.vectors.isEmpty {
+        session.write("\n\(description.collection.scope.namespace)")
+        VectorIndexOutput.show(description.vectors, session)
+    }
     return .done
+}
+
+/// The tenant's collections; without those that are dropped meanwhile.
+private func describeAll(_ session: Session) throws -> [DescribeCollectionResponse] {
+    let client = CollectionsClient(try session.connection())
+    var descriptions: [DescribeCollectionResponse] = []
+    for collection in try client.listAll(tenant: session.tenant) {
+        do throws(KyroError) {
+            descriptions.append(try client.describe(collection.scope))
+        } catch {
+            guard error.code == .notFound else { throw error }
+        }
+    }
+    return descriptions
 }
 
 /// What a shard that does not serve yet is doing, how far it is, and for about how long.
@@ -209,7 +232,9 @@ private func json(of backup: BackupStatus) -> JSON {
     ])
 }
 
-private func json(of status: StatusResponse) -> JSON {
+private func json(
+    of status: StatusResponse, _ collections: [DescribeCollectionResponse]?
+) -> JSON {
     let shards = status.shards.map { shard in
         JSON.object([
             JSON.Member("shard", .int(Int64(shard.shard))),
@@ -255,24 +280,35 @@ private func json(of status: StatusResponse) -> JSON {
             JSON.Member("missing_structures", .int(Int64(shard.missingStructures))),
         ])
     }
-    return .object([
-        JSON.Member("version", .string(status.version)),
-        JSON.Member("state", .string(text(status.state))),
-        JSON.Member("uptime_ms", JSON(status.uptimeMillis)),
-        JSON.Member("seq", JSON(status.seq)),
-        JSON.Member("collections", .int(Int64(status.collectionCount))),
-        JSON.Member("connections", .int(Int64(status.connections))),
-        JSON.Member("resident_bytes", JSON(status.residentBytes)),
-        JSON.Member("kernels", .string(status.kernels)),
-        JSON.Member("memory_limit_bytes", JSON(status.memoryLimitBytes)),
-        JSON.Member("admission", .string(text(status.admission))),
-        JSON.Member("queued_bytes", JSON(status.queuedBytes)),
-        JSON.Member("disk_free_bytes", status.diskFreeBytes.map { JSON($0) } ?? .null),
-        JSON.Member("reserve", .string(text(status.reserve))),
-        JSON.Member("backup", status.backup.map(json(of:)) ?? .null),
-        JSON.Member("clock_ms", .int(status.clockMillis)),
-        JSON.Member("clock_offset_ms", .int(status.clockOffsetMillis)),
-        JSON.Member("clock_held", .bool(status.isClockHeld)),
-        JSON.Member("shards", .array(shards)),
-    ])
+    let vectors = collections.map { descriptions in
+        JSON.Member(
+            "vectors",
+            .object(
+                descriptions.map { description in
+                    JSON.Member(
+                        description.collection.scope.namespace,
+                        .array(description.vectors.map { JSON($0) }))
+                }))
+    }
+    return .object(
+        [
+            JSON.Member("version", .string(status.version)),
+            JSON.Member("state", .string(text(status.state))),
+            JSON.Member("uptime_ms", JSON(status.uptimeMillis)),
+            JSON.Member("seq", JSON(status.seq)),
+            JSON.Member("collections", .int(Int64(status.collectionCount))),
+            JSON.Member("connections", .int(Int64(status.connections))),
+            JSON.Member("resident_bytes", JSON(status.residentBytes)),
+            JSON.Member("kernels", .string(status.kernels)),
+            JSON.Member("memory_limit_bytes", JSON(status.memoryLimitBytes)),
+            JSON.Member("admission", .string(text(status.admission))),
+            JSON.Member("queued_bytes", JSON(status.queuedBytes)),
+            JSON.Member("disk_free_bytes", status.diskFreeBytes.map { JSON($0) } ?? .null),
+            JSON.Member("reserve", .string(text(status.reserve))),
+            JSON.Member("backup", status.backup.map(json(of:)) ?? .null),
+            JSON.Member("clock_ms", .int(status.clockMillis)),
+            JSON.Member("clock_offset_ms", .int(status.clockOffsetMillis)),
+            JSON.Member("clock_held", .bool(status.isClockHeld)),
+            JSON.Member("shards", .array(shards)),
+        ] + [vectors].compactMap { $0 })
 }

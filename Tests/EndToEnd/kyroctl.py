@@ -90,6 +90,9 @@ def check_options(ctl):
     ctl("collections", "drop", "dense", "--yes")
     ctl("rebuild", "dense", "--vector", "e:codes=sq8", code=NOT_FOUND)
     rows = ctl("collections", "describe", "commits", "--json").json()["vector_indexes"]
+    check.equal(ctl("status", "--vectors", "--json").json()["vectors"], {"commits": rows},
+                "what serves all vector fields")
+    check("code bytes" in ctl("status", "--vectors").out, "a table of vector fields")
     check(rows and rows[0]["rows"] >= ROWS and rows[0]["row_bytes"] >= ROWS * 384 * 4, f"{rows}")
 
 

@@ -108,7 +108,8 @@ def check_beside_load(server, stubs):
         check.equal(changed.schema_version, version + 1, "schema version")
         check.equal(changed.schema.vectors[0].indexing, OPTIONS(kind=GRAPH, m=24), "options")
         told = wait(stubs)
-    check(told and told == sorted(told) and told[-1] > 0, f"progress: {told[:3]} … {told[-3:]}")
+    # A shard that has not begun counts what is written meanwhile; one that is done counts no more.
+    check(told and told[0] < 0.1 and max(told) > 0.3, f"progress: {told[:3]} … {told[-3:]}")
     _, status = describe(stubs)
     check(status.kind == GRAPH and status.rows >= COUNT, f"after it: {status}")
     for load, name in ((before, "before"), (during, "during")):

@@ -7,14 +7,16 @@ extension Collection {
     var vectorStatus: [VectorIndexStatus] {
         let parts = shards.map { ($0, $0.currentRoot) }
         return schema.vectors.map { entry in
-            var status = VectorIndexStatus(field: entry.name, declared: entry.value.indexing)
+            var status = VectorIndexStatus(name: entry.name, declared: entry.value)
             for (part, root) in parts {
                 guard let index = root.vectors[entry.name] else { continue }
                 status.add(index, slotCount: part.slotCount, deadCount: part.deadCount)
                 guard CollectionShard.agreement(index, entry.value) == .outdated else { continue }
-                let done = part.rebuildRows.withLock { $0[entry.name] } ?? 0
-                status.rebuildRowsTotal += UInt64(index.rowCount)
-                status.rebuildRowsDone += min(done, UInt64(index.rowCount))
+                let rows =
+                    part.rebuildRows.withLock { $0[entry.name] }
+                    ?? RebuildRows(total: UInt64(index.rowCount))
+                status.rebuildRowsTotal += rows.total
+                status.rebuildRowsDone += rows.done
             }
             return status
         }
@@ -23,10 +25,11 @@ extension Collection {
 
 extension VectorIndexStatus {
     /// Of a field that no document carries yet.
-    fileprivate init(field: String, declared: VectorIndexing) {
+    fileprivate init(name: String, declared field: VectorField) {
+        let declared = field.indexing
         self.init(
-            field: field, kind: declared.kind == .automatic ? .flat : declared.kind,
-            codes: declared.codes == .automatic ? .sq8 : declared.codes, rerank: declared.rerank,
+            field: name, kind: declared.kind == .automatic ? .flat : declared.kind,
+            codes: VectorIndex.codes(of: field), rerank: declared.rerank,
             storage: declared.storage)
     }
 
@@ -35,7 +38,7 @@ extension VectorIndexStatus {
     ///     document has the field these are the index's own.
     fileprivate mutating func add(_ index: VectorIndex, slotCount: Int, deadCount: Int) {
         let rowCount = index.rowCount
-        let graphCount = min(index.graphCount, rowCount)
+        let indexedCount = min(index.indexedCount, rowCount)
         // A shard that is behind the others, or has few rows, does not speak for all.
         if rowCount > 0, rows == 0 || kind == .flat {
             kind = index.servedKind
@@ -43,8 +46,9 @@ extension VectorIndexStatus {
             rerank = index.field.indexing.rerank
             storage = index.field.indexing.storage
         }
+        codesVersion = max(codesVersion, index.codesVersion)
         rows += UInt64(rowCount)
-        indexedRows += UInt64(graphCount)
+        indexedRows += UInt64(indexedCount)
         deadRows += UInt64(deadCount * min(rowCount, slotCount) / max(1, slotCount))
         rowBytes += UInt64(index.rowBytes)
         codeBytes += UInt64(index.codeBytes)

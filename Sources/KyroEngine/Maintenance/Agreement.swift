@@ -15,6 +15,12 @@ enum Agreement: Comparable {
     case outdated
 }
 
+/// Rows that a rebuild had before it when it began, and how many of them are done.
+struct RebuildRows: Equatable, Sendable {
+    var done: UInt64 = 0
+    var total: UInt64
+}
+
 extension CollectionShard {
     /// Maintenance process only; cheap where nothing has changed.
     func agreement() -> Agreement {

@@ -20,6 +20,8 @@ final class BulkJob: Sendable {
         case failed
     }
 
+    private static let bytesWorthGivingBack = 1 << 20
+
     let collection: Collection
     let part: CollectionShard
     let name: String
@@ -51,12 +53,14 @@ final class BulkJob: Sendable {
     }
 
     fileprivate func run(_ budget: MemoryBudget, _ workers: any BulkWorkers) {
-        guard !cancellation.isCancelled, budget.hasRoom(for: index.bulkBytes()) else {
+        let byteCount = index.bulkBytes()
+        guard !cancellation.isCancelled, budget.hasRoom(for: byteCount) else {
             return end(.failed)
         }
         let successor = VectorIndex(successorOf: index)
         let isBuilt = build(successor, workers)
-        budget.freed()
+        // Giving back looks through the whole heap.
+        if byteCount >= Self.bytesWorthGivingBack { budget.freed() }
         end(isBuilt ? .built(successor) : .failed)
     }
 

@@ -16,6 +16,13 @@ extension CollectionShard {
         }
     }
 
+    /// Whether codes of some field would be better if they were trained on the rows there are now;
+    /// a rebuild does that.
+    var hasOutwornCodes: Bool {
+        for entry in currentRoot.vectors where entry.value.codesNeedTraining { return true }
+        return false
+    }
+
     /// In a part that is being rebuilt, before anybody reads it: takes over a row's columns, born as
     /// it was, and leaves its indexes to whoever takes those over.
     func takeColumns(_ oldSlot: Int, of old: CollectionShard, died: UInt64) -> Int {

@@ -56,7 +56,7 @@ final class Rebuild: @unchecked Sendable {
     private var tasks: [Task]?
     /// Within the first task.
     private var position = 0
-    private var carry: GraphCarry?
+    private var carry: IndexCarry?
     private let bulkBuilds: BulkBuilds
     /// Opened when a graph is built.
     private let gate: Gate
@@ -186,17 +186,20 @@ final class Rebuild: @unchecked Sendable {
     /// A row counts half when it is copied, and whole when it is linked, where it is to be.
     private func reportVectors() {
         guard tasks != nil else { return }
-        var done: FieldMap<UInt64> = [:]
+        var rows = old.rebuildRows.withLock { $0 }
         for entry in new.currentRoot.vectors {
             let index = entry.value
             let copied = index.rowCount
-            var linked = index.buildsGraph ? index.graphCount : copied
+            let isLinked = index.buildsGraph || index.field.indexing.kind == .ivf
+            var linked = isLinked ? index.indexedCount : copied
             if let carry, case .graph(let name)? = tasks?.first, name == entry.name {
                 linked = carry.rowsDone
             }
-            done[entry.name] = UInt64((copied + min(linked, copied)) / 2)
+            let done = UInt64((copied + min(linked, copied)) / 2)
+            guard let known = rows[entry.name] else { continue }
+            rows[entry.name]?.done = min(max(done, known.done), known.total)
         }
-        old.rebuildRows.withLock { $0 = done }
+        old.rebuildRows.withLock { [rows] in $0 = rows }
     }
 
     /// Rows in order: those that stay are taken and those that do not are noted.
@@ -229,6 +232,11 @@ final class Rebuild: @unchecked Sendable {
     private func planTasks() {
         let root = old.currentRoot
         new.prepareIndexes(like: root, target)
+        var rows: FieldMap<RebuildRows> = [:]
+        for entry in root.vectors {
+            rows[entry.name] = RebuildRows(total: UInt64(entry.value.rowCount))
+        }
+        old.rebuildRows.withLock { [rows] in $0 = rows }
         var planned: [Task] = []
         if !missing.metadata { planned += [.eventTimes, .metadata] }
         planned += root.vectors.names.map { .vectors($0) }
@@ -296,7 +304,7 @@ final class Rebuild: @unchecked Sendable {
                 return true
             }
             if position == 0 {
-                carry = GraphCarry(from: source, to: target, below: bulkEnd, map: map)
+                carry = IndexCarry(from: source, to: target, below: bulkEnd, map: map)
                 position = 1
             }
             guard carry?.step(rowsMax: Self.carriedRows) ?? true else { return false }
@@ -323,7 +331,8 @@ final class Rebuild: @unchecked Sendable {
             }
             let inserted = target.foldStep(
                 rowsMax: Self.documentRows, visibility: visibility, cancellation: cancellation)
-            return inserted == 0 || target.tailCount <= source.tailCount
+            let isStuck = inserted == 0 && !target.isTraining
+            return isStuck || target.tailCount <= source.tailCount
         }
     }
 

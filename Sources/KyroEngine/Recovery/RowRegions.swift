@@ -58,3 +58,14 @@ extension SnapshotJob {
         }
     }
 }
+
+extension Shard {
+    /// Rows that are to be in a snapshot and take so much memory are not left to wait for the log to
+    /// grow: a rebuild has moved a field to the disk.
+    private static let rowBytesUntilSnapshot = 16 << 20
+
+    func wantSnapshot(ofRowsIn part: CollectionShard) {
+        let bytes = part.currentRoot.vectors.reduce(0) { $0 + $1.value.bytesUntilSnapshot }
+        if bytes > Self.rowBytesUntilSnapshot { updateLog { $0.needsSnapshot = true } }
+    }
+}

@@ -13,7 +13,7 @@
 //                         out, and a field is left out of it, where they are the defaults
 //   vectors-ID-NAME     document data: rows of a VectorIndex
 //   codes-ID-NAME       derived: codes of a VectorIndex, where they were trained
-//   graph-ID-NAME       derived: graph of a VectorIndex
+//   graph-ID-NAME       derived: graph or inverted lists of a VectorIndex
 //   metadata-ID         derived: MetadataIndex
 //   sparse-ID-NAME      derived: SparseIndex
 //   text-ID-NAME        derived: TextIndex

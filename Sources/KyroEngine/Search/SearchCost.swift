@@ -91,7 +91,7 @@ extension Engine {
             ? self.efSearch(query, k: k, known)
             : Int(min(query.efSearch, UInt32(Limits.efSearchMax)))
         let kept = max(efSearch, 3 * k / 2)
-        let walked = 15 * kept + index.tailCount
+        let walked = index.probedCost(probes: Int(query.probes)) ?? 15 * kept + index.tailCount
         let isFiltered = request.filter != nil || request.timeRange != nil
         let codes = min(rows, isFiltered ? walked + 4_000 : walked)
         let reranked = min(rows, 3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2 + 20)

@@ -107,7 +107,7 @@ struct SearchExecution {
         _ leg: CheckedQuery.VectorLeg, scratch: inout VectorScratch
     ) throws(KyroError) -> [Candidate] {
         let asked = VectorIndex.Request(
-            vector: leg.vector, k: query.candidates, efSearch: leg.efSearch,
+            vector: leg.vector, k: query.candidates, efSearch: leg.efSearch, probes: leg.probes,
             exact: query.exact || leg.recall == 1)
         var tally = RecallTally(target: leg.recall)
         var perShard: [[Candidate]] = []
@@ -120,7 +120,7 @@ struct SearchExecution {
                 view.visibility, masks[index], maskCount: maskCounts[index])
             explains[index].vectorStrategy = plan.strategy
             explains[index].estimatedCost = UInt64(plan.estimatedCost)
-            explains[index].graphRows = UInt64(vectors.graphCount)
+            explains[index].graphRows = UInt64(vectors.indexedCount)
             explains[index].tailRows = UInt64(vectors.tailCount)
             let found = try vectors.search(
                 request, plan: plan, visibility: view.visibility, mask: masks[index],

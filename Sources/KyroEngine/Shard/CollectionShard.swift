@@ -85,8 +85,8 @@ final class CollectionShard: Sendable {
     let keptDead = Atomic<Int>(0)
     /// A version of the schema that all indexes were found to agree with.
     let agreedVersion = Atomic<UInt32>(0)
-    /// Of a rebuild of this part: rows done, by vector field.
-    let rebuildRows = Locked<FieldMap<UInt64>>([:])
+    /// How far a rebuild of this part is, by vector field; none while there is no rebuild.
+    let rebuildRows = Locked<FieldMap<RebuildRows>>([:])
     /// Rows that expire some day.
     private let expiring = Atomic<Int>(0)
 

@@ -1,4 +1,5 @@
-// Growing the graphs: live tails are folded in and dead rows taken out, a few at a time.
+// Growing the graphs and the inverted lists: live tails are folded in and dead rows taken out, a few
+// at a time.
 import KyroIndex
 import KyroModel
 import KyroPlatform
@@ -9,7 +10,7 @@ extension Engine {
     private static let foldStepRows = 256
     private static let repairStepRows = 128
 
-    /// A step of a shard's maintenance process: the only one that writes graph links.
+    /// A step of a shard's maintenance process: the only one that writes graph links and lists.
     func foldingTurn(of shard: Shard, _ process: FoldingProcess, mayWait: Bool) -> Turn {
         if maintenance.isCancelled { return .finished }
         if mayWait, !process.hasMore {
@@ -42,6 +43,7 @@ extension Engine {
         let deadUpTo = process.ripe.now(
             shard, nanos: now, graceMillis: configuration.repairGraceMillis)
         var (inserted, removed) = (0, 0)
+        var isTraining = false
         let buildCount = process.bulks.count
         for collection in catalog.all {
             let rowsMax = Self.foldStepRows / (collection === rebuilding ? 4 : 1)
@@ -55,6 +57,7 @@ extension Engine {
                 inserted += entry.value.foldStep(
                     rowsMax: rowsMax, visibility: view.visibility, deadUpTo: deadUpTo.raw,
                     cancellation: maintenance)
+                isTraining = isTraining || entry.value.isTraining
                 if collection === rebuilding { continue }
                 removed += entry.value.repairStep(
                     rowsMax: Self.repairStepRows, deadUpTo: deadUpTo.raw, deadCount: deadCount,
@@ -62,9 +65,10 @@ extension Engine {
             }
         }
         shard.graphRowsInserted.add(inserted, ordering: .relaxed)
-        process.foldedSeq = inserted + removed == 0 && rebuilding == nil ? published : nil
+        let isDone = inserted + removed == 0 && !isTraining
+        process.foldedSeq = isDone && rebuilding == nil ? published : nil
         process.foldNanos = now + 1_000_000_000
-        return inserted + removed > 0 || process.bulks.count > buildCount
+        return !isDone || process.bulks.count > buildCount
     }
 }
 

@@ -171,6 +171,7 @@ final class ShardWriter {
                 shard.retire(rebuild.old)
                 shard.rebuilds.add(1, ordering: .relaxed)
                 rebuild.state.store(.installed, ordering: .releasing)
+                shard.wantSnapshot(ofRowsIn: rebuild.new)
                 shard.foldGate.open()
                 return
             }

@@ -68,13 +68,6 @@ enum IndexingValidation {
             throw .invalid(
                 "\(field()).\(name)", "is \(number), but belongs to \(owner), or leave it out")
         }
-        guard indexing.kind != .ivf else {
-            throw KyroError(
-                .unimplemented,
-                "\(field()).kind is IVF, which this version cannot build; take GRAPH, FLAT or "
-                    + "AUTOMATIC",
-                field: "\(field()).kind")
-        }
     }
 }
 

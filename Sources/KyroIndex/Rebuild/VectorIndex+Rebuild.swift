@@ -13,7 +13,7 @@ extension VectorIndex {
         field.indexing = indexing
         self.init(
             field: field,
-            parameters: indexing.isLinked(like: other.field.indexing)
+            parameters: indexing == other.field.indexing
                 ? other.parameters : GraphParameters(indexing), codesOf: other)
     }
 

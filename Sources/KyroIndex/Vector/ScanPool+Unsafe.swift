@@ -6,7 +6,7 @@
 @unsafe struct ScanPool {
     let keys: UnsafeMutablePointer<UInt64>
     let wanted: Int
-    private var count = 0
+    private(set) var count = 0
     /// A key at or below this would not be kept.
     private(set) var threshold: UInt64 = 0
 
@@ -48,7 +48,7 @@
 
     /// Puts the key that belongs at `position` of the descending order there, better ones before
     /// it and worse ones behind (Hoare 1961, algorithm 65). Keys differ from each other.
-    private static func select(_ keys: UnsafeMutablePointer<UInt64>, count: Int, position: Int) {
+    static func select(_ keys: UnsafeMutablePointer<UInt64>, count: Int, position: Int) {
         var low = 0
         var high = count - 1
         while low < high {

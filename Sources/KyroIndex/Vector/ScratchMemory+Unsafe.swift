@@ -21,6 +21,12 @@ import CKernels
     private(set) var values: UnsafeMutablePointer<Float>
     let coding = CodeScratch()
     private var dimensionCapacity = 0
+    /// The query as int8, what the centroids of inverted lists score, and the lists in order.
+    private(set) var listQuery: UnsafeMutablePointer<Int8>
+    private(set) var listDots: UnsafeMutablePointer<Int32>
+    private(set) var listKeys: UnsafeMutablePointer<UInt64>
+    private var listCapacity = 0
+    private var listDimension = 0
 
     let batchRows: UnsafeMutablePointer<UInt32>
     /// Neighbours of one row over which a filtered walk looks further.
@@ -41,6 +47,9 @@ import CKernels
         unsafe visited = .allocate(capacity: 1)
         unsafe pool = .allocate(capacity: 1)
         unsafe values = .allocate(capacity: 1)
+        unsafe listQuery = .allocate(capacity: 1)
+        unsafe listDots = .allocate(capacity: 1)
+        unsafe listKeys = .allocate(capacity: 1)
         unsafe batchRows = .allocate(capacity: Self.batch)
         unsafe bridges = .allocate(capacity: Self.batch)
         unsafe hits = .allocate(capacity: Self.batch)
@@ -62,6 +71,9 @@ import CKernels
         unsafe visited.deallocate()
         unsafe pool.deallocate()
         unsafe values.deallocate()
+        unsafe listQuery.deallocate()
+        unsafe listDots.deallocate()
+        unsafe listKeys.deallocate()
         unsafe batchRows.deallocate()
         unsafe bridges.deallocate()
         unsafe hits.deallocate()
@@ -78,6 +90,20 @@ import CKernels
         unsafe values.deallocate()
         unsafe values = .allocate(capacity: dimension)
         dimensionCapacity = dimension
+    }
+
+    func reserve(lists count: Int, dimension: Int) {
+        if dimension > listDimension {
+            unsafe listQuery.deallocate()
+            unsafe listQuery = .allocate(capacity: dimension)
+            listDimension = dimension
+        }
+        guard count > listCapacity else { return }
+        unsafe listDots.deallocate()
+        unsafe listKeys.deallocate()
+        unsafe listDots = .allocate(capacity: count)
+        unsafe listKeys = .allocate(capacity: count)
+        listCapacity = count
     }
 
     func reserve(pool count: Int) {

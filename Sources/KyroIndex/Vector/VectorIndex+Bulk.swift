@@ -11,18 +11,9 @@ extension VectorIndex {
             graph: VectorGraph(rows: other.rows, parameters: other.parameters))
     }
 
-    /// The same rows in the same graph, under options that differ in what searches do by default.
-    public convenience init(of other: VectorIndex, indexing: VectorIndexing) {
-        precondition(other.field.indexing.isBuilt(like: indexing), "\(indexing)")
-        var field = other.field
-        field.indexing = indexing
-        var parameters = other.parameters
-        parameters.efSearch = GraphParameters(indexing).efSearch
-        self.init(field: field, parameters: parameters, rows: other.rows, graph: other.graph)
-    }
-
     /// Rows of slots below the visibility's `slotCount` that are not in the graph.
     public func unfoldedCount(_ visibility: Visibility) -> Int {
+        guard buildsGraph else { return 0 }
         let folded = graph.count
         return rows.rows(belowSlot: visibility.slotCount, rowCount: rows.count) - folded
     }
@@ -35,7 +26,8 @@ extension VectorIndex {
         let above = rowCount / self.parameters.rowsPerUpperList + 1
         let lists =
             4 * (rowCount * self.parameters.baseCells + above * self.parameters.neighboursMax)
-        return lists + rows.int8CodeBytes(rowCount) + max(parameters.scratchBytes(rowCount: rowCount), lists + 4 * rowCount)
+        return lists + rows.int8CodeBytes(rowCount)
+            + max(parameters.scratchBytes(rowCount: rowCount), lists + 4 * rowCount)
     }
 
     /// The graph of all rows with slots below the visibility's `slotCount`, without showing it to

@@ -9,13 +9,18 @@ extension VectorIndex {
         public var k: Int
         /// Zero for the default of the index.
         public var efSearch: Int
+        /// Inverted lists to scan; zero for the default of the index.
+        public var probes: Int
         /// Every visible row is scored in full precision.
         public var exact: Bool
 
-        public init(vector: [Float], k: Int, efSearch: Int = 0, exact: Bool = false) {
+        public init(
+            vector: [Float], k: Int, efSearch: Int = 0, probes: Int = 0, exact: Bool = false
+        ) {
             self.vector = vector
             self.k = k
             self.efSearch = efSearch
+            self.probes = probes
             self.exact = exact
         }
     }
@@ -32,6 +37,7 @@ extension VectorIndex {
     public func plan(
         _ request: Request, visibility: Visibility, mask: SlotMask?, maskCount: Int
     ) -> VectorPlan {
+        if let inverted { return listPlan(request, inverted, mask: mask, maskCount: maskCount) }
         let rowCount = rowCount
         var plan =
             mask == nil
@@ -129,7 +135,8 @@ extension VectorIndex {
             top: TopK(k: request.k, order: order), memory: memory, cancellation: cancellation)
         switch plan.strategy {
         case .none: return []
-        case .flat, .filteredFlat, .ivf, .filteredIVF: try run.scan()
+        case .flat, .filteredFlat: try run.scan()
+        case .ivf, .filteredIVF: try run.probe(admittedShare: plan.admittedShare)
         case .graph:
             try run.walk(admittedShare: plan.admittedShare)
             if isOutrun(visibility) { try run.scanInstead() }

@@ -81,8 +81,9 @@ extension VectorIndex {
     }
 
     /// Writes the graph over the rows of slots below `slotCount`, as far as it has got; cells that
-    /// lead to rows which came later are left out.
+    /// lead to rows which came later are left out. Of inverted lists those, in their own format.
     public func writeGraph(to sink: any SnapshotSink, slotCount: Int) throws(KyroError) {
+        if let inverted { return try writeLists(inverted, to: sink, slotCount: slotCount) }
         let folded = graph.count
         let graphCount = min(folded, rows.rows(belowSlot: slotCount, rowCount: rows.count))
         try sink.write(
@@ -105,21 +106,28 @@ extension VectorIndex {
             graph: VectorGraph(rows: restored.rows, parameters: parameters))
     }
 
-    /// An index of these rows with the graph that `writeGraph` wrote. The lists keep the widths
-    /// they were written with, whatever `parameters` say.
+    /// An index of these rows with the graph or the inverted lists that `writeGraph` wrote. The
+    /// lists of a graph keep the widths they were written with, whatever `parameters` say.
     ///
-    /// - Throws: `internal` when the bytes are not such a graph, and what `source` throws; the rows
-    ///   can still be used.
+    /// - Throws: `internal` when the bytes are not what the field's kind needs, and what `source`
+    ///   throws; the rows can still be used.
     public convenience init(
         _ restored: RestoredVectors, graphFrom source: any SnapshotSource,
         parameters: GraphParameters? = nil
     ) throws(KyroError) {
+        if restored.field.indexing.kind == .ivf {
+            let lists = try InvertedLists.read(from: source, rows: restored.rows)
+            self.init(restored, parameters: parameters)
+            if let lists { inverted?.install(lists) }
+            return
+        }
         let header = try VectorSnapshot.readHeader(
             VectorSnapshot.graphMagic, 2...VectorSnapshot.graphVersion, from: source)
         let (neighboursMax, baseCells) = (Int(header.a), Int(header.b))
         guard neighboursMax >= 2, neighboursMax <= GraphParameters.listCellsMax,
             baseCells >= neighboursMax, baseCells <= GraphParameters.listCellsMax,
-            header.count <= restored.rows.count
+            header.count <= restored.rows.count,
+            header.count == 0 || restored.field.indexing.kind != .flat
         else { throw VectorSnapshot.damaged("its graph is none of these rows") }
         var kept = parameters ?? GraphParameters(restored.field.indexing)
         kept.neighboursMax = neighboursMax

@@ -6,7 +6,8 @@ extension VectorIndex {
     public var servedKind: VectorIndexKind {
         switch field.indexing.kind {
         case .automatic: graphCount > 0 ? .graph : .flat
-        case .graph, .ivf, .flat: field.indexing.kind
+        case .ivf: indexedCount > 0 ? .ivf : .flat
+        case .graph, .flat: field.indexing.kind
         }
     }
 
@@ -24,5 +25,5 @@ extension VectorIndex {
     }
 
     /// Resident bytes of links or lists.
-    public var linkBytes: Int { graph.residentBytes }
+    public var linkBytes: Int { graph.residentBytes + (inverted?.residentBytes ?? 0) }
 }

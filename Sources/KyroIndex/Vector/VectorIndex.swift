@@ -1,5 +1,5 @@
 // The dense vectors of one field of one collection in one shard: exact rows, codes, and a graph over
-// the codes that a maintenance thread grows behind a scanned tail.
+// the codes or inverted lists, which a maintenance thread grows behind a scanned tail.
 import KyroBytes
 import KyroModel
 import Synchronization
@@ -12,6 +12,8 @@ public final class VectorIndex: Sendable {
     let rows: VectorRows
     let graph: VectorGraph
     let builder: GraphBuilder
+    /// In the place of a graph, where the field's kind says so.
+    let inverted: InvertedFile?
     let repair: GraphRepair
     let deadShare = DeadShare()
     let codeFit = CodeFit()
@@ -24,17 +26,44 @@ public final class VectorIndex: Sendable {
         rows = VectorRows(field: field)
         graph = VectorGraph(rows: rows, parameters: parameters)
         builder = GraphBuilder(graph: graph)
+        inverted = Self.invertedFile(field, rows: rows)
         repair = GraphRepair(builder)
     }
 
-    /// Takes a restored graph.
-    init(field: VectorField, parameters: GraphParameters, rows: VectorRows, graph: VectorGraph) {
+    /// Takes a graph, or lists, over these rows.
+    init(
+        field: VectorField, parameters: GraphParameters, rows: VectorRows, graph: VectorGraph,
+        inverted: InvertedFile? = nil
+    ) {
         self.field = field
         self.parameters = parameters
         self.rows = rows
         self.graph = graph
         builder = GraphBuilder(graph: graph)
         repair = GraphRepair(builder)
+        self.inverted = inverted ?? Self.invertedFile(field, rows: rows)
+    }
+
+    private static func invertedFile(_ field: VectorField, rows: VectorRows) -> InvertedFile? {
+        guard field.indexing.kind == .ivf else { return nil }
+        return InvertedFile(rows: rows, parameters: ListParameters(field.indexing))
+    }
+
+    /// The same rows in the same graph or lists, under options that differ in what searches do by default.
+    /// Takes the other's place for whoever writes to it and maintains it.
+    public init(of other: VectorIndex, indexing: VectorIndexing) {
+        precondition(other.field.indexing.isBuilt(like: indexing), "\(indexing)")
+        var field = other.field
+        field.indexing = indexing
+        self.field = field
+        var parameters = other.parameters
+        parameters.efSearch = GraphParameters(indexing).efSearch
+        self.parameters = parameters
+        rows = other.rows
+        graph = other.graph
+        builder = other.builder
+        repair = other.repair
+        inverted = other.inverted
     }
 
     /// Stores the vector of a slot; from then on searches find it, by scanning until it is folded.
@@ -51,9 +80,10 @@ public final class VectorIndex: Sendable {
         rows.tryReserve(rowCount: vectors, slotCount: slotCount)
     }
 
-    /// Inserts up to `rowsMax` rows of the tail into the graph and returns how many; zero when
-    /// none is left or the index is still small enough to be scanned. The index's one maintenance
-    /// thread only. About 100 µs a row, so that a few dozen rows make a step.
+    /// Inserts up to `rowsMax` rows of the tail into the graph, or into lists, and returns how many;
+    /// zero when none is left, when the index is still small enough to be scanned, or when lists
+    /// are being trained (see `isTraining`). The index's one maintenance thread only. About 100 µs
+    /// a row of a graph, so that a few dozen rows make a step.
     ///
     /// Dead rows go in too: a read at an older sequence may still see them. Those that died at or
     /// below `deadUpTo` get no links: see `repairStep`.
@@ -64,6 +94,12 @@ public final class VectorIndex: Sendable {
     ) -> Int {
         rows.store.releaseReplaced()
         let rowCount = rows.count
+        if let inverted {
+            return inverted.foldStep(
+                rowsMax: rowsMax,
+                end: rows.rows(belowSlot: visibility.slotCount, rowCount: rowCount),
+                flatRowsMax: flatRowsMax, cancellation: cancellation)
+        }
         guard buildsGraph, graph.count > 0 || rowCount > flatRowsMax else { return 0 }
         let end = rows.rows(belowSlot: visibility.slotCount, rowCount: rowCount)
         var inserted = 0
@@ -82,11 +118,17 @@ public final class VectorIndex: Sendable {
 
     public var rowCount: Int { rows.count }
     public var graphCount: Int { graph.count }
+    /// Rows in the graph or in lists; the others are scanned.
+    public var indexedCount: Int { inverted?.count ?? graph.count }
     public var tailCount: Int {
-        let folded = graph.count
+        let folded = indexedCount
         return rows.count - folded
     }
-    public var residentBytes: Int { rows.residentBytes + graph.residentBytes }
+    /// Whether `foldStep` gets on, though it inserts nothing. The maintenance thread only.
+    public var isTraining: Bool { inverted?.isTraining ?? false }
+    public var residentBytes: Int {
+        rows.residentBytes + graph.residentBytes + (inverted?.residentBytes ?? 0)
+    }
 
     /// Whether its options ask for a graph, at some number of rows.
     public var buildsGraph: Bool {

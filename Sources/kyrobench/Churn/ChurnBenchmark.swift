@@ -64,7 +64,8 @@ struct ChurnBenchmark {
                 remark: "\(fixed(collection.foldSeconds * 1e6 / Double(old.count), 1)) µs a row"))
         collection.foldSeconds = 0
         for step in 0..<options.steps {
-            let range = (step * old.count / options.steps)..<((step + 1) * old.count / options.steps)
+            let range =
+                (step * old.count / options.steps)..<((step + 1) * old.count / options.steps)
             for i in range {
                 collection.insert(new[i])
                 collection.remove(old[i])

@@ -25,7 +25,7 @@ struct RestartRun {
     }
 
     /// Stops the server and starts others; returns the last one.
-    func measure(_ running: ServerProcess, _ report: SnapshotReport) throws -> ServerProcess {
+    func measure(_ running: ServerProcess, _ report: FigureReport) throws -> ServerProcess {
         let before: Answers
         var count: UInt64 = 0
         do {
@@ -82,7 +82,7 @@ struct RestartRun {
     }
 
     private func restart(
-        _ report: SnapshotReport, _ name: String, before: Answers?, documentCount count: Int,
+        _ report: FigureReport, _ name: String, before: Answers?, documentCount count: Int,
         liveCount: UInt64
     ) throws -> Start {
         let snapshots = try DiskReading.snapshotFiles(under: folder + "/data")

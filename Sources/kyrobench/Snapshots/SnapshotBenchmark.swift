@@ -4,72 +4,6 @@ import KyroCommands
 import KyroModel
 import KyroPlatform
 
-/// Figures as they are found, and what else is worth a line.
-final class SnapshotReport {
-    private(set) var figures: [Figure] = []
-    private(set) var facts: [(name: String, value: Double, unit: String)] = []
-
-    func fact(_ name: String, _ value: Double, _ unit: String = "") {
-        facts.append((name, value, unit))
-        note("\(name): \(fixed(value, 3)) \(unit)")
-    }
-
-    func add(_ figure: Figure) {
-        figures.append(figure)
-        let outcome = figure.passes ? "PASS" : "MISS"
-        note("\(figure.name): \(fixed(figure.value, 3)) \(figure.unit), \(outcome)")
-    }
-
-    var text: String {
-        var table = Table([
-            .init("figure"), .init("measured", isRightAligned: true), .init("target"), .init(""),
-        ])
-        for figure in figures {
-            table.append([
-                figure.name, fixed(figure.value, 3) + " " + figure.unit, figure.targetText,
-                figure.passes ? "PASS" : "MISS",
-            ])
-        }
-        for fact in facts {
-            table.append([fact.name, fixed(fact.value, 3) + " " + fact.unit, "", ""])
-        }
-        return table.text()
-    }
-
-    func json(_ options: SnapshotOptions) -> JSON {
-        .object([
-            .init("cpu", .string(Machine.cpu)),
-            .init("cores", .int(Int64(ProcessMemory.coreCount))),
-            .init("kernel", .string(Machine.kernel)),
-            .init("load_average", .double(Machine.loadAverage)),
-            .init("seed", .int(Int64(options.seed))),
-            .init("documents", .int(Int64(options.documentCount))),
-            .init("dimension", .int(Int64(options.dimension))),
-            .init(
-                "figures",
-                .array(
-                    figures.map { figure in
-                        .object([
-                            .init("name", .string(figure.name)),
-                            .init("value", .double(figure.value)),
-                            .init("unit", .string(figure.unit)),
-                            .init("target", .string(figure.targetText)),
-                            .init("passes", .bool(figure.passes)),
-                        ])
-                    })),
-            .init(
-                "facts",
-                .array(
-                    facts.map { fact in
-                        .object([
-                            .init("name", .string(fact.name)), .init("value", .double(fact.value)),
-                            .init("unit", .string(fact.unit)),
-                        ])
-                    })),
-        ])
-    }
-}
-
 struct SnapshotBenchmark {
     let options: SnapshotOptions
     /// No snapshot but those asked for.
@@ -77,7 +11,7 @@ struct SnapshotBenchmark {
     static let batchDocuments = 100
 
     func run() throws -> Int32 {
-        let report = SnapshotReport()
+        let report = FigureReport()
         let documents = SyntheticDocuments(dimension: options.dimension, seed: options.seed)
         let folder = try ServerProcess.makeFolder(in: options.folder)
         defer { removeTree(folder) }
@@ -99,14 +33,19 @@ struct SnapshotBenchmark {
         }
         print(report.text)
         if let path = options.jsonPath {
-            try writeFile(report.json(options).text + "\n", to: path)
+            let settings = [
+                JSON.Member("seed", .int(Int64(options.seed))),
+                JSON.Member("documents", .int(Int64(options.documentCount))),
+                JSON.Member("dimension", .int(Int64(options.dimension))),
+            ]
+            try writeFile(report.json(settings).text + "\n", to: path)
         }
         let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
         return missed ? 1 : 0
     }
 
     private func load(
-        _ documents: SyntheticDocuments, into server: ServerProcess, _ report: SnapshotReport
+        _ documents: SyntheticDocuments, into server: ServerProcess, _ report: FigureReport
     ) throws {
         let connection = try Connection(
             to: server.endpoint, timeouts: Timeouts(callMillis: 600_000))

@@ -31,7 +31,7 @@ struct SnapshotLoadRun {
         var problem: String?
     }
 
-    func measure(_ report: SnapshotReport) throws {
+    func measure(_ report: FigureReport) throws {
         note("load without a snapshot")
         _ = try load(seconds: min(3, options.seconds), numbersFrom: 0) { nil }
         let idle = try load(seconds: options.seconds, numbersFrom: 1 << 20) { nil }

@@ -19,10 +19,14 @@ import Testing
         return schema
     }
 
-    private func engine(_ disk: MemoryFileSystem, clock: ManualClock) throws -> SteppedEngine {
+    private func engine(
+        _ disk: MemoryFileSystem, clock: ManualClock, rebuildDeadRowsMin: Int = 1_024
+    ) throws -> SteppedEngine {
         var configuration = EngineConfiguration(path: "/db")
-        configuration.rebuildDeadRowsMin = 1_024
+        configuration.rebuildDeadRowsMin = rebuildDeadRowsMin
         configuration.snapshotLogBytes = 4 << 20
+        // The clock of these tests stands still.
+        configuration.repairGraceMillis = 0
         return try SteppedEngine(seed: 1, disk, configuration, clock: clock)
     }
 
@@ -100,6 +104,53 @@ import Testing
         print(
             "RESULT churn: \(stepped.rebuilds) rebuilds, \(ratio) of a fresh load's memory, recall "
                 + "\(churned) against \(built)")
+    }
+
+    /// Of 100 searches: distances a search, and recall.
+    private func cost(_ stepped: SteppedEngine) throws -> (distances: Double, recall: Double) {
+        var distances: UInt64 = 0
+        for query in 0..<100 {
+            var request = SearchRequest(scope: Self.scope)
+            request.candidates = 10
+            request.explain = true
+            let vector = document(query * 31 % Self.count, version: 1_000 + query).vectors["v"]
+            request.vector = VectorQuery(field: "v", vector: vector ?? [], efSearch: 48)
+            let explain = try #require(try stepped.search(request).explain)
+            distances += explain.shards.reduce(0) { $0 + $1.rowsScored }
+        }
+        return (Double(distances) / 100, try recall(stepped))
+    }
+
+    @Test("Deletes and updates cost searches nothing before any rebuild, nor after a restart")
+    func theDeadLeaveTheGraph() throws {
+        let clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
+        let disk = MemoryFileSystem()
+        let stepped = try engine(disk, clock: clock, rebuildDeadRowsMin: 1 << 20)
+        // More than are scanned.
+        let order = Array(0..<8_000)
+        try write(0, to: stepped, order: order)
+        stepped.scheduler.settle()
+        let before = try cost(stepped)
+        try write(1, to: stepped, order: order.filter { $0 % 4 == 1 })
+        try stepped.write(
+            order.filter { $0 % 4 == 0 }.map { .remove(.number(UInt64($0))) }, to: Self.scope)
+        stepped.scheduler.settle()
+        #expect(stepped.rebuilds == 0)
+        #expect(stepped.status.shards[0].deadRows == 4_000)
+        let after = try cost(stepped)
+        #expect(after.distances < before.distances * 1.1, "\(after) against \(before)")
+        #expect(after.recall > before.recall - 0.01, "\(after) against \(before)")
+        _ = try stepped.awaited { done in stepped.engine.snapshot { done($0) } }.get()
+        stepped.engine.close()
+        let again = try engine(disk, clock: clock, rebuildDeadRowsMin: 1 << 20)
+        defer { again.engine.close() }
+        let restored = try cost(again)
+        again.scheduler.settle()
+        let repaired = try cost(again)
+        #expect(restored.distances < before.distances * 1.1, "\(restored) against \(before)")
+        #expect(repaired.distances < before.distances * 1.1, "\(repaired) against \(before)")
+        #expect(repaired.recall > before.recall - 0.01, "\(repaired) against \(before)")
+        print("RESULT dead in the graph: \(before), \(after), restored \(restored), \(repaired)")
     }
 
     @Test("No version outlives its successor, however rebuilds and large groups meet")

@@ -195,4 +195,32 @@ import Testing
         #expect(try (0..<20).map { try bed.search(Bed.disk, 50 * $0) } == expected)
         #expect(try bed.test.scan(Bed.disk) == before)
     }
+
+    @Test("A field moves to the disk and back while it serves")
+    func moves() throws {
+        var bed = try Bed([Bed.memory])
+        defer { bed.test.close() }
+        let count = 5_600
+        try bed.write(count)
+        let before = bed.residentBytes
+        func change(_ indexing: VectorIndexing) throws {
+            let request = RebuildRequest(scope: Bed.memory, vectors: ["v": indexing])
+            _ = try awaited { done in bed.test.engine.rebuild(request, completion: done) }.get()
+        }
+        func check() throws {
+            for id in stride(from: 0, to: count, by: 400) {
+                let document = try bed.test.lookup([.number(UInt64(id))], in: Bed.memory)[0]
+                #expect(document?.vectors["v"] == bed.vectors[id])
+                #expect(try bed.search(Bed.memory, id).first?.id == .number(UInt64(id)))
+            }
+        }
+        try change(VectorIndexing(storage: .disk))
+        let hasMoved = eventually { bed.residentBytes < before - count * Bed.rowBytes * 9 / 10 }
+        #expect(hasMoved, "\(bed.residentBytes) of \(before)")
+        try check()
+        try change(.default)
+        let isBack = eventually { bed.residentBytes > before * 9 / 10 }
+        #expect(isBack, "\(bed.residentBytes) of \(before)")
+        try check()
+    }
 }

@@ -63,6 +63,7 @@ import Testing
             VectorIndexing(rerank: .none),
             VectorIndexing(codes: .bq, rerank: .bf16, storage: .disk),
             VectorIndexing(kind: .flat, codes: .none, storage: .disk),
+            VectorIndexing(kind: .ivf, lists: 65_536, probes: 9),
         ] as [VectorIndexing])
     func combinations(indexing: VectorIndexing) throws {
         #expect(try Self.error(indexing) == nil)

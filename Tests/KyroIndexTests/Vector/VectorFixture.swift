@@ -62,9 +62,20 @@ struct VectorFixture {
 
     func fold() {
         while index.foldStep(rowsMax: 1_000, visibility: visibility, cancellation: Cancellation())
-            > 0
+            > 0 || index.isTraining
         {}
     }
+
+    var deadCount: Int { slotCount - alive.count }
+
+    /// Up to so much of what takes the dead out of the graph; zero when nothing is left.
+    func repairStep(rowsMax: Int) -> Int {
+        index.repairStep(
+            rowsMax: rowsMax, deadUpTo: seq, deadCount: deadCount, visibility: visibility,
+            cancellation: Cancellation())
+    }
+
+    func repair() { while repairStep(rowsMax: 1_000) > 0 {} }
 
     func score(_ query: [Float], _ slot: Int) -> Double? {
         guard let vector = vectors[slot] else { return nil }
@@ -97,11 +108,11 @@ struct VectorFixture {
     }
 
     func search(
-        _ query: [Float], k: Int, efSearch: Int = 0, exact: Bool = false, mask: SlotMask? = nil,
-        scratch: inout VectorScratch, counters: inout SearchCounters
+        _ query: [Float], k: Int, efSearch: Int = 0, probes: Int = 0, exact: Bool = false,
+        mask: SlotMask? = nil, scratch: inout VectorScratch, counters: inout SearchCounters
     ) throws -> (hits: [ScoredSlot], plan: VectorPlan) {
         let request = VectorIndex.Request(
-            vector: query, k: k, efSearch: efSearch, exact: exact)
+            vector: query, k: k, efSearch: efSearch, probes: probes, exact: exact)
         let plan = index.plan(
             request, visibility: visibility, mask: mask, maskCount: mask?.count() ?? 0)
         let hits = try index.search(

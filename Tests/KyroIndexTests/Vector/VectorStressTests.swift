@@ -21,9 +21,12 @@ private final class SharedRows: Sendable {
     let rowsMax = 60_000
 
     /// Codes may be trained on other rows of the same kind.
-    init(metric: Metric, codes: VectorCodes = .automatic, storage: VectorStorage = .memory) {
+    init(
+        metric: Metric, codes: VectorCodes = .automatic, storage: VectorStorage = .memory,
+        kind: VectorIndexKind = .automatic
+    ) {
         let parameters = GraphParameters(efConstruction: 40, flatRowsMax: 500)
-        let indexing = VectorIndexing(codes: codes, storage: storage)
+        let indexing = VectorIndexing(kind: kind, codes: codes, storage: storage)
         let field = VectorField(dimension: 24, metric: metric, indexing: indexing)
         guard codes != .automatic else {
             index = VectorIndex(field: field, parameters: parameters)
@@ -71,6 +74,13 @@ private func vector(of slot: Int) -> [Float] {
         run(shared, name: "l2, \(codes)")
     }
 
+    @Test(arguments: VectorIndexTests.metrics)
+    func invertedListsAreTrainedAnewWhileEverythingElseRuns(metric: Metric) {
+        let shared = SharedRows(metric: metric, kind: .ivf)
+        run(shared, name: "\(metric), lists")
+        #expect(shared.index.indexedCount > 0)
+    }
+
     private func run(_ shared: SharedRows, name: String) {
         let threads = [
             start { Self.write(shared) }, start { Self.fold(shared) },
@@ -82,7 +92,8 @@ private func vector(of slot: Int) -> [Float] {
         #expect(failures.isEmpty, "\(failures.prefix(5))")
         print(
             "stress \(name): \(shared.slotCount.load(ordering: .relaxed)) rows,",
-            "\(shared.index.graphCount) folded, \(shared.searches.load(ordering: .relaxed))",
+            "\(shared.index.indexedCount) folded, \(shared.index.goneCount) gone,",
+            "\(shared.searches.load(ordering: .relaxed))",
             "searches, \(shared.snapshots.load(ordering: .relaxed)) snapshots")
     }
 
@@ -128,9 +139,20 @@ private func vector(of slot: Int) -> [Float] {
     }
 
     private static func fold(_ shared: SharedRows) {
+        var turn = 0
         while !shared.isOver.load(ordering: .acquiring) {
+            let visibility = shared.visibility
+            // At times right behind the readers, at times under their feet.
+            turn += 1
+            let deadUpTo =
+                turn % 3 == 0 ? visibility.seq : visibility.seq - min(visibility.seq, 200)
             _ = shared.index.foldStep(
-                rowsMax: 32, visibility: shared.visibility, cancellation: Cancellation())
+                rowsMax: 32, visibility: visibility, deadUpTo: deadUpTo,
+                cancellation: Cancellation())
+            // Every turn finds another number of dead.
+            _ = shared.index.repairStep(
+                rowsMax: 16, deadUpTo: deadUpTo, deadCount: turn, visibility: visibility,
+                cancellation: Cancellation())
         }
     }
 

@@ -8,6 +8,11 @@ extension VectorIndex {
     /// and until then a byte a dimension.
     public var codes: VectorCodes { VectorCodes(rawValue: rows.codes.model.kind.rawValue) ?? .sq8 }
 
+    /// The codes that a field asks for; never `automatic`.
+    public static func codes(of field: VectorField) -> VectorCodes {
+        VectorCodes(rawValue: CodeKind(field).rawValue) ?? .sq8
+    }
+
     /// Zero while the codes are not made for these rows; one more with each training.
     public var codesVersion: UInt32 { rows.codes.model.version }
 

@@ -14,10 +14,10 @@ struct RecallCurve: Sendable {
         var worstDecile: Double
     }
 
-    /// Standard errors below the mean of the samples at which the true mean is taken to lie. Targets
-    /// are means over all queries: with one, a target is missed by half a point in 4 of 100
-    /// calibrations on 200 samples whose recall varies by 0.1.
-    static let standardErrors = 1.0
+    /// Standard errors below the mean of the samples at which the true mean is taken to lie. With 500
+    /// samples whose recall varies by 0.1 the mean over 500 other queries is then half a point below
+    /// its target in 5 of 100 cases, at a tenth more distances; without any, in 24.
+    static let standardErrors = 1.5
 
     let points: [Point]
     let sampleCount: Int

@@ -40,9 +40,9 @@ public struct RecallChoice: Equatable, Sendable {
     }
 
     private static let defaults: [(target: Double, efSearch: Int)] = [
-        (0.90, 96), (0.95, 160), (0.97, 256), (0.98, 384), (0.99, 640),
+        (0.90, 180), (0.95, 350), (0.97, 580), (0.98, 900), (0.99, 1_600),
     ]
-    private static let hardest = (target: 1.0, efSearch: 1_280)
+    private static let hardest = (target: 1.0, efSearch: 2_560)
 }
 
 /// What was measured of one index; immutable, so that searches share it with whoever measures.

@@ -44,7 +44,7 @@ import Synchronization
     /// How many times as many rows it keeps that are dead and only lead on.
     private static let poolFactor = 4
     /// Of what it met, offered to each who leads to the row.
-    private static let nearMax = 32
+    private static let nearMax = 48
     private static let gatheredMax = 256
     /// Rows looked through in a step: about 0.2 ms.
     private static let lookedRows = 1 << 16
@@ -216,7 +216,8 @@ import Synchronization
         }
         guard lost.count > 0 else { return }
         gather(for: row, layer: layer, kept: kept)
-        let most = min(width, kept + lost.count)
+        // A list that has become short grows again.
+        let most = min(width, max(kept + lost.count, graph.parameters.neighboursMax))
         let taken = builder.chooseMore(row, kept: kept, among: gathered, limit: most)
         for i in 0..<taken { unsafe cells[i].store(builder.chosen[i] + 1, ordering: .releasing) }
         for i in taken..<width where unsafe cells[i].load(ordering: .relaxed) != 0 {
@@ -253,7 +254,11 @@ import Synchronization
     }
 
     /// Adds `row` to the list of `neighbour`, in the place of one that is gone where there is one.
-    private func lead(_ neighbour: UInt32, to row: UInt32, layer: Int) {
+    ///
+    /// - Parameter isForced: in the place of the last where nothing else is free, whoever that is.
+    private func lead(
+        _ neighbour: UInt32, to row: UInt32, layer: Int, isForced: Bool = false
+    ) {
         let cells = unsafe graph.cells(neighbour, layer: layer)
         var place: Int?
         for i in 0..<graph.width(layer: layer) {
@@ -266,6 +271,9 @@ import Synchronization
         }
         if let place {
             unsafe cells[place].store(row + 1, ordering: .releasing)
+        } else if isForced {
+            let last = graph.width(layer: layer) - 1
+            unsafe cells[last].store(row + 1, ordering: .releasing)
         } else {
             builder.connect(neighbour, to: row, layer: layer)
         }
@@ -275,13 +283,13 @@ import Synchronization
     private func makeKnown(_ row: UInt32, layer: Int) {
         let cells = unsafe graph.cells(row, layer: layer)
         let width = graph.width(layer: layer)
-        var nearest: UInt32?
+        var first: UInt32?
         for i in 0..<width {
             let cell = unsafe cells[i].load(ordering: .relaxed)
             if cell == 0 { break }
             if graph.isGone(cell - 1) { continue }
             if leads(cell - 1, to: row, layer: layer) { return }
-            if nearest == nil { nearest = cell - 1 }
+            if first == nil { first = cell - 1 }
         }
         for i in 0..<width {
             let cell = unsafe cells[i].load(ordering: .relaxed)
@@ -291,9 +299,7 @@ import Synchronization
             if leads(cell - 1, to: row, layer: layer) { return }
         }
         // Everybody has nearer ones: the first gives his last cell.
-        guard let nearest else { return }
-        let theirs = unsafe graph.cells(nearest, layer: layer)
-        unsafe theirs[width - 1].store(row + 1, ordering: .releasing)
+        if let first { lead(first, to: row, layer: layer, isForced: true) }
     }
 }
 

@@ -342,6 +342,11 @@ import KyroModel
             && crc32c(bytes, range: offset..<(offset + rowBytes)) == checksums[row]
     }
 
+    /// Of rows that are in no file.
+    func bytesUntilInstall(rowCount: Int) -> Int {
+        max(0, rowCount - state.take().baseCount) * rowBytes
+    }
+
     func residentBytes(rowCount: Int) -> Int {
         let state = state.take()
         var total = checksums.residentBytes(rowCount: rowCount)

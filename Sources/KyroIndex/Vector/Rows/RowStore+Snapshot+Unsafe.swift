@@ -93,6 +93,12 @@ extension VectorIndex {
     /// Whether rows are read from the snapshot, once there is one.
     public var keepsRowsOnDisk: Bool { if case .disk = rows.store.place { true } else { false } }
 
+    /// Bytes of rows that are in memory until the next snapshot has them.
+    public var bytesUntilSnapshot: Int {
+        guard case .disk(let rows) = rows.store.place else { return 0 }
+        return rows.bytesUntilInstall(rowCount: rowCount)
+    }
+
     /// Reads its rows from what `writeRows` wrote, and frees the memory of those that are in there.
     /// The thread that wrote it, beside readers, the writer and maintenance.
     ///

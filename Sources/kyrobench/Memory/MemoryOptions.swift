@@ -1,0 +1,47 @@
+// The command line of the benchmark of what vectors take in memory.
+
+struct MemoryOptions {
+    static let word = "memory"
+    static let usage = """
+        Usage: kyrobench memory [options]
+
+        Loads the same vectors into servers of their own, one for each way to keep them, waits until
+        they are in the graph, takes a snapshot, and restarts the server. Prints the anonymous resident
+        memory of the process over that of one with the same documents without vectors, as a share of
+        the raw floats, and recall@10 of searches by default. With rows on disk the server is started
+        once more in a control group whose limit leaves the vectors their share and no more (needs
+        root), and asked again.
+
+          --data-set, --data, --rows, --dimension, --queries, --seed, --folder, --binary
+                         as of kyrobench vectors (default: synthetic, 100000 rows of 768)
+          --json FILE    write everything measured there
+
+        Exit status: 0; 1 when a figure misses its target; 2 for a wrong command line, or a server that
+        fails.
+        """
+
+    var vectors: VectorOptions
+    var jsonPath: String?
+    var wantsHelp = false
+
+    /// - Parameter arguments: behind the word.
+    init(_ arguments: ArraySlice<String>) throws {
+        var others: [String] = []
+        var rest = arguments
+        while let name = rest.popFirst() {
+            switch name {
+            case "--json":
+                guard let value = rest.popFirst() else { throw BenchError("\(name) needs a value") }
+                jsonPath = value
+            case "--help", "-h": wantsHelp = true
+            default: others.append(name)
+            }
+        }
+        if !others.contains("--data-set") {
+            others += ["--data-set", "synthetic"]
+            if !others.contains("--rows") { others += ["--rows", "100000"] }
+        }
+        if wantsHelp { others.append("--help") }
+        vectors = try VectorOptions(others[...])
+    }
+}
