@@ -37,12 +37,16 @@ extension VectorIndex {
     public func plan(
         _ request: Request, visibility: Visibility, mask: SlotMask?, maskCount: Int
     ) -> VectorPlan {
-        if let inverted { return listPlan(request, inverted, mask: mask, maskCount: maskCount) }
         let rowCount = rowCount
-        var plan =
-            mask == nil
-            ? unfilteredPlan(request, visibility)
-            : filteredPlan(request, visibility, matching: min(maskCount, rowCount))
+        var plan: VectorPlan
+        if let inverted {
+            plan = listPlan(request, inverted, mask: mask, maskCount: maskCount)
+            plan.basis = .lists
+        } else if mask == nil {
+            plan = unfilteredPlan(request, visibility)
+        } else {
+            plan = filteredPlan(request, visibility, matching: min(maskCount, rowCount))
+        }
         plan.rowCount = rowCount
         plan.matching = mask == nil ? nil : maskCount
         return plan

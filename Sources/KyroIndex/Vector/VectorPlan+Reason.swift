@@ -11,6 +11,8 @@ enum PlanBasis: Equatable, Sendable {
     case noGraph
     /// The read is older than what has been taken out of the graph.
     case outrun
+    /// There are inverted lists.
+    case lists
     /// No walk has the recall that is asked for.
     case recallTarget
     /// Costs in distances of a scan.
@@ -35,7 +37,13 @@ extension VectorPlan {
         case .noGraph: return "\(rows), of which none is in the graph yet: scan of their codes"
         case .outrun:
             return "\(rows): scan of their codes, since the graph has lost rows that this read sees"
-        case .recallTarget: return "\(rows): scan of their codes, for the recall that was asked for"
+        case .lists:
+            let cost = grouped(estimatedCost)
+            return strategy == .ivf || strategy == .filteredIVF
+                ? "\(rows): the nearest lists cost about \(cost) distances"
+                : "\(rows): scan of their codes \(cost) distances, no more than of the nearest lists"
+        case .recallTarget:
+            return "\(rows): scan of their codes, for the recall that was asked for"
         case .shortScan(let scan):
             return "\(rows): scan of their codes \(grouped(scan)) distances, too few to walk"
         case .costs(let scan, let walk):
