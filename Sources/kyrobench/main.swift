@@ -70,8 +70,8 @@ protocol NamedBenchmark {
 }
 
 let benchmarks: [any NamedBenchmark.Type] = [
-    KernelOptions.self, VectorOptions.self, ChurnOptions.self, RecallOptions.self,
-    MixedOptions.self, MemoryOptions.self,
+    KernelOptions.self, VectorOptions.self, FilterOptions.self, ChurnOptions.self,
+    RecallOptions.self, MixedOptions.self, MemoryOptions.self,
 ]
 
 extension KernelOptions: NamedBenchmark {
@@ -80,6 +80,10 @@ extension KernelOptions: NamedBenchmark {
 
 extension VectorOptions: NamedBenchmark {
     func run() throws -> Int32 { try VectorBenchmark(options: self).run() }
+}
+
+extension FilterOptions: NamedBenchmark {
+    func run() throws -> Int32 { try FilterBenchmark(options: self).run() }
 }
 
 extension ChurnOptions: NamedBenchmark {

@@ -83,7 +83,8 @@ extension Engine {
         if request.exact || query.recall == 1 {
             return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows
         }
-        let asked = request.candidates == 0 ? UInt32(Limits.candidatesDefault) : request.candidates
+        let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)
+        let asked = request.candidates == 0 ? otherwise : request.candidates
         let k = max(Int(min(asked, UInt32(Limits.hitsMax))), hits)
         let efSearch =
             query.recall > 0
@@ -109,5 +110,13 @@ extension Engine {
             }
         }
         return cost
+    }
+}
+
+extension SearchRequest {
+    /// One leg, whose scores are the answer's: no candidates are needed beyond the page.
+    var hasOneBareLeg: Bool {
+        let legs = (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
+        return legs == 1 && fusion == nil && timeDecay == nil
     }
 }

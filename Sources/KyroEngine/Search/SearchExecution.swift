@@ -126,6 +126,9 @@ struct SearchExecution {
                 request, plan: plan, visibility: view.visibility, mask: masks[index],
                 order: view.shard.rows, scratch: &scratch, counters: &counters[index],
                 cancellation: cancellation)
+            let walk = counters[index].filteredWalk
+            if walk.isLeft { explains[index].vectorStrategy = .filteredFlat }
+            if query.explains { explains[index].vectorReason = plan.reason(after: walk) }
             perShard.append(Self.candidates(found, shard: index))
         }
         if leg.recall > 0 { recallEstimate = tally.estimate }

@@ -36,6 +36,7 @@ struct CheckedQuery {
     /// Of each leg, before fusion.
     var candidates: Int
     var exact: Bool
+    var explains: Bool
 
     var legCount: Int {
         (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
@@ -45,6 +46,7 @@ struct CheckedQuery {
         limit = Int(request.limit)
         offset = Int(request.offset)
         exact = request.exact
+        explains = request.explain
         guard (1...Limits.hitsMax).contains(limit) else {
             throw .overLimit("limit", "is \(limit); it must lie in 1...\(Limits.hitsMax)")
         }
@@ -83,6 +85,8 @@ struct CheckedQuery {
             try Self.check(fusion)
             self.fusion = fusion
         }
+        // Nothing is fused: what lies behind the page is of no use.
+        if request.candidates == 0, request.hasOneBareLeg { candidates = offset + limit }
     }
 
     static func check(_ range: TimeRange?) throws(KyroError) -> TimeRange? {

@@ -17,6 +17,8 @@ public struct SearchCounters: Equatable, Sendable {
     /// Distance evaluations, of codes and of full rows together.
     public var rowsScored = 0
     public var postingsScored = 0
+    /// Of the last search of vectors.
+    public var filteredWalk = FilteredWalkOutcome()
 
     public init() {}
 }

@@ -13,7 +13,7 @@
 
     let keys: UnsafeMutablePointer<UInt64>
     let capacity: Int
-    let wanted: Int
+    private(set) var wanted: Int
     /// Of rows with one score only the first is kept: copies of one row must not fill a short pool,
     /// since they lead to each other and to nobody else.
     let isDistinct: Bool
@@ -92,6 +92,13 @@
             if unsafe admittedCount == wanted { unsafe trim() }
         }
         return low
+    }
+
+    /// Keeps no more than so many admitted candidates from now on.
+    mutating func keep(wanted fewer: Int) {
+        unsafe wanted = min(wanted, max(1, fewer))
+        while unsafe admittedCount > wanted { unsafe dropLast() }
+        if unsafe admittedCount == wanted { unsafe trim() }
     }
 
     private func hasScore(of key: UInt64) -> Bool {

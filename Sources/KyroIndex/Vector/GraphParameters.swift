@@ -75,14 +75,23 @@ public struct VectorPlan: Equatable, Sendable {
     public var estimatedCost: Int
     /// Of the rows that a walk meets, how many it may return, as far as is known.
     var admittedShare = 1.0
+    /// What the choice rests on.
+    var basis: PlanBasis?
+    var rowCount = 0
+    /// Members of the filter's mask, where there is one.
+    var matching: Int?
 
     public init(strategy: VectorStrategy, estimatedCost: Int) {
         self.strategy = strategy
         self.estimatedCost = estimatedCost
     }
 
-    init(strategy: VectorStrategy, estimatedCost: Int, admittedShare: Double) {
+    init(
+        strategy: VectorStrategy, estimatedCost: Int, admittedShare: Double = 1,
+        basis: PlanBasis? = nil
+    ) {
         self.init(strategy: strategy, estimatedCost: estimatedCost)
         self.admittedShare = admittedShare
+        self.basis = basis
     }
 }

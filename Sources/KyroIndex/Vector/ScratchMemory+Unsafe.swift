@@ -29,6 +29,10 @@ import CKernels
     private var listDimension = 0
 
     let batchRows: UnsafeMutablePointer<UInt32>
+    /// Neighbours of one row over which a filtered walk looks further.
+    let bridges: UnsafeMutablePointer<UInt32>
+    /// Neighbours that a filter matches.
+    let hits: UnsafeMutablePointer<UInt32>
     let batchCodes: UnsafeMutablePointer<UnsafePointer<Int8>?>
     let batchDots: UnsafeMutablePointer<Int32>
     let batchScores: UnsafeMutablePointer<Double>
@@ -47,6 +51,8 @@ import CKernels
         unsafe listDots = .allocate(capacity: 1)
         unsafe listKeys = .allocate(capacity: 1)
         unsafe batchRows = .allocate(capacity: Self.batch)
+        unsafe bridges = .allocate(capacity: Self.batch)
+        unsafe hits = .allocate(capacity: Self.batch)
         unsafe batchCodes = .allocate(capacity: Self.batch)
         unsafe batchDots = .allocate(capacity: Self.batch)
         unsafe batchScores = .allocate(capacity: Self.batch)
@@ -54,6 +60,8 @@ import CKernels
         unsafe scanRows = .allocate(capacity: 64 * Self.scanWordsMax)
         unsafe scanScores = .allocate(capacity: 64 * Self.scanWordsMax)
         unsafe batchRows.initialize(repeating: 0, count: Self.batch)
+        unsafe bridges.initialize(repeating: 0, count: Self.batch)
+        unsafe hits.initialize(repeating: 0, count: Self.batch)
         unsafe batchCodes.initialize(repeating: nil, count: Self.batch)
         unsafe batchDots.initialize(repeating: 0, count: Self.batch)
         unsafe batchScores.initialize(repeating: 0, count: Self.batch)
@@ -67,6 +75,8 @@ import CKernels
         unsafe listDots.deallocate()
         unsafe listKeys.deallocate()
         unsafe batchRows.deallocate()
+        unsafe bridges.deallocate()
+        unsafe hits.deallocate()
         unsafe batchCodes.deallocate()
         unsafe batchDots.deallocate()
         unsafe batchScores.deallocate()

@@ -11,8 +11,9 @@ struct SearchRun {
     let memory: ScratchMemory
     let cancellation: Cancellation
     var scored = 0
+    var outcome = FilteredWalkOutcome()
 
-    /// How many times `candidates` a filtered walk may keep of rows that only lead on.
+    /// How many times what is wanted a walk may keep of rows that only lead on.
     static let poolFactor = 16
     /// How many times what is reranked a scan keeps, in case the codes leave a doubt.
     static let doubtFactor = 4
@@ -39,7 +40,7 @@ struct SearchRun {
     mutating func walk(admittedShare: Double) throws(KyroError) {
         let query = unsafe EncodedQuery(request.vector, rows: index.rows, memory: memory)
         let needed = index.rerankCount(request)
-        if admission.mask == nil, index.deadShare.value <= VectorIndex.checkedDeadShareMin {
+        if index.deadShare.value <= VectorIndex.checkedDeadShareMin {
             let wanted = index.candidateCount(request, share: 1)
             let found = try unsafe walk(query, wanted: wanted, admission: nil)
             if found >= needed { return }
@@ -106,26 +107,32 @@ struct SearchRun {
                 layer: 0, from: start, bound: bound, query: query.code,
                 admission: walked, memory: memory, pool: &pool, scored: &scored,
                 cancellation: cancellation)
-            if walked != nil, admission.mask == nil {
+            if walked != nil {
                 unsafe index.deadShare.note(visible: pool.admittedCount, of: pool.count)
             }
         }
-        if Int(bound) < rowCount {
-            let rows = index.rows
-            scored += try unsafe rows.scanCodes(
-                query, range: Int(bound)..<rowCount,
-                rowMask: rows.rowMask(admission.mask, rowCount: rowCount),
-                visibility: admission.visibility, memory: memory, least: pool.leastScore,
-                cancellation: cancellation
-            ) { key in
-                if unsafe key > pool.threshold { _ = unsafe pool.insert(key) }
-                return unsafe pool.leastScore
-            }
-        }
+        try unsafe scanTail(query, from: Int(bound), rowCount: rowCount, &pool)
         let needed = index.rerankCount(request)
         let (found, met) = try unsafe rerank(
             query, pool, needed: needed, isAdmitted: walked != nil)
         if walked == nil { index.deadShare.note(visible: found, of: met) }
         return found
+    }
+
+    /// Codes of the rows that are not in the graph.
+    mutating func scanTail(
+        _ query: EncodedQuery, from first: Int, rowCount: Int, _ pool: inout CandidatePool
+    ) throws(KyroError) {
+        guard first < rowCount else { return }
+        let rows = index.rows
+        scored += try unsafe rows.scanCodes(
+            query, range: first..<rowCount,
+            rowMask: rows.rowMask(admission.mask, rowCount: rowCount),
+            visibility: admission.visibility, memory: memory, least: pool.leastScore,
+            cancellation: cancellation
+        ) { key in
+            if unsafe key > pool.threshold { _ = unsafe pool.insert(key) }
+            return unsafe pool.leastScore
+        }
     }
 }

@@ -28,11 +28,6 @@ extension VectorIndex {
     /// Distances that a walk evaluates for each candidate it keeps: measured between 12 and 16 on
     /// real and synthetic rows, for 10^4 to 10^6 rows.
     static let distancesPerCandidate = 14.0
-    /// What a distance of a filtered walk costs in distances of a scan, which reads ahead, need
-    /// not sort out what it has seen, and keeps no candidates that only lead on: 80 against 26 ns
-    /// on 58,830 real rows of 384 dimensions. Both then take as long at a share of 0.3.
-    static let filteredWalkWeight = 3.0
-
     /// From this share of dead rows on, a walk sorts them out on its way and not at its end.
     static let checkedDeadShareMin = 0.25
 
@@ -42,26 +37,88 @@ extension VectorIndex {
     public func plan(
         _ request: Request, visibility: Visibility, mask: SlotMask?, maskCount: Int
     ) -> VectorPlan {
-        if let inverted { return listPlan(request, inverted, mask: mask, maskCount: maskCount) }
-        let folded = graphCount
         let rowCount = rowCount
-        let scanned = mask == nil ? rowCount : min(maskCount, rowCount)
-        let flat: VectorStrategy = mask == nil ? .flat : .filteredFlat
-        if scanned == 0 { return VectorPlan(strategy: .none, estimatedCost: 0) }
-        if request.exact || folded == 0 || rowCount <= flatRowsMax || isOutrun(visibility) {
-            return VectorPlan(strategy: flat, estimatedCost: scanned)
+        var plan: VectorPlan
+        if let inverted {
+            plan = listPlan(request, inverted, mask: mask, maskCount: maskCount)
+            plan.basis = .lists
+        } else if mask == nil {
+            plan = unfilteredPlan(request, visibility)
+        } else {
+            plan = filteredPlan(request, visibility, matching: min(maskCount, rowCount))
         }
+        plan.rowCount = rowCount
+        plan.matching = mask == nil ? nil : maskCount
+        return plan
+    }
+
+    private func unfilteredPlan(_ request: Request, _ visibility: Visibility) -> VectorPlan {
+        let rowCount = rowCount
+        if let plan = scannedPlan(.flat, request, visibility, scanned: rowCount) {
+            return plan
+        }
+        let folded = graphCount
         let tail = rowCount - folded
         let dead = deadShare.value
-        let share = max(1 - dead, 0.01) * Double(scanned) / Double(rowCount)
+        let share = max(1 - dead, 0.01)
         let candidates = Double(candidateCount(request, share: share))
         let walked = min(candidates * Self.distancesPerCandidate / share, Double(folded))
-        let isChecked = mask != nil || dead > Self.checkedDeadShareMin
-        let walk = Int(isChecked ? walked * Self.filteredWalkWeight : walked) + tail
-        if walk >= scanned { return VectorPlan(strategy: flat, estimatedCost: scanned) }
+        let isChecked = dead > Self.checkedDeadShareMin
+        let walk = Int(isChecked ? walked * FilterCosts.walkWeight : walked) + tail
         return VectorPlan(
-            strategy: mask == nil ? .graph : .filteredGraph, estimatedCost: walk,
-            admittedShare: share)
+            strategy: walk >= rowCount ? .flat : .graph, estimatedCost: min(walk, rowCount),
+            admittedShare: share, basis: .costs(scan: rowCount, walk: walk))
+    }
+
+    private func filteredPlan(
+        _ request: Request, _ visibility: Visibility, matching: Int
+    ) -> VectorPlan {
+        if let plan = scannedPlan(.filteredFlat, request, visibility, scanned: matching) {
+            return plan
+        }
+        let costs = filterCosts(request, matching: matching, rowCount: rowCount)
+        if costs.scansAtOnce {
+            return VectorPlan(
+                strategy: .filteredFlat, estimatedCost: matching,
+                basis: .shortScan(scan: matching))
+        }
+        // The tail is scanned in any case.
+        let tail = max(0, Double(matching - costs.matching))
+        let walk = Int(costs.walk + tail)
+        let scan = Int(costs.scan + tail)
+        return VectorPlan(
+            strategy: .filteredGraph, estimatedCost: min(walk, scan),
+            basis: .costs(scan: scan, walk: walk))
+    }
+
+    /// Where there is nothing to choose.
+    private func scannedPlan(
+        _ strategy: VectorStrategy, _ request: Request, _ visibility: Visibility, scanned: Int
+    ) -> VectorPlan? {
+        let basis: PlanBasis
+        if scanned == 0 {
+            return VectorPlan(strategy: .none, estimatedCost: 0, basis: .nothingMatches)
+        } else if request.exact {
+            basis = .exact
+        } else if rowCount <= flatRowsMax {
+            basis = .small
+        } else if graphCount == 0 {
+            basis = .noGraph
+        } else if isOutrun(visibility) {
+            basis = .outrun
+        } else {
+            return nil
+        }
+        return VectorPlan(strategy: strategy, estimatedCost: scanned, basis: basis)
+    }
+
+    /// Of the rows in the graph, as if those that match were spread evenly.
+    func filterCosts(_ request: Request, matching: Int, rowCount: Int) -> FilterCosts {
+        let folded = min(graphCount, rowCount)
+        return FilterCosts(
+            matching: Int(Double(matching) * Double(folded) / Double(max(1, rowCount))),
+            rowCount: folded, needed: rerankCount(request),
+            efSearch: request.efSearch > 0 ? request.efSearch : parameters.efSearch)
     }
 
     /// The best `k` visible rows of the mask, best first, with exact scores. Codes choose the rows
@@ -84,11 +141,15 @@ extension VectorIndex {
         case .none: return []
         case .flat, .filteredFlat: try run.scan()
         case .ivf, .filteredIVF: try run.probe(admittedShare: plan.admittedShare)
-        case .graph, .filteredGraph:
+        case .graph:
             try run.walk(admittedShare: plan.admittedShare)
+            if isOutrun(visibility) { try run.scanInstead() }
+        case .filteredGraph:
+            try run.walkFiltered(matching: plan.matching)
             if isOutrun(visibility) { try run.scanInstead() }
         }
         counters.rowsScored += run.scored
+        counters.filteredWalk = run.outcome
         return run.top.drainSorted()
     }
 

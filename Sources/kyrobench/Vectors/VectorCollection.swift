@@ -11,7 +11,7 @@ private final class BySlot: SlotOrder {
 struct VectorCollection: Sendable {
     let index: VectorIndex
     let visibility: Visibility
-    private let order: any SlotOrder = BySlot()
+    let order: any SlotOrder = BySlot()
 
     /// Takes all rows in; none is in the graph yet.
     init(_ corpus: VectorFile) {

@@ -34,12 +34,15 @@ extension VectorIndex {
 
     /// A search that was not planned as a scan is one nevertheless.
     public func scanInstead(of plan: VectorPlan, maskCount: Int?) -> VectorPlan {
+        var scan = plan
         switch plan.strategy {
-        case .graph, .ivf: VectorPlan(strategy: .flat, estimatedCost: rowCount)
+        case .graph, .ivf: (scan.strategy, scan.estimatedCost) = (.flat, rowCount)
         case .filteredGraph, .filteredIVF:
-            VectorPlan(strategy: .filteredFlat, estimatedCost: maskCount ?? rowCount)
-        case .none, .flat, .filteredFlat: plan
+            (scan.strategy, scan.estimatedCost) = (.filteredFlat, maskCount ?? rowCount)
+        case .none, .flat, .filteredFlat: return plan
         }
+        scan.basis = .recallTarget
+        return scan
     }
 
     /// How far a query lies from the row it is made of: this times the way between two other rows.
