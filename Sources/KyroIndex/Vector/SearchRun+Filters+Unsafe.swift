@@ -55,7 +55,7 @@ extension SearchRun {
                 admission: admission, memory: memory, cancellation: cancellation)
             unsafe walk.begin(at: start, &pool)
             _ = try unsafe walk.lead(&pool, keptMax: FilterCosts.approachKept)
-            unsafe (outcome.met, outcome.matched) = unsafe (walk.met, walk.matched)
+            (outcome.met, outcome.matched) = unsafe (walk.met, walk.matched)
             unsafe walk.costMax = unsafe walk.scored + costs.workMax
             let isWhole: Bool
             switch unsafe costs.course(met: walk.met, matched: walk.matched) {
