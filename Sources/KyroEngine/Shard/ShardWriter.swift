@@ -172,6 +172,7 @@ final class ShardWriter {
                 shard.rebuilds.add(1, ordering: .relaxed)
                 rebuild.state.store(.installed, ordering: .releasing)
                 shard.wantSnapshot(ofRowsIn: rebuild.new)
+                if rebuild.changesOptions { shard.updateLog { $0.needsSnapshot = true } }
                 shard.foldGate.open()
                 return
             }
