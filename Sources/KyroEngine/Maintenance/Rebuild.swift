@@ -118,16 +118,6 @@ final class Rebuild: @unchecked Sendable {
         }
     }
 
-    /// Its indexes are other ones than the old part's. A snapshot of those, which nothing that is
-    /// written may ever replace, would have them made once more after the next start.
-    var changesOptions: Bool {
-        let root = old.currentRoot
-        return target.contains { entry in
-            guard let index = root.vectors[entry.name] else { return false }
-            return !index.field.indexing.isBuilt(like: entry.value.indexing)
-        }
-    }
-
     /// What a step sees of the shard.
     struct Moment {
         let published: Sequence

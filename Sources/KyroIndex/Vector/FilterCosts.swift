@@ -1,8 +1,10 @@
+import Glibc
 // What a search under a filter costs, scanned or walked, and which of them it takes.
 import KyroModel
-import Glibc
 
-func knob(_ n: String, _ d: Double) -> Double { unsafe getenv(n).flatMap { unsafe Double(String(cString: $0)) } ?? d }
+func knob(_ n: String, _ d: Double) -> Double {
+    unsafe getenv(n).flatMap { unsafe Double(String(cString: $0)) } ?? d
+}
 
 /// Costs are in distances of a scan that reads every code in order: 22 ns at 384 dimensions.
 ///
