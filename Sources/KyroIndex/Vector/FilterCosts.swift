@@ -1,10 +1,5 @@
-import Glibc
 // What a search under a filter costs, scanned or walked, and which of them it takes.
 import KyroModel
-
-func knob(_ n: String, _ d: Double) -> Double {
-    unsafe getenv(n).flatMap { unsafe Double(String(cString: $0)) } ?? d
-}
 
 /// Costs are in distances of a scan that reads every code in order: 22 ns at 384 dimensions.
 ///
@@ -23,22 +18,23 @@ struct FilterCosts {
     static let walkWeight = 3.0
     /// The descent, and the look around the query.
     static let approachDistances = 420.0
-    static let approachKept = Int(knob("KF_APPROACH", 8))
-    static let hopFactor = knob("KF_HOP", 0.42)
-    static let scanScale = knob("KF_SCAN", 1)
+    /// Candidates of that look.
+    static let approachKept = 8
+    /// Of `efSearch`, what a walk over matching rows alone keeps: each of them may be returned.
+    static let hopFactor = 0.42
     /// A scan that costs no more than so many looks around the query is begun at once.
-    static let approachesMin = knob("KF_MIN", 7)
+    static let approachesMin = 7.0
     /// Distances and lists for each row that is expanded: by a walk that all rows lead, and for each
     /// candidate of one that leads over matching rows alone.
     static let leadWork = 15.0
     static let hopWork = 50.0
     /// Below this share too few rows match to lead to each other.
-    static let hopShareMin = knob("KF_SHARE", 0.02)
+    static let hopShareMin = 0.02
 
     var share: Double { Double(matching) / Double(max(1, rowCount)) }
 
     /// Codes of the rows that match. Where few do they are fetched one by one.
-    var scan: Double { Self.scanScale * Double(matching) * (1 + 1 / (1 + 16 * share)) }
+    var scan: Double { Double(matching) * (1 + 1 / (1 + 16 * share)) }
 
     /// Candidates that the two walks keep of rows that match, where `local` is their share.
     func leadWanted(_ local: Double) -> Int {
