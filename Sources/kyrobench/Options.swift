@@ -7,8 +7,8 @@ struct Options {
         Usage: kyrobench --data FOLDER [options]
                kyrobench --accept --data FOLDER [options]
                kyrobench restart | snapshot-load | snapshots [options]    (see restart --help)
-               kyrobench vectors [options]                                (see vectors --help)
-               kyrobench recall [options]                                 (see recall --help)
+               kyrobench vectors | filters | churn | recall | mixed | memory [options]
+                                                                          (see vectors --help, ...)
                kyrobench kernels [options]                                (see kernels --help)
                kyrobench --writes [options]
 
