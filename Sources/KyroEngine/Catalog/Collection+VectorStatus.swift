@@ -8,6 +8,7 @@ extension Collection {
         let parts = shards.map { ($0, $0.currentRoot) }
         return schema.vectors.map { entry in
             var status = VectorIndexStatus(name: entry.name, declared: entry.value)
+            status.recallSamples = UInt32(clamping: recall.field(entry.name)?.sampleCount ?? 0)
             for (part, root) in parts {
                 guard let index = root.vectors[entry.name] else { continue }
                 status.add(index, slotCount: part.slotCount, deadCount: part.deadCount)

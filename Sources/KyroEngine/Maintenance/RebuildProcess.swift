@@ -90,9 +90,7 @@ extension Engine {
             if agreement == .searchesDiffer, !isBuilding { part.adoptSearchDefaults() }
             if chosen != nil { continue }
             let isUrgent = agreement == .outdated || part.isMissingAnything
-            if isUrgent || !isBuilding && hasGarbage(part, looksForExpired: looksForExpired)
-                || !isBuilding && looksForExpired && hasOutwornCodes(part)
-            {
+            if isUrgent || !isBuilding && isWorthwhile(part, looksForExpired: looksForExpired) {
                 chosen = collection
             }
         }
@@ -114,12 +112,8 @@ extension Engine {
     /// Counting those that have expired reads a column of eight bytes a row.
     private static let expiryLookNanos: UInt64 = 10_000_000_000
 
-    /// Whether codes that are trained on the rows of today would be better, or are trained at all.
-    private func hasOutwornCodes(_ part: CollectionShard) -> Bool {
-        part.currentRoot.vectors.contains { $0.value.codesNeedTraining }
-    }
-
-    private func hasGarbage(_ part: CollectionShard, looksForExpired: Bool) -> Bool {
+    /// Whether enough is dead or has expired, or codes no longer fit.
+    private func isWorthwhile(_ part: CollectionShard, looksForExpired: Bool) -> Bool {
         if looksForExpired, part.hasOutwornCodes { return true }
         var dead = part.deadCount - part.keptDeadCount
         if looksForExpired, part.expiringCount > 0 { dead += expiredCount(part) }

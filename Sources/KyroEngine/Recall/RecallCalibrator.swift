@@ -12,6 +12,7 @@ final class RecallCalibrator: @unchecked Sendable {
     private unowned let engine: Engine
     private let gate: Gate
     private let pauseNanos: UInt64
+    private let weights: RecallWeights
     private var batch: CalibrationBatch?
     private var scratch = VectorScratch()
     /// No further batch before, since there was no memory.
@@ -25,6 +26,7 @@ final class RecallCalibrator: @unchecked Sendable {
     init(_ engine: Engine, gate: Gate, pauseMillis: Int) {
         self.engine = engine
         self.gate = gate
+        weights = RecallWeights(shardCount: engine.shards.count)
         pauseNanos = UInt64(max(0, pauseMillis)) * 1_000_000
     }
 
@@ -78,7 +80,7 @@ final class RecallCalibrator: @unchecked Sendable {
         let part = collection.shard(shard.index)
         let view = part.view(seq: published, nowMillis: engine.expiry.nowMillis())
         // What is scanned in full misses nothing.
-        guard let index = view.root.vectors[field.name], index.graphCount > 0 else { return nil }
+        guard let index = view.root.vectors[field.name], index.isApproximate else { return nil }
         let recall = field.shards[shard.index]
         let state = ShardCalibration.State(
             index: ObjectIdentifier(index), slotCount: view.visibility.slotCount,
@@ -97,7 +99,7 @@ final class RecallCalibrator: @unchecked Sendable {
         }
         return CalibrationBatch(
             collection: collection, recall: recall, view: view, index: index, queries: queries,
-            depths: field.depths, k: hits)
+            depths: field.depths, weights: weights, k: hits)
     }
 }
 
@@ -111,6 +113,7 @@ final class CalibrationBatch: @unchecked Sendable {
     private let index: VectorIndex
     private let queries: [ShardCalibration.Query]
     private let depths: RecallDepths
+    private let weights: RecallWeights
     private var exact: ExactBatch
     private var truth: [[Float]]?
     private(set) var trials: [(trial: RecallTrial, isLive: Bool)] = []
@@ -122,7 +125,7 @@ final class CalibrationBatch: @unchecked Sendable {
 
     init(
         collection: Collection, recall: ShardRecall, view: CollectionView, index: VectorIndex,
-        queries: [ShardCalibration.Query], depths: RecallDepths, k: Int
+        queries: [ShardCalibration.Query], depths: RecallDepths, weights: RecallWeights, k: Int
     ) {
         self.collection = collection
         self.recall = recall
@@ -130,6 +133,7 @@ final class CalibrationBatch: @unchecked Sendable {
         self.index = index
         self.queries = queries
         self.depths = depths
+        self.weights = weights
         exact = ExactBatch(
             index, queries: queries.map(\.vector), k: k, visibility: view.visibility,
             order: view.shard.rows)
@@ -148,7 +152,7 @@ final class CalibrationBatch: @unchecked Sendable {
         }
         let number = trials.count
         let trial = try index.recallTrial(
-            queries[number].vector, truth: truth[number], depths: depths,
+            queries[number].vector, truth: truth[number], depths: depths, weights: weights,
             measuresScan: number % Self.scanEvery == 0, visibility: view.visibility,
             order: view.shard.rows, scratch: &scratch, cancellation: cancellation)
         trials.append((trial, queries[number].isLive))

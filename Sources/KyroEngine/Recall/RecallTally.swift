@@ -2,8 +2,8 @@
 import KyroIndex
 import KyroModel
 
-/// Of a merged answer each shard's share is found with the shard's own recall or better, since its
-/// best hits, which survive the merge, are the easiest to find.
+/// A shard's recall is that of the hits which it contributes to the merged answer, see
+/// `RecallWeights`, so that the merged answer has the mean over the shards.
 struct RecallTally {
     private let target: Double
     private var rowCount = 0
@@ -12,6 +12,7 @@ struct RecallTally {
     private var sampleCount: Int?
     private var isUnknown = false
     private var efSearch = 0
+    private var probes = 0
 
     init(target: Double) { self.target = target }
 
@@ -23,8 +24,7 @@ struct RecallTally {
         visibility: Visibility, mask: SlotMask?, maskCount: Int
     ) -> (VectorIndex.Request, VectorPlan) {
         let choice = recall.choice(target: target, k: request.k)
-        var request = request
-        request.efSearch = choice.efSearch
+        let request = index.keeping(choice.efSearch, request)
         var plan = index.plan(request, visibility: visibility, mask: mask, maskCount: maskCount)
         if choice.needsScan {
             plan = index.scanInstead(of: plan, maskCount: mask == nil ? nil : maskCount)
@@ -40,7 +40,11 @@ struct RecallTally {
                 index.rowCount, mean: scanned.mean, worst: scanned.worstDecile,
                 samples: scanned.sampleCount)
         case .graph, .filteredGraph, .ivf, .filteredIVF:
-            efSearch = max(efSearch, index.keptCandidates(request))
+            if request.probes > 0 {
+                probes = max(probes, request.probes)
+            } else {
+                efSearch = max(efSearch, index.keptCandidates(request))
+            }
             add(
                 index.rowCount, mean: choice.mean, worst: choice.worstDecile,
                 samples: choice.sampleCount)
@@ -62,6 +66,7 @@ struct RecallTally {
         let known = rowCount == 0 ? 1 : sum / Double(rowCount)
         return RecallEstimate(
             target: target, mean: isUnknown ? 0 : known, worstDecile: isUnknown ? 0 : worstDecile,
-            samples: UInt32(clamping: sampleCount ?? 0), efSearch: UInt32(clamping: efSearch))
+            samples: UInt32(clamping: sampleCount ?? 0), efSearch: UInt32(clamping: efSearch),
+            probes: UInt32(clamping: probes))
     }
 }

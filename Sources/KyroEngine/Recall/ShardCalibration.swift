@@ -85,6 +85,8 @@ final class ShardCalibration: @unchecked Sendable {
             open += makeOwn(Self.ownQueries, round).map { Query(vector: $0, isLive: false) }
         }
         round += 1
+        // Nothing could be made of the rows: another time.
+        if open.isEmpty { measured = nil }
     }
 
     private func takeLive(_ field: FieldRecall, nowNanos: UInt64) {

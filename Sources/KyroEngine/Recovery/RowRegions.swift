@@ -64,8 +64,19 @@ extension Shard {
     /// grow: a rebuild has moved a field to the disk.
     private static let rowBytesUntilSnapshot = 16 << 20
 
-    func wantSnapshot(ofRowsIn part: CollectionShard) {
-        let bytes = part.currentRoot.vectors.reduce(0) { $0 + $1.value.bytesUntilSnapshot }
-        if bytes > Self.rowBytesUntilSnapshot { updateLog { $0.needsSnapshot = true } }
+    /// A rebuild has put `part` in the place of `old`. What it has changed is to be in the snapshot,
+    /// or else a restart would find the old options there and do it once more.
+    func wantSnapshot(of part: CollectionShard, insteadOf old: CollectionShard) {
+        let vectors = part.currentRoot.vectors
+        let before = old.currentRoot.vectors
+        let bytes = vectors.reduce(0) { $0 + $1.value.bytesUntilSnapshot }
+        let hasChanged = vectors.contains {
+            before[$0.name]?.field.indexing != $0.value.field.indexing
+        }
+        updateLog {
+            if bytes > Self.rowBytesUntilSnapshot || hasChanged && $0.base != nil {
+                $0.needsSnapshot = true
+            }
+        }
     }
 }

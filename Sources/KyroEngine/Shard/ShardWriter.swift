@@ -171,7 +171,7 @@ final class ShardWriter {
                 shard.retire(rebuild.old)
                 shard.rebuilds.add(1, ordering: .relaxed)
                 rebuild.state.store(.installed, ordering: .releasing)
-                shard.wantSnapshot(ofRowsIn: rebuild.new)
+                shard.wantSnapshot(of: rebuild.new, insteadOf: rebuild.old)
                 shard.foldGate.open()
                 return
             }

@@ -127,7 +127,7 @@ import Testing
         let disk = MemoryFileSystem()
         let stepped = try engine(disk, clock: clock, rebuildDeadRowsMin: 1 << 20)
         // More than are scanned.
-        let order = Array(0..<8_000)
+        let order = Array(0..<6_000)
         try write(0, to: stepped, order: order)
         stepped.scheduler.settle()
         let before = try cost(stepped)
@@ -136,7 +136,7 @@ import Testing
             order.filter { $0 % 4 == 0 }.map { .remove(.number(UInt64($0))) }, to: Self.scope)
         stepped.scheduler.settle()
         #expect(stepped.rebuilds == 0)
-        #expect(stepped.status.shards[0].deadRows == 4_000)
+        #expect(stepped.status.shards[0].deadRows == 3_000)
         let after = try cost(stepped)
         #expect(after.distances < before.distances * 1.1, "\(after) against \(before)")
         #expect(after.recall > before.recall - 0.01, "\(after) against \(before)")

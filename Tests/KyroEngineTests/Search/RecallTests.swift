@@ -41,6 +41,30 @@ import Testing
         #expect(recall >= 0.945)
     }
 
+    @Test("Inverted lists and scans of codes are measured as graphs are")
+    func otherKinds() throws {
+        let lists = try RecallLife(rows: 12_000, kind: .ivf)
+        defer { lists.close() }
+        _ = try lists.ask(Strangers.query(0), recall: 0.95)
+        lists.settle()
+        try lists.askMany(6_400)
+        let answer = try lists.ask(Strangers.query(0), recall: 0.95)
+        let estimate = try #require(answer.recall)
+        #expect(answer.explain?.shards.first?.vectorStrategy == .ivf)
+        #expect(estimate.probes > 0 && estimate.efSearch == 0 && estimate.samples == 64)
+        let recall = try lists.meanRecall(asked: 0.95, queries: 300)
+        print("RESULT lists: \(estimate), measured \(recall)")
+        #expect(recall >= 0.945)
+
+        let flat = try RecallLife(rows: 12_000, kind: .flat)
+        defer { flat.close() }
+        _ = try flat.ask(Strangers.query(0), recall: 0.95)
+        flat.settle()
+        let scanned = try #require(try flat.ask(Strangers.query(0), recall: 0.95).recall)
+        print("RESULT flat: \(scanned)")
+        #expect(scanned.mean > 0.99 && scanned.efSearch == 0)
+    }
+
     @Test("Live queries unlike the rows change what a recall takes")
     func outOfDistribution() throws {
         let life = try RecallLife(rows: 6_000)
@@ -170,7 +194,7 @@ import Testing
         defer { test.close() }
         try test.write(
             (0..<5_000).map { .upsert(RecallLife.document($0)) }, to: RecallLife.scope,
-            creating: RecallLife.schema)
+            creating: RecallLife.schema())
         let failures = Locked<[String]>([])
         let askers = (0..<2).map { number in
             KyroThread(name: "asker-\(number)") {
@@ -230,9 +254,10 @@ private final class RecallLife {
     static let scope = Scope(namespace: "recall")
     static let dimension = 24
 
-    static var schema: Schema {
+    static func schema(_ kind: VectorIndexKind = .automatic) -> Schema {
         var schema = Schema()
-        schema.vectors["v"] = VectorField(dimension: dimension, metric: .cosine)
+        schema.vectors["v"] = VectorField(
+            dimension: dimension, metric: .cosine, indexing: VectorIndexing(kind: kind))
         schema.metadata["n"] = .int64
         return schema
     }
@@ -241,11 +266,16 @@ private final class RecallLife {
     let clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
     let memory = ManualGauge()
     private let configuration: EngineConfiguration
+    private let kind: VectorIndexKind
     private var scheduler: CountedScheduler
     private var engine: Engine
     private var asked = 0
 
-    init(rows: Int, shardCount: Int = 1, memoryLimit: UInt64? = nil) throws {
+    init(
+        rows: Int, shardCount: Int = 1, kind: VectorIndexKind = .automatic,
+        memoryLimit: UInt64? = nil
+    ) throws {
+        self.kind = kind
         var configuration = EngineConfiguration(path: "/db")
         configuration.shardCount = shardCount
         configuration.logSegmentBytes = 4 << 20
@@ -303,7 +333,7 @@ private final class RecallLife {
             let box = Locked<Result<WriteResponse, KyroError>?>(nil)
             engine.write(
                 WriteRequest(
-                    scope: Self.scope, mutations: mutations, createIfMissing: Self.schema),
+                    scope: Self.scope, mutations: mutations, createIfMissing: Self.schema(kind)),
                 byteCount: 1_000
             ) { result in box.withLock { $0 = result } }
             while box.withLock({ $0 == nil }) { step() }

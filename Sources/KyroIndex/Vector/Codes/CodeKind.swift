@@ -10,15 +10,7 @@ enum CodeKind: UInt8, Sendable {
     case bq = 4
     case pq = 5
 
-    /// Dimensions up to which int8 codes are taken where nobody has chosen.
-    ///
-    /// Up to here codes of a byte a dimension are less than half of what rows and links take, and a
-    /// walk over them needs the fewest distances; above, f32 rows, codes and links have to stay
-    /// below 1.2 times the rows: 1.29 with a byte a dimension at 768, 1.17 with half a byte, which
-    /// loses no recall there (docs/decisions/0042).
-    static let sq8DimensionMax = 384
-
-    /// What a field asks for.
+    /// What a field asks for; int8 codes where nobody has chosen, which lose nothing.
     init(_ field: VectorField) {
         switch field.indexing.codes {
         case .automatic: self = .sq8

@@ -36,7 +36,7 @@ import KyroModel
     /// Mean squared error of pq codes over the sample, in the quantiser's scale.
     let trainedError: Double
 
-    /// Why not: any would do, and one is enough.
+    /// Of every rotation and every sample: any would do, and with one results repeat.
     static let seed: UInt64 = 0x6B79_726F
 
     init(
@@ -230,5 +230,6 @@ extension CodeModel {
 
 /// As a float that is not infinite.
 @inline(__always) func finite(_ x: Double) -> Float {
-    Float(min(max(x, -Double(Float.greatestFiniteMagnitude)), Double(Float.greatestFiniteMagnitude)))
+    Float(
+        min(max(x, -Double(Float.greatestFiniteMagnitude)), Double(Float.greatestFiniteMagnitude)))
 }

@@ -17,8 +17,9 @@ extension VectorIndex {
     public var codesVersion: UInt32 { rows.codes.model.version }
 
     /// Whether codes that are trained on the rows as they are now would be clearly better: an index
-    /// made with `init(field:parameters:codesOf:)` has them. Looks at a sample, some milliseconds long, when there
-    /// are a quarter more rows than when it last did, and remembers what it saw. Any thread.
+    /// made with `init(field:parameters:codesOf:)` has them. Looks at a sample, some milliseconds
+    /// long, when there are a quarter more rows than when it last did, and remembers what it saw.
+    /// Any thread.
     public var codesNeedTraining: Bool {
         let wanted = CodeKind(field)
         let rowCount = rows.count

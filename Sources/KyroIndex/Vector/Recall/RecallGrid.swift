@@ -42,6 +42,56 @@ public struct RecallDepths: OptionSet, Sendable {
     func contains(number: Int) -> Bool { rawValue & (1 << UInt8(number)) != 0 }
 }
 
+/// How much each rank of an index's own answer counts in the answer that is merged of several.
+///
+/// Where rows are placed by chance, the row of rank i in its shard is among the best k of all with
+/// the probability that at most k − i rows of other shards come before it: of a negative binomial
+/// distribution. With one shard all ranks count alike; with two of ten hits the first few of each do.
+public struct RecallWeights: Sendable {
+    /// Scores this close, relatively, count as equal: kernels for one row and for many may sum in
+    /// different orders.
+    private static let tie: Float = 1e-6
+
+    /// By depth and rank.
+    let byDepth: [[Double]]
+
+    public init(shardCount: Int) {
+        precondition(shardCount > 0, "\(shardCount) shards")
+        let own = 1 / Double(shardCount)
+        byDepth = RecallGrid.depths.map { depth in
+            (1...depth).map { rank in
+                var term = pow(own, Double(rank))
+                var sum = term
+                for others in 0..<(depth - rank) {
+                    term *= (1 - own) * Double(rank + others) / Double(others + 1)
+                    sum += term
+                }
+                return sum
+            }
+        }
+    }
+
+    /// The weighted share of `truth` that `hits` have; both best first.
+    func share(of truth: ArraySlice<Float>, in hits: [ScoredSlot], depth number: Int) -> Float {
+        let weights = byDepth[number]
+        var total = 0.0
+        var missed = 0.0
+        var next = 0
+        for (rank, score) in truth.enumerated() {
+            total += weights[rank]
+            // What scores better than the best is a row that has come since.
+            let tie = Self.tie * abs(score)
+            while next < hits.count, hits[next].score > score + tie { next += 1 }
+            if next < hits.count, hits[next].score >= score - tie {
+                next += 1
+            } else {
+                missed += weights[rank]
+            }
+        }
+        return total > 0 ? Float(1 - missed / total) : 1
+    }
+}
+
 /// The recall of one query at every point of the grid.
 public struct RecallTrial: Sendable {
     /// By depth; empty where it was not measured. Values in [0, 1].

@@ -8,9 +8,25 @@ extension VectorIndex {
         switch plan.strategy {
         case .none: true
         case .flat, .filteredFlat:
-            request.exact || rowCount <= max(flatRowsMax, rerankCount(request))
+            request.exact || rowCount <= max(exactRowsMax, rerankCount(request))
         case .graph, .filteredGraph, .ivf, .filteredIVF: false
         }
+    }
+
+    /// Whether searches for few hits may miss some, so that there is something to measure.
+    public var isApproximate: Bool { rowCount > exactRowsMax }
+
+    /// The request with so many candidates kept of a graph. Of inverted lists it scans one for every
+    /// candidate and hit: both grow and fall alike with the recall that is wanted.
+    public func keeping(_ efSearch: Int, _ request: Request) -> Request {
+        var request = request
+        if inverted == nil {
+            request.efSearch = efSearch
+        } else {
+            let hits = max(request.k, RecallGrid.depths[0])
+            request.probes = max(1, (efSearch + hits - 1) / hits)
+        }
+        return request
     }
 
     /// Candidates that a walk without a filter keeps.
@@ -20,10 +36,10 @@ extension VectorIndex {
     public func scanInstead(of plan: VectorPlan, maskCount: Int?) -> VectorPlan {
         var scan = plan
         switch plan.strategy {
-        case .graph: (scan.strategy, scan.estimatedCost) = (.flat, rowCount)
-        case .filteredGraph:
+        case .graph, .ivf: (scan.strategy, scan.estimatedCost) = (.flat, rowCount)
+        case .filteredGraph, .filteredIVF:
             (scan.strategy, scan.estimatedCost) = (.filteredFlat, maskCount ?? rowCount)
-        case .none, .flat, .filteredFlat, .ivf, .filteredIVF: return plan
+        case .none, .flat, .filteredFlat: return plan
         }
         scan.basis = .recallTarget
         return scan
@@ -86,11 +102,13 @@ extension VectorIndex {
     ///
     /// - Parameters:
     ///   - truth: scores of the best rows, best first, as `ExactBatch` finds them.
+    ///   - weights: what each rank counts for.
     ///   - measuresScan: also of a scan by codes, which takes as long as an exact answer.
     /// - Throws: `cancelled` or `deadlineExceeded`.
     public func recallTrial(
-        _ query: [Float], truth: [Float], depths: RecallDepths, measuresScan: Bool,
-        visibility: Visibility, order: any SlotOrder, scratch: inout VectorScratch,
+        _ query: [Float], truth: [Float], depths: RecallDepths, weights: RecallWeights,
+        measuresScan: Bool, visibility: Visibility, order: any SlotOrder,
+        scratch: inout VectorScratch,
         cancellation: Cancellation
     ) throws(KyroError) -> RecallTrial {
         var trial = RecallTrial(shares: RecallGrid.depths.map { _ in [] })
@@ -100,21 +118,23 @@ extension VectorIndex {
         where depths.contains(number: number) {
             let wanted = min(depth, truth.count)
             guard wanted > 0 else { continue }
-            let least = truth[wanted - 1]
+            let best = truth[..<wanted]
             func share(_ request: Request, _ plan: VectorPlan) throws(KyroError) -> Float {
                 let hits = try search(
                     request, plan: plan, visibility: visibility, mask: nil, order: order,
                     scratch: &scratch, counters: &counters, cancellation: cancellation)
-                var found = 0
-                for hit in hits where hit.score >= least { found += 1 }
-                return Float(min(found, wanted)) / Float(wanted)
+                return weights.share(of: best, in: hits, depth: number)
             }
             let efs = RecallGrid.efs[number]
             var shares: [Float] = []
             for (place, efSearch) in efs.enumerated() {
-                let request = Request(vector: query, k: depth, efSearch: efSearch)
+                let request = keeping(efSearch, Request(vector: query, k: depth))
                 // What keeps more candidates than asked does the same at the next point.
-                if place + 1 < efs.count, keptCandidates(request) >= efs[place + 1] { continue }
+                if inverted == nil, place + 1 < efs.count,
+                    keptCandidates(request) >= efs[place + 1]
+                {
+                    continue
+                }
                 let plan = plan(request, visibility: visibility, mask: nil, maskCount: 0)
                 let found = try share(request, plan)
                 while shares.count <= place { shares.append(found) }

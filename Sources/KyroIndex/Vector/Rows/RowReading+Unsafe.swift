@@ -103,7 +103,7 @@ extension VectorRows {
         // Of a cosine, codes have the direction alone.
         guard metric == .cosine else { return }
         let inverse = inverseNorms[row]
-        let norm = inverse > 0 ? Float(1 / inverse) : 0
-        for i in 0..<dimension { unsafe floats[i] *= norm }
+        let norm = inverse > 0 ? 1 / inverse : 0
+        for i in 0..<dimension { unsafe floats[i] = unsafe finite(Double(floats[i]) * norm) }
     }
 }

@@ -82,7 +82,10 @@ import Testing
             ("tiny", (0..<300).map { _ in row(1e-30) }),
             ("subnormal", (0..<300).map { _ in row(Float(bitPattern: 714)) }),
             ("huge", (0..<300).map { _ in row(1e30) }),
-            ("the largest", (0..<300).map { $0 % 2 == 0 ? row(1) : row(1).map { $0 < 0 ? -most : most } }),
+            (
+                "the largest",
+                (0..<300).map { $0 % 2 == 0 ? row(1) : row(1).map { $0 < 0 ? -most : most } }
+            ),
             ("of all sizes", (0..<300).map { row(Float([1e-20, 1, 1e15][$0 % 3])) }),
         ]
         for (name, rows) in sets {
@@ -105,7 +108,8 @@ import Testing
         for row in rows { fixture.insert(row) }
         var bytes: [VectorCodes: Int] = [:]
         for codes in Self.kinds {
-            let index = try fixture.recoded(VectorIndexing(codes: codes), parameters: .default).index
+            let index = try fixture.recoded(VectorIndexing(codes: codes), parameters: .default)
+                .index
             #expect(index.codes == codes)
             bytes[codes] = index.codeBytes / 12_000
             #expect(index.residentBytes > index.codeBytes)

@@ -106,7 +106,7 @@ import Testing
     /// the one farthest from it.
     @Test(arguments: [1, 5, 50, 500, 2_000, 5_000, 8_000])
     func filteredSearchesKeepTheirRecallAtAnySelectivity(members: Int) throws {
-        var fixture = Self.fixture()
+        var fixture = Self.fixture(probes: 24)
         for vector in clusteredVectors(
             count: 8_000, dimension: Self.dimension, centres: 60, seed: 6)
         {

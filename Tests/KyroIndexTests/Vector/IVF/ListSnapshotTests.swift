@@ -13,6 +13,7 @@ import Testing
             if i == count - tail { fixture.fold() }
             fixture.insert(i % 5 == 4 ? nil : vector)
         }
+        if tail == 0 { fixture.fold() }
         return fixture
     }
 
@@ -166,7 +167,7 @@ import Testing
     @Test(arguments: VectorIndexTests.metrics)
     func listsAreCarriedOverByRebuilds(metric: Metric) throws {
         let all = clusteredVectors(count: 12_000, dimension: 24, centres: 60, seed: 4)
-        var fixture = InvertedListsTests.fixture(metric, dimension: 24)
+        var fixture = InvertedListsTests.fixture(metric, dimension: 24, probes: 20)
         var numbers = SeededNumbers(seed: 3)
         for vector in all.prefix(4_000) { fixture.insert(vector) }
         fixture.fold()

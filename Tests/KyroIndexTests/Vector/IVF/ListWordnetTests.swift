@@ -5,64 +5,59 @@ import KyroModel
 import Testing
 
 @Suite(.serialized) struct ListWordnetTests {
-    @Test func sweep() throws {
+    private static let asked = 200
+
+    @Test func recallAndWorkOnRealEmbeddings() throws {
         guard let (corpus, queries) = WordnetTests.load() else { return }
-        let environment = ProcessInfo.processInfo.environment
-        let counts = (environment["IVF_ROWS"] ?? "117659").split(separator: ",").compactMap {
-            Int($0)
-        }
-        let metric: Metric =
-            environment["IVF_METRIC"] == "l2"
-            ? .l2 : environment["IVF_METRIC"] == "ip" ? .innerProduct : .cosine
-        for count in counts {
+        for count in [8_000, 30_000, corpus.rows] {
             var fixture = VectorFixture(
                 field: VectorField(
-                    dimension: corpus.columns, metric: metric,
-                    indexing: VectorIndexing(
-                        kind: .ivf, lists: UInt32(environment["IVF_LISTS"] ?? "") ?? 0)))
+                    dimension: corpus.columns, metric: .cosine,
+                    indexing: VectorIndexing(kind: .ivf)))
             for i in 0..<count { fixture.insert(corpus.row(i * 7_919 % corpus.rows)) }
             let clock = ContinuousClock()
             let time = clock.measure { fixture.fold() }
-            print(
-                "fold \(count): \(time), \(fixture.index.indexedCount) indexed, link bytes \(fixture.index.residentBytes)"
-            )
+            #expect(fixture.index.indexedCount == count)
+            let perRow = Double(fixture.index.linkBytes) / Double(count)
+            print("lists of \(count) rows: \(time), \(perRow) bytes a row")
             var scratch = VectorScratch()
-            let asked = min(queries.rows, 300)
-            var truth: [[Float]] = []
-            for q in 0..<asked {
-                var counters = SearchCounters()
-                truth.append(
-                    try fixture.search(
-                        queries.row(q), k: 100, exact: true, scratch: &scratch, counters: &counters
-                    ).hits.map(\.score))
-            }
-            for probes in [0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192] {
-                var counters = SearchCounters()
-                var (found, found100) = (0, 0)
-                var times: [Double] = []
-                var cost = 0
-                for q in 0..<asked {
-                    var hits: [ScoredSlot] = []
-                    let time = try clock.measure {
-                        let answer = try fixture.search(
-                            queries.row(q), k: 10, probes: probes, scratch: &scratch,
-                            counters: &counters)
-                        hits = answer.hits
-                        cost += answer.plan.estimatedCost
-                    }
-                    times.append(Double(time.components.attoseconds) * 1e-12)
-                    found += hits.count { $0.score >= truth[q][9] }
-                    var other = SearchCounters()
-                    hits = try fixture.search(
-                        queries.row(q), k: 100, probes: probes, scratch: &scratch, counters: &other
-                    ).hits
-                    found100 += hits.count { $0.score >= truth[q][99] }
-                }
-                times.sort()
+            for (percent, bound) in [(100, 0.97), (50, 0.97), (10, 0.97), (1, 0.97)] {
+                let (recall, scored, strategy) = try measure(
+                    fixture, queries, percent: percent, &scratch)
                 print(
-                    "rows \(count) probes \(probes): recall@10 \(Double(found) / Double(asked * 10)), recall@100 \(Double(found100) / Double(asked * 100)), scored \(counters.rowsScored / asked), cost \(cost / asked), p50 \(Int(times[asked / 2])) µs"
-                )
+                    "lists of \(count) rows, \(percent) % admitted: recall@10 \(recall),",
+                    "\(scored) scored, \(strategy)")
+                #expect(recall >= bound, "\(count) rows, \(percent) %")
+                #expect(scored <= count / 5 || count < 30_000, "\(count) rows, \(percent) %")
             }
         }
+    }
+
+    /// Of 10, behind a filter that admits rows at random.
+    private func measure(
+        _ fixture: VectorFixture, _ queries: NumPyArray, percent: Int,
+        _ scratch: inout VectorScratch
+    ) throws -> (recall: Double, scored: Int, strategy: VectorStrategy) {
+        var numbers = SeededNumbers(seed: UInt64(percent))
+        var mask = SlotMask(slotCount: fixture.slotCount)
+        for slot in 0..<fixture.slotCount where numbers.below(100) < percent { mask.insert(slot) }
+        let admitted = percent == 100 ? nil : mask
+        var (found, wanted, scored) = (0, 0, 0)
+        var strategy = VectorStrategy.none
+        for q in 0..<Self.asked {
+            var counters = SearchCounters()
+            let truth = try fixture.search(
+                queries.row(q), k: 10, exact: true, mask: admitted, scratch: &scratch,
+                counters: &counters
+            ).hits
+            counters = SearchCounters()
+            let (hits, plan) = try fixture.search(
+                queries.row(q), k: 10, mask: admitted, scratch: &scratch, counters: &counters)
+            found += hits.count { $0.score >= truth[truth.count - 1].score }
+            wanted += truth.count
+            scored += counters.rowsScored
+            strategy = plan.strategy
+        }
+        return (Double(found) / Double(wanted), scored / Self.asked, strategy)
     }
 }

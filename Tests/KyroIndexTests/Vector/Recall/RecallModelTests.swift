@@ -100,6 +100,21 @@ import Testing
         #expect(try efSearch(own, Array(hard.prefix(4))) == alone)
     }
 
+    @Test("Of one shard among several only the hits count that the merged answer takes")
+    func weighsRanks() throws {
+        let fixture = Self.fixture()
+        let queries = Self.strangers(count: 300, seed: 30)
+        func efSearch(_ shardCount: Int, _ depths: RecallDepths, k: Int) throws -> Int {
+            let trials = try fixture.trials(queries, depths: depths, shardCount: shardCount)
+            let model = RecallModel(own: [], live: trials)
+            return try #require(model.choice(target: 0.95, k: k)).efSearch
+        }
+        let tens = try [1, 2, 8].map { try efSearch($0, .shallow, k: 10) }
+        #expect(tens[2] < tens[1] && tens[1] < tens[0], "\(tens)")
+        let hundreds = try [1, 4].map { try efSearch($0, .deep, k: 100) }
+        #expect(hundreds[1] < hundreds[0], "\(hundreds)")
+    }
+
     @Test("More recall takes more candidates, more hits as well")
     func isMonotone() throws {
         let fixture = Self.fixture(count: 4_000)

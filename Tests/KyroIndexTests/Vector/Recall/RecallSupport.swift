@@ -19,7 +19,8 @@ extension VectorFixture {
     }
 
     func trials(
-        _ queries: [[Float]], depths: RecallDepths = .shallow, measuresScan: Bool = false
+        _ queries: [[Float]], depths: RecallDepths = .shallow, shardCount: Int = 1,
+        measuresScan: Bool = false
     ) throws -> [RecallTrial] {
         let deepest = depths.contains(.deep) ? 100 : 10
         let truth = try exactScores(queries, k: deepest)
@@ -27,7 +28,8 @@ extension VectorFixture {
         return try queries.indices.map { number in
             try index.recallTrial(
                 queries[number], truth: truth[number], depths: depths,
-                measuresScan: measuresScan, visibility: visibility, order: BySlot(),
+                weights: RecallWeights(shardCount: shardCount), measuresScan: measuresScan,
+                visibility: visibility, order: BySlot(),
                 scratch: &scratch, cancellation: Cancellation())
         }
     }
