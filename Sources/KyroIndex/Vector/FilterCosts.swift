@@ -18,30 +18,32 @@ struct FilterCosts {
     static let walkWeight = 3.0
     /// The descent, and the look around the query.
     static let approachDistances = 420.0
-    /// Candidates of that look.
     static let approachKept = 8
-    /// Of `efSearch`, what a walk over matching rows alone keeps: each of them may be returned.
-    static let hopFactor = 0.42
     /// A scan that costs no more than so many looks around the query is begun at once.
-    static let approachesMin = 7.0
+    static let approachesMin = 8.0
     /// Distances and lists for each row that is expanded: by a walk that all rows lead, and for each
     /// candidate of one that leads over matching rows alone.
     static let leadWork = 15.0
-    static let hopWork = 50.0
+    static let hopWork = 60.0
     /// Below this share too few rows match to lead to each other.
-    static let hopShareMin = 0.02
+    static let hopShareMin = 0.03
+    /// Candidates of that walk for each that a walk without a filter keeps: it first expands as many
+    /// rows around the query, whatever they are, and sees far from each.
+    static let hopKeptShare = 0.38
 
     var share: Double { Double(matching) / Double(max(1, rowCount)) }
 
     /// Codes of the rows that match. Where few do they are fetched one by one.
     var scan: Double { Double(matching) * (1 + 1 / (1 + 16 * share)) }
 
-    /// Candidates that the two walks keep of rows that match, where `local` is their share.
+    /// Candidates that a walk keeps of rows that match, where `local` is their share.
     func leadWanted(_ local: Double) -> Int {
         max(needed, Int((Double(efSearch) * local.squareRoot()).rounded(.up)))
     }
-    func hopWanted(_ local: Double) -> Int {
-        max(needed, Int((Double(efSearch) * Self.hopFactor).rounded(.up)))
+
+    /// The same, where only those lead on.
+    var hopWanted: Int {
+        max(needed, Int((Double(efSearch) * Self.hopKeptShare).rounded(.up)))
     }
 
     private func lead(_ local: Double) -> Double {
@@ -50,7 +52,7 @@ struct FilterCosts {
 
     private func hop(_ local: Double) -> Double {
         guard local >= Self.hopShareMin else { return .infinity }
-        return Self.walkWeight * Self.hopWork * Double(hopWanted(local))
+        return Self.walkWeight * Self.hopWork * Double(hopWanted)
     }
 
     private var approach: Double { Self.walkWeight * Self.approachDistances }
@@ -76,7 +78,7 @@ struct FilterCosts {
         let hop = hop(local)
         if min(lead, hop) >= scan { return .scan }
         return lead <= hop
-            ? .lead(wanted: leadWanted(local)) : .hop(wanted: hopWanted(local))
+            ? .lead(wanted: leadWanted(local)) : .hop(wanted: hopWanted)
     }
 }
 

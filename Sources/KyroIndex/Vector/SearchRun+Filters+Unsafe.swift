@@ -55,7 +55,8 @@ extension SearchRun {
                 admission: admission, memory: memory, cancellation: cancellation)
             unsafe walk.begin(at: start, &pool)
             _ = try unsafe walk.lead(&pool, keptMax: FilterCosts.approachKept)
-            (outcome.met, outcome.matched) = unsafe (walk.met, walk.matched)
+            outcome.met = unsafe walk.met
+            outcome.matched = unsafe walk.matched
             unsafe walk.costMax = unsafe walk.scored + costs.workMax
             let isWhole: Bool
             switch unsafe costs.course(met: walk.met, matched: walk.matched) {
@@ -69,6 +70,7 @@ extension SearchRun {
             case .hop(let wanted):
                 outcome.course = .hop
                 unsafe pool.keep(wanted: wanted)
+                _ = try unsafe walk.lead(&pool, keptMax: wanted)
                 isWhole = try unsafe walk.hop(&pool)
             }
             if !isWhole { outcome.course = .exhausted }
