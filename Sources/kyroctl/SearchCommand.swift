@@ -33,7 +33,7 @@ extension Command {
             Option("weights", value: "LIST", "weights of the legs, such as vector=1,text=0.5"),
             Option("limit", short: "k", value: "N", "how many hits (default 10)"),
             Option("offset", value: "N", "leave out the best N"),
-            Option("candidates", value: "N", "candidates of each leg (100, or the limit of one leg)"),
+            Option("candidates", value: "N", "of each leg (100; of one alone the limit)"),
             Option("ef", value: "N", "breadth of the graph search; more is better and slower"),
             Option("probes", value: "N", "inverted lists to scan; more is better and slower"),
             Option(
