@@ -107,7 +107,8 @@ import Testing
         settings.shardCount = 2
         let test = try TestEngine(MemoryFileSystem(), settings)
         defer { test.close() }
-        let count = scaled(20_000)
+        // So many that each shard has more than what is scanned without lists.
+        let count = max(12_000, scaled(20_000))
         for first in stride(from: 0, to: count, by: 500) {
             try test.write(
                 (first..<(first + 500)).map { .upsert(KindLife.document($0, version: 0)) },
