@@ -9,11 +9,21 @@ import Testing
 @Suite struct BulkBuildsTests {
     private static let clock = ManualClock(nanos: 1, wallMillis: 1_000_000)
 
+    private static func life(
+        seed: UInt64, memory: any MemoryGauge = ManualGauge(),
+        configure: (inout EngineConfiguration) -> Void = { _ in }
+    ) throws -> VectorLife {
+        try VectorLife(seed: seed, clock: clock, memory: memory) {
+            $0.bulkRowsMin = 1_000
+            configure(&$0)
+        }
+    }
+
     @Test(
         "Searches, writes, deletes and snapshots go on while a graph is built, and it is a good one",
         arguments: 1...UInt64(scaled(8)))
     func everythingGoesOn(seed: UInt64) throws {
-        var life = try BulkLife(seed: seed, clock: Self.clock)
+        var life = try Self.life(seed: seed)
         try life.write(0..<5_000)
         #expect(life.shard.graphRows == 0 && life.shard.tailRows == 5_000)
         var during = 0
@@ -40,8 +50,8 @@ import Testing
 
     @Test("A graph is as good as one that grew row by row")
     func asGoodAsGrown() throws {
-        var built = try BulkLife(seed: 11, clock: Self.clock)
-        var grown = try BulkLife(seed: 11, clock: Self.clock) { $0.bulkRowsMin = 1 << 30 }
+        var built = try Self.life(seed: 11)
+        var grown = try Self.life(seed: 11) { $0.bulkRowsMin = 1 << 30 }
         try built.write(0..<6_000)
         try grown.write(0..<6_000)
         built.stepped.scheduler.settle()
@@ -55,12 +65,12 @@ import Testing
 
     @Test("Rows behind a graph are linked one by one, and with it built anew when they are many")
     func longTailsBehindAGraph() throws {
-        var life = try BulkLife(seed: 12, clock: Self.clock)
+        var life = try Self.life(seed: 12)
         try life.write(0..<4_500)
         life.stepped.scheduler.settle()
         #expect(life.shard.graphRows == 4_500)
         let reader = try life.stepped.engine.scan(
-            ScanRequest(scope: BulkLife.scope), cancellation: Cancellation())
+            ScanRequest(scope: VectorLife.scope), cancellation: Cancellation())
         // Less than half of what is there.
         try life.write(4_500..<6_000)
         while life.shard.graphRows == 4_500 { life.stepped.scheduler.step() }
@@ -81,7 +91,7 @@ import Testing
 
     @Test("A stop at any turn loses nothing", arguments: 0..<scaled(24))
     func stops(turns: Int) throws {
-        var life = try BulkLife(seed: 13, clock: Self.clock)
+        var life = try Self.life(seed: 13)
         try life.write(0..<1_500)
         for _ in 0..<turns { life.stepped.scheduler.step() }
         try life.restart()
@@ -102,8 +112,8 @@ import Testing
         let first = try TestEngine(disk, settings)
         for ids in [0..<(count / 2), (count / 2)..<count] {
             try first.write(
-                ids.map { .upsert(BulkLife.document($0, version: 0)) }, to: BulkLife.scope,
-                creating: BulkLife.schema)
+                ids.map { .upsert(VectorLife.document($0, version: 0)) }, to: VectorLife.scope,
+                creating: VectorLife.schema(.default))
         }
         first.close()
         let again = try TestEngine(disk, settings)
@@ -117,7 +127,7 @@ import Testing
     func withoutMemory() throws {
         let memory = ManualGauge()
         memory.set(6 << 20)
-        var life = try BulkLife(seed: 14, clock: Self.clock, memory: memory) {
+        var life = try Self.life(seed: 14, memory: memory) {
             $0.memoryLimitBytes = 8 << 20
         }
         try life.write(0..<5_000)
@@ -131,7 +141,7 @@ import Testing
 
     @Test("After a restart the graph is there, and built at once where the snapshot's is damaged")
     func restarts() throws {
-        var life = try BulkLife(seed: 15, clock: Self.clock)
+        var life = try Self.life(seed: 15)
         try life.write(0..<5_000)
         life.stepped.scheduler.settle()
         try life.stepped.snapshot()
@@ -165,7 +175,7 @@ import Testing
 
     @Test("A rebuild that is left with too few rows to carry the graph over builds one at once")
     func rebuilds() throws {
-        var life = try BulkLife(seed: 16, clock: Self.clock)
+        var life = try Self.life(seed: 16)
         try life.write(0..<8_500)
         try life.write(8_500..<17_000)
         life.stepped.scheduler.settle()
@@ -190,13 +200,13 @@ import Testing
     @Test("A collection that is dropped or rebuilt meanwhile leaves nothing behind")
     func drops() throws {
         for turns in 0..<scaled(12) {
-            var life = try BulkLife(seed: 17 + UInt64(turns), clock: Self.clock)
+            var life = try Self.life(seed: 17 + UInt64(turns))
             try life.write(0..<1_200)
             for _ in 0..<turns { life.stepped.scheduler.step() }
             let engine = life.stepped.engine
             _ = try life.stepped.awaited { done in
                 engine.dropCollection(
-                    DropCollectionRequest(scope: BulkLife.scope), completion: done)
+                    DropCollectionRequest(scope: VectorLife.scope), completion: done)
             }.get()
             life.stepped.scheduler.settle()
             #expect(life.shard.graphRows == 0 && life.shard.documents == 0)
@@ -209,167 +219,9 @@ import Testing
     }
 }
 
-/// A collection with one vector field, and what must be in it.
-private struct BulkLife {
-    static let scope = Scope(namespace: "bulk")
-    static let dimension = 24
-
-    static var schema: Schema {
-        var schema = Schema()
-        schema.vectors["v"] = VectorField(dimension: dimension, metric: .cosine)
-        return schema
-    }
-
-    let disk = MemoryFileSystem()
-    let clock: ManualClock
-    let memory: any MemoryGauge
-    let notices = Locked<[String]>([])
-    var configuration = EngineConfiguration(path: "/db")
-    var stepped: SteppedEngine
-    var documents: [Int: Document] = [:]
-    private var dice: Dice
-    private var version = 0
-
-    init(
-        seed: UInt64, clock: ManualClock, memory: any MemoryGauge = ManualGauge(),
-        change: (inout EngineConfiguration) -> Void = { _ in }
-    ) throws {
-        self.clock = clock
-        self.memory = memory
-        dice = Dice(seed: seed)
-        configuration.shardCount = 1
-        configuration.logSegmentBytes = 4 << 20
-        configuration.bulkRowsMin = 1_000
-        change(&configuration)
-        let notices = notices
-        stepped = try SteppedEngine(
-            seed: seed, disk, configuration, clock: clock, memory: memory,
-            notice: { text in notices.withLock { $0.append(text) } })
-    }
-
-    mutating func open() throws {
-        let notices = notices
-        stepped = try SteppedEngine(
-            seed: dice.next(), disk, configuration, clock: clock, memory: memory,
-            notice: { text in notices.withLock { $0.append(text) } })
-    }
-
-    mutating func restart() throws {
-        stepped.engine.close()
-        try open()
-    }
-
-    var shard: ShardStatus { stepped.status.shards[0] }
-
-    /// Around one of a hundred centres.
-    static func document(_ id: Int, version: Int) -> Document {
-        var centre = Dice(seed: UInt64(id &* 7 % 100))
-        var dice = Dice(seed: UInt64(id) << 20 | UInt64(version))
-        var document = Document(id: .number(UInt64(id)))
-        document.vectors["v"] = (0..<dimension).map { _ in
-            Float(centre.fraction() - 0.5) + Float(dice.fraction() - 0.5) * 0.6
-        }
-        return document
-    }
-
-    /// In one group.
-    mutating func write(_ ids: some Swift.Sequence<Int>) throws {
-        version += 1
-        var mutations: [Mutation] = []
-        for id in ids {
-            let document = Self.document(id, version: version)
-            documents[id] = document
-            mutations.append(.upsert(document))
-        }
-        try stepped.write(mutations, to: Self.scope, creating: Self.schema)
-    }
-
-    mutating func remove(_ ids: [Int]) throws {
-        for id in ids { documents[id] = nil }
-        try stepped.write(ids.map { .remove(.number(UInt64($0))) }, to: Self.scope)
-    }
-
-    mutating func change() throws {
-        for _ in 0..<dice.below(3) { stepped.scheduler.step() }
-        switch dice.below(10) {
-        case ..<4:
-            let first = dice.below(6_000)
-            try write(first..<(first + 1 + dice.below(4)))
-        case ..<6:
-            let ids = (0..<3).map { _ in dice.below(5_000) }.filter { documents[$0] != nil }
-            if !ids.isEmpty { try remove(Array(Set(ids)).sorted()) }
-        case 6: try stepped.snapshot()
-        default: break
-        }
-    }
-
-    // MARK: Questions
-
-    private func request(_ query: Int) -> SearchRequest {
-        var request = SearchRequest(scope: Self.scope)
-        request.limit = 10
-        request.candidates = 10
-        let vector = Self.document(query * 37, version: 1_000).vectors["v"] ?? []
-        request.vector = VectorQuery(field: "v", vector: vector)
-        return request
-    }
-
-    /// The best ten by brute force over what must be there.
-    private func best(_ query: [Float]) -> [(id: DocumentID, score: Double)] {
-        func cosine(_ document: Document) -> Double {
-            let row = document.vectors["v"] ?? []
-            var (dot, own, other) = (0.0, 0.0, 0.0)
-            for (a, b) in zip(query, row) {
-                dot += Double(a) * Double(b)
-                own += Double(a) * Double(a)
-                other += Double(b) * Double(b)
-            }
-            return dot / (own * other).squareRoot()
-        }
-        let scored = documents.values.map { (id: $0.id, score: cosine($0)) }
-        return Array(scored.sorted { $0.score > $1.score }.prefix(10))
-    }
-
-    /// Exact answers are those of brute force; equals may come in any order.
-    mutating func check(queries: Int) throws {
-        for _ in 0..<queries {
-            var request = request(dice.below(10_000))
-            request.exact = true
-            let hits = try stepped.search(request).hits
-            let best = best(request.vector?.vector ?? [])
-            try #require(hits.count == best.count)
-            for (hit, wanted) in zip(hits, best) {
-                try #require(abs(Double(hit.score) - wanted.score) < 1e-6, "\(hits), \(best)")
-            }
-        }
-    }
-
-    /// Against brute force, of a hundred questions.
-    func recall(efSearch: UInt32 = 0) throws -> Double {
-        var found = 0
-        for query in 0..<100 {
-            var request = request(query)
-            request.vector?.efSearch = efSearch
-            let best = best(request.vector?.vector ?? []).map(\.id)
-            found += try stepped.search(request).hits.count { best.contains($0.id) }
-        }
-        return Double(found) / 1_000
-    }
-
-    func strategy() throws -> VectorStrategy? {
-        var request = request(1)
-        request.explain = true
-        return try stepped.search(request).explain?.shards.first?.vectorStrategy
-    }
-
+extension VectorLife {
     /// The graph is written last but for the metadata, and smaller than the rows.
-    func damageLatestGraph() throws {
-        let folder = "/db/shard-0000"
-        let name = try #require(SnapshotFiles.list(directory: folder, fileSystem: disk).last)
-        let file = try disk.open("\(folder)/\(name)", .readWrite)
-        var bytes = try file.readAll()
-        bytes[bytes.count * 3 / 4] ^= 4
-        try file.write(bytes, at: 0)
-        try file.sync()
+    fileprivate func damageLatestGraph() throws {
+        try damageLatestSnapshot { $0.count * 3 / 4 }
     }
 }
