@@ -130,11 +130,17 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
 
     func ready(_ readiness: LoopReadiness) {
         for listener in listeners {
+            var accepted = 0
             do {
-                while let fd = try Socket.accept(listener) { place(fd) }
+                while let fd = try Socket.accept(listener) {
+                    place(fd)
+                    accepted += 1
+                }
             } catch {
                 Log.warning("connections cannot be accepted for now", ["error": error])
-                if error.isOutOfFiles { refuseOne(listener) }
+                // Those just accepted may be gone already and give their descriptors back: whoever
+                // comes behind them is refused only where a pause has not helped.
+                if error.isOutOfFiles, accepted == 0 { refuseOne(listener) }
                 pause()
             }
         }
