@@ -14,7 +14,8 @@ extension Command {
           storage          where rows for reranking are: memory, or disk
           m                of a graph: neighbours of a row, 4 to 32 (16)
           ef_construction  candidates kept while one is linked, m to 2048 (100)
-          ef_search        candidates kept by a search, 1 to 10000 (96)
+          ef_search        candidates kept by a search, 1 to 10000 (96, and more above
+                           131072 rows)
           lists            of ivf: how many lists, 1 to 65536 (4 x the root of the rows)
           probes           lists that a search scans, 1 to lists
         """

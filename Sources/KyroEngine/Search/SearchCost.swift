@@ -90,7 +90,8 @@ extension Engine {
             query.recall > 0
             ? self.efSearch(query, k: k, known)
             : Int(min(query.efSearch, UInt32(Limits.efSearchMax)))
-        let kept = max(efSearch, 3 * k / 2)
+        let kept = index.keptCandidates(
+            VectorIndex.Request(vector: [], k: k, efSearch: efSearch))
         let walked = index.probedCost(probes: Int(query.probes)) ?? 15 * kept + index.tailCount
         let isFiltered = request.filter != nil || request.timeRange != nil
         let codes = min(rows, isFiltered ? walked + 4_000 : walked)

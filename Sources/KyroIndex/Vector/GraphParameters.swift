@@ -8,7 +8,8 @@ public struct GraphParameters: Equatable, Sendable {
     public var baseCells: Int
     /// Candidates kept while a row looks for its neighbours.
     public var efConstruction: Int
-    /// Candidates kept by a search that does not say how many.
+    /// Candidates kept by a search that does not say how many; zero for what `efSearch(rowCount:)`
+    /// takes.
     public var efSearch: Int
     /// Up to so many rows are scanned in full precision and no graph is built; zero for what
     /// `scannedFloatsMax` allows.
@@ -17,11 +18,11 @@ public struct GraphParameters: Equatable, Sendable {
     public init(
         neighboursMax: Int = Int(Limits.graphMDefault), baseCells: Int = 32,
         efConstruction: Int = 100,
-        efSearch: Int = 96, flatRowsMax: Int = 0
+        efSearch: Int = 0, flatRowsMax: Int = 0
     ) {
         precondition(neighboursMax >= 2, "\(neighboursMax) neighbours")
         precondition(baseCells >= neighboursMax && baseCells <= Self.listCellsMax)
-        precondition(efConstruction >= neighboursMax && efSearch > 0 && flatRowsMax >= 0)
+        precondition(efConstruction >= neighboursMax && efSearch >= 0 && flatRowsMax >= 0)
         self.neighboursMax = neighboursMax
         self.baseCells = baseCells
         self.efConstruction = efConstruction
@@ -60,6 +61,15 @@ public struct GraphParameters: Equatable, Sendable {
     static let listCellsMax = 64
     /// Floats that one search may scan in about 0.2 ms from the last-level cache (8 a nanosecond).
     static let scannedFloatsMax = 3 << 19
+
+    /// 96 up to 131,072 rows, and 32 more for each time that they are twice as many: the same number
+    /// finds less among more rows (at 768 dimensions 96 find 0.98 of 10^5 rows' best and 0.95 of
+    /// 10^6 rows').
+    public func efSearch(rowCount: Int) -> Int {
+        if efSearch > 0 { return efSearch }
+        let doublings = Int.bitWidth - (max(0, rowCount) >> 17).leadingZeroBitCount
+        return 96 + 32 * doublings
+    }
 
     /// 4,096 rows of 384 floats, 2,048 of 768.
     func flatRowsMax(dimension: Int) -> Int {

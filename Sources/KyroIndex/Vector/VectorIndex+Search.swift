@@ -118,7 +118,7 @@ extension VectorIndex {
         return FilterCosts(
             matching: Int(Double(matching) * Double(folded) / Double(max(1, rowCount))),
             rowCount: folded, needed: rerankCount(request),
-            efSearch: request.efSearch > 0 ? request.efSearch : parameters.efSearch)
+            efSearch: efSearch(request))
     }
 
     /// The best `k` visible rows of the mask, best first, with exact scores. Codes choose the rows
@@ -159,12 +159,16 @@ extension VectorIndex {
         rows.codes.model.kind.rerankCount(k: request.k)
     }
 
+    /// Candidates that a walk without a filter keeps.
+    private func efSearch(_ request: Request) -> Int {
+        request.efSearch > 0 ? request.efSearch : parameters.efSearch(rowCount: rowCount)
+    }
+
     /// Candidates that a walk keeps of the rows it may return, when those are `share` of all. The
     /// fewer they are, the more others lead on between them: among the rows of a fifth, half as
     /// many candidates already span more than twice the neighbourhood.
     func candidateCount(_ request: Request, share: Double) -> Int {
-        let asked = request.efSearch > 0 ? request.efSearch : parameters.efSearch
-        let scaled = Double(asked) * share.squareRoot()
+        let scaled = Double(efSearch(request)) * share.squareRoot()
         return max(Int(scaled.rounded(.up)), rerankCount(request))
     }
 }

@@ -21,6 +21,14 @@ import Testing
                     flatRowsMax: 1))
     }
 
+    @Test("More rows want more candidates, unless the field says how many")
+    func candidatesByRows() throws {
+        let plain = GraphParameters.default
+        let rows = [0, 131_071, 131_072, 262_144, 1_000_000]
+        #expect(rows.map { plain.efSearch(rowCount: $0) } == [96, 96, 128, 160, 192])
+        #expect(GraphParameters(efSearch: 7).efSearch(rowCount: 1_000_000) == 7)
+    }
+
     @Test(
         "A graph of any M finds what a scan finds, also after a restart",
         arguments: [4, 7, 16, 24, 32])
