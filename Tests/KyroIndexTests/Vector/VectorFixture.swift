@@ -44,11 +44,16 @@ struct VectorFixture {
     }
 
     mutating func insert(_ vector: [Float]?) {
+        if let vector { index.append(vector, slot: Slot(index: slotCount)) }
+        admit(vector)
+    }
+
+    /// A document whose row, if it has one, is in the index already.
+    mutating func admit(_ vector: [Float]?) {
         seq += 1
         born.append(seq, at: slotCount)
         died.reserve(row: slotCount)
         expiresAt.append(.max, at: slotCount)
-        if let vector { index.append(vector, slot: Slot(index: slotCount)) }
         vectors.append(vector)
         alive.insert(slotCount)
         slotCount += 1
