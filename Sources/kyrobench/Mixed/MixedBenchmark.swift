@@ -8,7 +8,6 @@ import Synchronization
 struct MixedBenchmark {
     let options: MixedOptions
 
-    private static let batchRows = 100
     private static let factorMax = 3.0
     private static let millisMin = 3.0
     private static let recallMin = 0.97
@@ -53,24 +52,11 @@ struct MixedBenchmark {
         note("loading \(rowCount) rows of \(data.corpus.dimension)")
         var schema = Schema()
         schema.vectors[MixedLoad.field] = VectorField(dimension: data.corpus.dimension)
-        let stream = try IngestClient(connection).stream(
-            StreamOpen(
-                scope: MixedLoad.scope, producer: "kyrobench-mixed", createIfMissing: schema))
-        var sequence: UInt64 = 0
-        for first in stride(from: 0, to: rowCount, by: Self.batchRows) {
-            sequence += 1
-            let documents = (first..<min(first + Self.batchRows, rowCount)).map { row in
-                var document = Document(id: .number(UInt64(row)))
-                document.vectors[MixedLoad.field] = data.corpus.floats(row)
-                return document
-            }
-            try stream.send(
-                StreamBatch(
-                    clientSequence: sequence, mutations: documents.map { .success(.upsert($0)) }))
-            try refuseErrors(stream.takeAcks())
+        try ingest(0..<rowCount, to: MixedLoad.scope, schema, over: connection) { row in
+            var document = Document(id: .number(UInt64(row)))
+            document.vectors[MixedLoad.field] = data.corpus.floats(row)
+            return document
         }
-        try stream.finish()
-        try refuseErrors(stream.takeAcks())
         try waitUntilFolded(connection)
     }
 
