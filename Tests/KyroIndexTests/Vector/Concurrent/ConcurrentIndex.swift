@@ -109,9 +109,9 @@ final class ConcurrentIndex: Sendable {
     }
 
     private func isAhead(_ slot: Int) -> Bool {
-        let foldedMin = combination.indexing.kind == .flat ? 0 : slot - 600
+        let foldedMin = combination.indexing.kind == .flat ? 0 : slot - rowCount / 5
         return index.indexedCount + slot / 11 + 1 < foldedMin
-            || searchCount.load(ordering: .relaxed) < (slot - Self.searchedMin) / 10
+            || searchCount.load(ordering: .relaxed) < (slot - Self.searchedMin) / 8
             || snapshotCount.load(ordering: .relaxed) < slot / Self.rowsPerSnapshot - 1
     }
 
@@ -143,7 +143,7 @@ final class ConcurrentIndex: Sendable {
     }
 
     private func build(_ visibility: Visibility) {
-        guard index.unfoldedCount(visibility) > 300 else {
+        guard index.unfoldedCount(visibility) > rowCount / 8 else {
             sched_yield()
             return
         }

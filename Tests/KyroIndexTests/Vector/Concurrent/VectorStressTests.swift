@@ -69,7 +69,7 @@ struct IndexCombination: Sendable, CustomStringConvertible {
     @Test(
         "Every index agrees with brute force while it changes", arguments: IndexCombination.all)
     func agreesWithBruteForce(combination: IndexCombination) {
-        let shared = ConcurrentIndex(combination, rowCount: max(800, scaled(3_000)))
+        let shared = ConcurrentIndex(combination, rowCount: max(1_200, scaled(3_000)))
         #expect(shared.index.codes == combination.indexing.codes)
         let threads = [
             Self.start { shared.write() }, Self.start { shared.maintain() },
