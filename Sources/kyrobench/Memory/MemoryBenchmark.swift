@@ -1,6 +1,5 @@
 // What vectors take in memory, for each way to keep them, and what recall is left.
 import KyroClient
-import KyroCommands
 import KyroModel
 import KyroPlatform
 import KyroWire
@@ -51,16 +50,7 @@ struct MemoryBenchmark {
                 report.fact("\(way.name): of the raw floats", share)
             }
         }
-        print(report.text)
-        if let path = options.jsonPath {
-            let settings = [
-                JSON.Member("seed", .int(Int64(options.vectors.seed))),
-                JSON.Member("rows", .int(Int64(data.corpus.rowCount))),
-                JSON.Member("dimension", .int(Int64(data.corpus.dimension))),
-            ]
-            try writeFile(report.json(settings).text + "\n", to: path)
-        }
-        return report.figures.allSatisfy(\.passes) ? 0 : 1
+        return try report.end(data, options.vectors, isStrict: true)
     }
 
     /// Anonymous resident bytes of a server that was started on the data.

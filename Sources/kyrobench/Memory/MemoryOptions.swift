@@ -21,7 +21,6 @@ struct MemoryOptions {
         """
 
     var vectors: VectorOptions
-    var jsonPath: String? { vectors.jsonPath }
     var wantsHelp: Bool { vectors.wantsHelp }
 
     /// - Parameter arguments: behind the word.

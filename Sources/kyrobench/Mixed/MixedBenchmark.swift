@@ -1,6 +1,5 @@
 // Searches alone, beside writes and beside a rebuild: what the slowest of a hundred takes.
 import KyroClient
-import KyroCommands
 import KyroModel
 import KyroPlatform
 import Synchronization
@@ -35,17 +34,7 @@ struct MixedBenchmark {
             MixedLoad(
                 data: data, endpoint: server.endpoint, acknowledged: Acknowledged(rowCount)),
             over: connection, report)
-        print(report.text)
-        if let path = options.jsonPath {
-            let settings = [
-                JSON.Member("seed", .int(Int64(options.vectors.seed))),
-                JSON.Member("rows", .int(Int64(data.corpus.rowCount))),
-                JSON.Member("dimension", .int(Int64(data.corpus.dimension))),
-            ]
-            try writeFile(report.json(settings).text + "\n", to: path)
-        }
-        let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
-        return missed ? 1 : 0
+        return try report.end(data, options.vectors, isStrict: options.isStrict)
     }
 
     private func load(_ data: VectorData, rowCount: Int, over connection: Connection) throws {

@@ -30,7 +30,6 @@ struct MixedOptions {
     var vectors: VectorOptions
     var seconds = 20.0
     var codes = "sq4"
-    var jsonPath: String? { vectors.jsonPath }
     var isStrict: Bool { vectors.isStrict }
     var wantsHelp: Bool { vectors.wantsHelp }
 

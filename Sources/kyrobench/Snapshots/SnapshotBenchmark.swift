@@ -30,17 +30,12 @@ struct SnapshotBenchmark {
             server = try RestartRun(options: options, documents: documents, folder: folder)
                 .measure(running, report)
         }
-        print(report.text)
-        if let path = options.jsonPath {
-            let settings = [
-                JSON.Member("seed", .int(Int64(options.seed))),
-                JSON.Member("documents", .int(Int64(options.documentCount))),
-                JSON.Member("dimension", .int(Int64(options.dimension))),
-            ]
-            try writeFile(report.json(settings).text + "\n", to: path)
-        }
-        let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
-        return missed ? 1 : 0
+        let settings = [
+            JSON.Member("seed", .int(Int64(options.seed))),
+            JSON.Member("documents", .int(Int64(options.documentCount))),
+            JSON.Member("dimension", .int(Int64(options.dimension))),
+        ]
+        return try report.end(settings, path: options.jsonPath, isStrict: options.isStrict)
     }
 
     private func load(
