@@ -108,7 +108,9 @@ let package = Package(
         tests(
             "KyroServerTests",
             ["KyroServer", "KyroEngine", "KyroHTTP2", "KyroModel", "KyroPlatform", "TestSupport"]),
-        tests("KyroIndexTests", ["KyroIndex", "KyroModel", "KyroBytes", "CKernels"]),
+        tests(
+            "KyroIndexTests",
+            ["KyroIndex", "KyroPlatform", "KyroModel", "KyroBytes", "CKernels", "TestSupport"]),
         tests(
             "KyroStoreTests",
             ["KyroStore", "KyroPlatform", "KyroModel", "KyroBytes", "TestSupport"]),

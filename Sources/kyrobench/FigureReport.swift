@@ -2,6 +2,20 @@
 import KyroCommands
 import KyroPlatform
 
+func figureTable(_ figures: [Figure]) -> Table {
+    var table = Table([
+        .init("figure"), .init("measured", isRightAligned: true), .init("target"),
+        .init("kind"), .init(""),
+    ])
+    for figure in figures {
+        table.append([
+            figure.name, fixed(figure.value, 3) + (figure.unit.isEmpty ? "" : " " + figure.unit),
+            figure.targetText, figure.isCount ? "count" : "time", figure.passes ? "PASS" : "MISS",
+        ])
+    }
+    return table
+}
+
 /// Figures as they are found, and what else is worth a line.
 final class FigureReport {
     private(set) var figures: [Figure] = []
@@ -18,24 +32,35 @@ final class FigureReport {
         note("\(figure.name): \(fixed(figure.value, 3)) \(figure.unit), \(outcome)")
     }
 
-    var text: String {
-        var table = Table([
-            .init("figure"), .init("measured", isRightAligned: true), .init("target"), .init(""),
-        ])
-        for figure in figures {
-            table.append([
-                figure.name, fixed(figure.value, 3) + " " + figure.unit, figure.targetText,
-                figure.passes ? "PASS" : "MISS",
-            ])
-        }
+    private var text: String {
+        var table = figureTable(figures)
         for fact in facts {
-            table.append([fact.name, fixed(fact.value, 3) + " " + fact.unit, "", ""])
+            table.append([fact.name, fixed(fact.value, 3) + " " + fact.unit, "", "", ""])
         }
         return table.text()
     }
 
-    /// - Parameter settings: of the run, such as its seed.
-    func json(_ settings: [JSON.Member]) -> JSON {
+    /// Prints the table, writes everything down where there is a path, and answers the exit status.
+    ///
+    /// - Parameters:
+    ///   - settings: of the run, such as its seed.
+    ///   - isStrict: times must meet their targets, too.
+    func end(_ settings: [JSON.Member], path: String?, isStrict: Bool) throws -> Int32 {
+        print(text)
+        if let path { try writeFile(json(settings).text + "\n", to: path) }
+        return figures.contains { !$0.passes && ($0.isCount || isStrict) } ? 1 : 0
+    }
+
+    func end(_ data: VectorData, _ options: VectorOptions, isStrict: Bool) throws -> Int32 {
+        let settings = [
+            JSON.Member("seed", .int(Int64(options.seed))),
+            JSON.Member("rows", .int(Int64(data.corpus.rowCount))),
+            JSON.Member("dimension", .int(Int64(data.corpus.dimension))),
+        ]
+        return try end(settings, path: options.jsonPath, isStrict: isStrict)
+    }
+
+    private func json(_ settings: [JSON.Member]) -> JSON {
         let machine = [
             JSON.Member("cpu", .string(Machine.cpu)),
             JSON.Member("cores", .int(Int64(ProcessMemory.coreCount))),

@@ -1,6 +1,7 @@
 // Streams a data set into a server and waits until its graph has taken the rows.
 import KyroClient
 import KyroModel
+import KyroWire
 
 struct Loading: Sendable {
     var documents = 0
@@ -20,8 +21,32 @@ struct Loading: Sendable {
     var ratioToRaw: Double { bytesPerVector / Double(rawBytesPerVector) }
 }
 
+/// Streams documents into a collection, which is made if need be, and returns when all of them are
+/// acknowledged.
+///
+/// - Parameter document: by its number.
+func ingest(
+    _ numbers: Range<Int>, to scope: Scope, _ schema: Schema, over connection: Connection,
+    document: (Int) -> Document
+) throws {
+    let batchDocuments = 100
+    let stream = try IngestClient(connection).stream(
+        StreamOpen(
+            scope: scope, producer: "kyrobench-\(clock.monotonicNanos())",
+            createIfMissing: schema))
+    var sequence: UInt64 = 0
+    for first in stride(from: numbers.lowerBound, to: numbers.upperBound, by: batchDocuments) {
+        sequence += 1
+        let batch = first..<min(first + batchDocuments, numbers.upperBound)
+        let mutations = batch.map { DecodedMutation.success(.upsert(document($0))) }
+        try stream.send(StreamBatch(clientSequence: sequence, mutations: mutations))
+        try refuseErrors(stream.takeAcks())
+    }
+    try stream.finish()
+    try refuseErrors(stream.takeAcks())
+}
+
 struct Loader {
-    static let batchDocuments = 100
     /// The graph stands still after so long without a new row: idle runs shall be idle.
     static let stillSeconds = 2.0
     /// As long as rows are missing it may be that one batch takes its time.
@@ -39,22 +64,9 @@ struct Loader {
         let start = clock.monotonicNanos()
         result.documents = workload.data.corpus.count
         result.rawBytesPerVector = workload.data.vectors.dimension * 4
-        let stream = try IngestClient(connection).stream(
-            StreamOpen(
-                scope: workload.scope, producer: "kyrobench-\(start)",
-                createIfMissing: workload.schema))
-        var sequence: UInt64 = 0
-        for first in stride(from: 0, to: result.documents, by: Self.batchDocuments) {
-            let rows = first..<min(first + Self.batchDocuments, result.documents)
-            sequence += 1
-            try stream.send(
-                StreamBatch(
-                    clientSequence: sequence,
-                    mutations: rows.map { .success(.upsert(workload.document($0))) }))
-            try refuseErrors(stream.takeAcks())
-        }
-        try stream.finish()
-        try refuseErrors(stream.takeAcks())
+        try ingest(
+            0..<result.documents, to: workload.scope, workload.schema, over: connection,
+            document: workload.document)
         result.ingestSeconds = secondsSince(start)
 
         let acknowledged = clock.monotonicNanos()

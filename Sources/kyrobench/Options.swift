@@ -48,48 +48,26 @@ struct Options {
     var wantsHelp = false
 
     init(_ arguments: [String]) throws {
-        binary = Self.ownFolder() + "/kyrodb"
-        var rest = arguments[...]
-        while let name = rest.popFirst() {
-            switch name {
-            case "--accept": isAccept = true
-            case "--tiny": isTiny = true
-            case "--writes": isWrites = true
-            case "--joined": layout = .joined
-            case "--quality": measuresLatency = false
-            case "--help", "-h": wantsHelp = true
-            default:
-                guard let value = rest.popFirst() else {
-                    throw BenchError("\(name) needs a value, or is unknown; see --help")
-                }
-                try set(name, value)
-            }
-        }
+        var words = try OptionWords(
+            arguments, flags: ["--accept", "--tiny", "--writes", "--joined", "--quality"])
+        wantsHelp = words.wantsHelp
+        isAccept = words.flag("--accept")
+        isTiny = words.flag("--tiny")
+        isWrites = words.flag("--writes")
+        if words.flag("--joined") { layout = .joined }
+        measuresLatency = !words.flag("--quality")
+        words.take("--data", &folder)
+        binary = words.text("--binary") ?? Self.ownFolder() + "/kyrodb"
+        jsonPath = words.text("--json")
+        endpoint = try words.text("--server").map { try Endpoint(parsing: $0) }
+        try words.take("--requests", in: 1...Int.max, &requestCount)
+        try words.takeSeed(&seed)
+        try words.end()
         guard wantsHelp || isWrites || !folder.isEmpty else {
             throw BenchError("--data FOLDER is missing")
         }
         while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
         if isTiny { requestCount = min(requestCount, 200) }
-    }
-
-    private mutating func set(_ name: String, _ value: String) throws {
-        switch name {
-        case "--data": folder = value
-        case "--binary": binary = value
-        case "--json": jsonPath = value
-        case "--server": endpoint = try Endpoint(parsing: value)
-        case "--requests":
-            guard let count = Int(value), count > 0 else {
-                throw BenchError("--requests is \"\(value)\"; it must be a number above zero")
-            }
-            requestCount = count
-        case "--seed":
-            guard let number = UInt64(value) else {
-                throw BenchError("--seed is \"\(value)\"; it must be a number")
-            }
-            seed = number
-        default: throw BenchError("unknown option \"\(name)\"; see --help")
-        }
     }
 
     /// Where this program lies.

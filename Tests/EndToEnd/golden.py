@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import golden_indexed
 from golden_parts import NOTES, check_producer, compare
 from harness import (
     BINARY, ROOT, Checks, Server, Stubs, contents, ingest, operations, search, types)
@@ -80,6 +81,28 @@ def check_opens(folder):
         server.discard()
 
 
+def check_indexed(folder):
+    told = f"{folder.parent.name}/{folder.name}"
+    server = Server("--quiet")
+    golden_indexed.unpack(folder, server.folder)
+    try:
+        verified = subprocess.run([BINARY, "verify", server.data], check=False)
+        check.equal(verified.returncode, 0, f"{told}: verify")
+        for when in ("", " after a kill", " after a snapshot"):
+            server.start()
+            with Stubs(server.target) as stubs:
+                # What is read needs no training: at once, before maintenance has done anything.
+                check(golden_indexed.whole(stubs),
+                      f"{told}{when}: indexes {golden_indexed.indexes(stubs)}")
+                golden_indexed.compare(stubs, check, told + when)
+                if when:
+                    stubs.operations.Snapshot(operations.SnapshotRequest())
+            server.kill()
+        check("damaged" not in server.log(), f"{told}: {server.log()[-3000:]}")
+    finally:
+        server.discard()
+
+
 def pretend_newer(path):
     """Raises the version of a file and makes its checksum right."""
     data = bytearray(path.read_bytes())
@@ -115,10 +138,11 @@ def check_refuses(folder, pattern, newest):
 def main():
     folders = sorted(GOLDEN.glob("v*/*/"))
     check(folders, f"no golden directories in {GOLDEN}")
+    plain = [folder for folder in folders if folder.name != "indexed"]
     for folder in folders:
-        check_opens(folder)
+        (check_opens if folder in plain else check_indexed)(folder)
     refused = 0
-    for folder in folders[-2:]:
+    for folder in plain[-2:]:
         for pattern in ("MANIFEST", "catalog.log", "shard-*/log-*", "shard-*/snapshot-*"):
             for newest in (False, True):
                 if list((folder / "data").glob(pattern)):

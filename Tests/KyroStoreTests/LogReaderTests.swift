@@ -307,8 +307,8 @@ import Testing
 }
 
 /// Does something once, between the opening of a file and what its opener does with it.
-private final class InterruptedFileSystem: FileSystem {
-    private let inner: any FileSystem
+private final class InterruptedFileSystem: TappedFileSystem {
+    let inner: any FileSystem
     private let path: String
     private let interruption: Locked<(@Sendable () -> Void)?>
 
@@ -318,23 +318,16 @@ private final class InterruptedFileSystem: FileSystem {
         self.interruption = Locked(interruption)
     }
 
-    func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File {
-        let file = try inner.open(path, mode)
-        if path == self.path {
-            let interruption = interruption.withLock { interruption in
-                defer { interruption = nil }
-                return interruption
-            }
-            interruption?()
-        }
-        return file
-    }
+    func before(_ event: FileEvent) -> ShortWrite? { nil }
 
-    func rename(_ path: String, to target: String) throws(FileError) {
-        try inner.rename(path, to: target)
+    func after(_ event: FileEvent) {
+        guard event.path == path, event.operation == .open || event.operation == .create else {
+            return
+        }
+        let interruption = interruption.withLock { interruption in
+            defer { interruption = nil }
+            return interruption
+        }
+        interruption?()
     }
-    func unlink(_ path: String) throws(FileError) { try inner.unlink(path) }
-    func list(_ path: String) throws(FileError) -> [String] { try inner.list(path) }
-    func makeDirectory(_ path: String) throws(FileError) { try inner.makeDirectory(path) }
-    func syncDirectory(_ path: String) throws(FileError) { try inner.syncDirectory(path) }
 }

@@ -56,13 +56,19 @@ swift_test() {
     swift test -c release "$@"
 }
 
-# sanitized KIND STRESS-SECONDS: LeakSanitizer would report what the test runner leaves behind.
+# sanitized KIND STRESS-SECONDS INDEX-TESTS: of the index the suites that the third word matches, without
+# the data sets. LeakSanitizer would report what the test runner leaves behind.
 sanitized() {
-    KYRODB_TARGETS=KyroEngineTests,KyroStoreTests,KyroHTTP2Tests \
-        KYRODB_STRESS_SECONDS=$2 KYRODB_TEST_SCALE=10 \
+    KYRODB_TARGETS=KyroEngineTests,KyroStoreTests,KyroHTTP2Tests,KyroIndexTests \
+        KYRODB_STRESS_SECONDS=$2 KYRODB_TEST_SCALE=10 KYRODB_DATA= \
         ASAN_OPTIONS=detect_leaks=0 \
-        swift_test --sanitize="$1" --scratch-path ".build/$1"
+        swift_test --sanitize="$1" --scratch-path ".build/$1" \
+        --filter 'Kyro(Engine|Store|HTTP2)Tests' --filter "KyroIndexTests\\.($3)"
 }
+
+concurrent='VectorStressTests|ConcurrencyTests|FilteredSearchTests/searchesBeside'
+# What reads and writes memory by pointers, at every length.
+unsafe='.*KernelTests|VectorSnapshotTests|ListSnapshotTests|DiskRowsTests|RowStoreTests'
 
 end_to_end() {
     PYTHONPATH=Tests/EndToEnd "$python" "Tests/EndToEnd/$1.py"
@@ -77,7 +83,7 @@ freshness() {
 swift_lane() {
     step swift-tests swift_test --skip EndToEndTests
     touch "$1"
-    step thread-sanitizer sanitized thread 30
+    step thread-sanitizer sanitized thread 20 "$concurrent"
     step protobuf-oracles Tests/Oracles/protobuf/run.sh
 }
 
@@ -95,7 +101,7 @@ binary_lane() {
     step tiny-bench Tests/Tooling/tiny_bench.sh "$bin"
     step freshness freshness "$1"
     # Here since this lane is the shorter one.
-    step address-sanitizer sanitized address 2
+    step address-sanitizer sanitized address 2 "$concurrent|$unsafe"
 }
 
 step lint Tests/Tooling/lint.sh

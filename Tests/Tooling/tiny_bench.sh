@@ -24,6 +24,11 @@ grep -q "int8 all pairs" "$out/kernels"
 "$bin/kyrobench" churn --tiny --steps 10 --folder "$out" > "$out/churn" || [ $? = 1 ]
 grep -q "then rebuilt" "$out/churn"
 grep -q "0.99" "$out/recall"
+"$bin/kyrobench" filters --tiny --folder "$out" > "$out/filters" || [ $? = 1 ]
+grep -q "anti-correlated" "$out/filters"
+"$bin/kyrobench" mixed --tiny --seconds 1 --binary "$bin/kyrodb" --folder "$out" > "$out/mixed" \
+    || [ $? = 1 ]
+grep -q "beside a rebuild: wrong answers" "$out/mixed"
 "$bin/kyrobench" vectors --tiny --binary "$bin/kyrodb" --folder "$out" \
     --json "$out/vectors.jsonl" --svg "$out/vectors.svg"
 python3 - "$out/vectors.jsonl" "$out/vectors.svg" <<'PYTHON'

@@ -56,61 +56,38 @@ struct FilterOptions {
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
         if let root = getenv("KYRODB_DATA") { dataFolder = String(cString: root) + "/wordnet" }
-        var rest = arguments
-        while let name = rest.popFirst() {
-            switch name {
-            case "--help", "-h": wantsHelp = true
-            case "--strict": isStrict = true
-            case "--tiny": (synthetic, queryCount, passes) = ((6_000, 32), 20, 1)
-            default:
-                guard let value = rest.popFirst() else {
-                    throw BenchError("\(name) needs a value, or is unknown; see filters --help")
-                }
-                try set(name, value)
-            }
-        }
+        var words = try OptionWords(arguments, of: Self.word, flags: ["--strict", "--tiny"])
+        wantsHelp = words.wantsHelp
+        isStrict = words.flag("--strict")
+        if words.flag("--tiny") { (synthetic, queryCount, passes) = ((6_000, 32), 20, 1) }
+        if let value = words.text("--synthetic") { synthetic = try Self.shape(value) }
+        words.take("--data", &dataFolder)
+        folder = words.text("--folder")
+        jsonPath = words.text("--json")
+        try words.take("--rows", in: 1_000...100_000_000, &rowsMax)
+        try words.take("--queries", in: 10...100_000, &queryCount)
+        try words.take("--passes", in: 1...1_000, &passes)
+        try words.take("--threads", in: 1...256, &threads)
+        try words.takeSeed(&seed)
+        try words.end()
         if queryCount == 0 { queryCount = synthetic == nil ? 200 : 100 }
         guard synthetic != nil || !dataFolder.isEmpty || wantsHelp else {
             throw BenchError("KYRODB_DATA names no folder with wordnet; give --data FOLDER")
         }
     }
 
-    private mutating func set(_ name: String, _ value: String) throws {
-        switch name {
-        case "--data": dataFolder = value
-        case "--synthetic":
-            let parts = value.split(separator: ",").compactMap { Int($0) }
-            guard parts.count == 2, (1_000...100_000_000).contains(parts[0]),
-                (2...16_384).contains(parts[1])
-            else {
-                throw BenchError("--synthetic is \"\(value)\"; give rows,dimension: 1000000,768")
-            }
-            synthetic = (parts[0], parts[1])
-        case "--rows": rowsMax = try Self.number(name, value, in: 1_000...100_000_000)
-        case "--queries": queryCount = try Self.number(name, value, in: 10...100_000)
-        case "--passes": passes = try Self.number(name, value, in: 1...1_000)
-        case "--threads": threads = try Self.number(name, value, in: 1...256)
-        case "--seed": seed = UInt64(try Self.number(name, value, in: 0...Int.max))
-        case "--folder": folder = value
-        case "--json": jsonPath = value
-        default: throw BenchError("unknown option \"\(name)\"; see filters --help")
-        }
-    }
-
-    private static func number(
-        _ name: String, _ text: String, in range: ClosedRange<Int>
-    ) throws -> Int {
-        guard let number = Int(text), range.contains(number) else {
-            throw BenchError("\(name) is \"\(text)\"; it must be a number in \(range)")
-        }
-        return number
+    private static func shape(_ text: String) throws -> (rows: Int, dimension: Int) {
+        let parts = text.split(separator: ",").compactMap { Int($0) }
+        guard parts.count == 2, (1_000...100_000_000).contains(parts[0]),
+            (2...16_384).contains(parts[1])
+        else { throw BenchError("--synthetic is \"\(text)\"; give rows,dimension: 1000000,768") }
+        return (parts[0], parts[1])
     }
 
     /// The options of the data alone, as the comparison of indexes takes them.
     func data() throws -> VectorOptions {
-        var options = try VectorOptions([])
-        options.isSynthetic = synthetic != nil
-        options.dataFolder = dataFolder
+        var options = try VectorOptions(
+            synthetic == nil ? ["--data", dataFolder] : ["--data-set", "synthetic"])
         options.rowsMax = synthetic?.rows ?? rowsMax
         options.dimension = synthetic?.dimension ?? 0
         options.queryCount = queryCount

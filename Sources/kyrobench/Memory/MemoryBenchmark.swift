@@ -1,6 +1,5 @@
 // What vectors take in memory, for each way to keep them, and what recall is left.
 import KyroClient
-import KyroCommands
 import KyroModel
 import KyroPlatform
 import KyroWire
@@ -30,7 +29,6 @@ struct MemoryBenchmark {
     ]
     private static let scope = Scope(namespace: "memory")
     private static let field = "embedding"
-    private static let batchRows = 100
     private static let recallMin = 0.97
 
     func run() throws -> Int32 {
@@ -52,16 +50,7 @@ struct MemoryBenchmark {
                 report.fact("\(way.name): of the raw floats", share)
             }
         }
-        print(report.text)
-        if let path = options.jsonPath {
-            let settings = [
-                JSON.Member("seed", .int(Int64(options.vectors.seed))),
-                JSON.Member("rows", .int(Int64(data.corpus.rowCount))),
-                JSON.Member("dimension", .int(Int64(data.corpus.dimension))),
-            ]
-            try writeFile(report.json(settings).text + "\n", to: path)
-        }
-        return report.figures.allSatisfy(\.passes) ? 0 : 1
+        return try report.end(data, options.vectors, isStrict: true)
     }
 
     /// Anonymous resident bytes of a server that was started on the data.
@@ -109,23 +98,11 @@ struct MemoryBenchmark {
             schema.vectors[Self.field] = VectorField(
                 dimension: data.corpus.dimension, indexing: indexing)
         }
-        let stream = try IngestClient(connection).stream(
-            StreamOpen(
-                scope: Self.scope, producer: "kyrobench-memory", createIfMissing: schema))
-        var sequence: UInt64 = 0
-        for first in stride(from: 0, to: data.corpus.rowCount, by: Self.batchRows) {
-            sequence += 1
-            let rows = first..<min(first + Self.batchRows, data.corpus.rowCount)
-            let mutations = rows.map { row -> DecodedMutation in
-                var document = Document(id: .number(UInt64(row)))
-                if indexing != nil { document.vectors[Self.field] = data.corpus.floats(row) }
-                return .success(.upsert(document))
-            }
-            try stream.send(StreamBatch(clientSequence: sequence, mutations: mutations))
-            try refuseErrors(stream.takeAcks())
+        try ingest(0..<data.corpus.rowCount, to: Self.scope, schema, over: connection) { row in
+            var document = Document(id: .number(UInt64(row)))
+            if indexing != nil { document.vectors[Self.field] = data.corpus.floats(row) }
+            return document
         }
-        try stream.finish()
-        try refuseErrors(stream.takeAcks())
         try waitUntilFolded(connection)
         _ = try OperationsClient(connection).snapshot()
     }

@@ -21,27 +21,12 @@ struct MemoryOptions {
         """
 
     var vectors: VectorOptions
-    var jsonPath: String?
-    var wantsHelp = false
+    var wantsHelp: Bool { vectors.wantsHelp }
 
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
-        var others: [String] = []
-        var rest = arguments
-        while let name = rest.popFirst() {
-            switch name {
-            case "--json":
-                guard let value = rest.popFirst() else { throw BenchError("\(name) needs a value") }
-                jsonPath = value
-            case "--help", "-h": wantsHelp = true
-            default: others.append(name)
-            }
-        }
-        if !others.contains("--data-set") {
-            others += ["--data-set", "synthetic"]
-            if !others.contains("--rows") { others += ["--rows", "100000"] }
-        }
-        if wantsHelp { others.append("--help") }
-        vectors = try VectorOptions(others[...])
+        var words = try OptionWords(arguments, of: Self.word, flags: VectorOptions.flags)
+        vectors = try VectorOptions(&words, dataSet: "synthetic", syntheticRows: 100_000)
+        try words.end()
     }
 }

@@ -1,6 +1,5 @@
 // Searches alone, beside writes and beside a rebuild: what the slowest of a hundred takes.
 import KyroClient
-import KyroCommands
 import KyroModel
 import KyroPlatform
 import Synchronization
@@ -8,7 +7,6 @@ import Synchronization
 struct MixedBenchmark {
     let options: MixedOptions
 
-    private static let batchRows = 100
     private static let factorMax = 3.0
     private static let millisMin = 3.0
     private static let recallMin = 0.97
@@ -36,41 +34,18 @@ struct MixedBenchmark {
             MixedLoad(
                 data: data, endpoint: server.endpoint, acknowledged: Acknowledged(rowCount)),
             over: connection, report)
-        print(report.text)
-        if let path = options.jsonPath {
-            let settings = [
-                JSON.Member("seed", .int(Int64(options.vectors.seed))),
-                JSON.Member("rows", .int(Int64(data.corpus.rowCount))),
-                JSON.Member("dimension", .int(Int64(data.corpus.dimension))),
-            ]
-            try writeFile(report.json(settings).text + "\n", to: path)
-        }
-        let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
-        return missed ? 1 : 0
+        return try report.end(data, options.vectors, isStrict: options.isStrict)
     }
 
     private func load(_ data: VectorData, rowCount: Int, over connection: Connection) throws {
         note("loading \(rowCount) rows of \(data.corpus.dimension)")
         var schema = Schema()
         schema.vectors[MixedLoad.field] = VectorField(dimension: data.corpus.dimension)
-        let stream = try IngestClient(connection).stream(
-            StreamOpen(
-                scope: MixedLoad.scope, producer: "kyrobench-mixed", createIfMissing: schema))
-        var sequence: UInt64 = 0
-        for first in stride(from: 0, to: rowCount, by: Self.batchRows) {
-            sequence += 1
-            let documents = (first..<min(first + Self.batchRows, rowCount)).map { row in
-                var document = Document(id: .number(UInt64(row)))
-                document.vectors[MixedLoad.field] = data.corpus.floats(row)
-                return document
-            }
-            try stream.send(
-                StreamBatch(
-                    clientSequence: sequence, mutations: documents.map { .success(.upsert($0)) }))
-            try refuseErrors(stream.takeAcks())
+        try ingest(0..<rowCount, to: MixedLoad.scope, schema, over: connection) { row in
+            var document = Document(id: .number(UInt64(row)))
+            document.vectors[MixedLoad.field] = data.corpus.floats(row)
+            return document
         }
-        try stream.finish()
-        try refuseErrors(stream.takeAcks())
         try waitUntilFolded(connection)
     }
 

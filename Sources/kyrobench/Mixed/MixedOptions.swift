@@ -30,30 +30,15 @@ struct MixedOptions {
     var vectors: VectorOptions
     var seconds = 20.0
     var codes = "sq4"
-    var jsonPath: String?
-    var isStrict = false
-    var wantsHelp = false
+    var isStrict: Bool { vectors.isStrict }
+    var wantsHelp: Bool { vectors.wantsHelp }
 
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
-        var others: [String] = []
-        var rest = arguments
-        while let name = rest.popFirst() {
-            switch name {
-            case "--seconds":
-                guard let value = rest.popFirst(), let seconds = Double(value), seconds >= 1 else {
-                    throw BenchError("--seconds needs a number from 1 on")
-                }
-                self.seconds = seconds
-            case "--codes", "--json":
-                guard let value = rest.popFirst() else { throw BenchError("\(name) needs a value") }
-                if name == "--codes" { codes = value } else { jsonPath = value }
-            case "--strict": isStrict = true
-            case "--help", "-h": wantsHelp = true
-            default: others.append(name)
-            }
-        }
-        if wantsHelp { others.append("--help") }
-        vectors = try VectorOptions(others[...])
+        var words = try OptionWords(arguments, of: Self.word, flags: VectorOptions.flags)
+        try words.takeSeconds(&seconds)
+        words.take("--codes", &codes)
+        vectors = try VectorOptions(&words)
+        try words.end()
     }
 }

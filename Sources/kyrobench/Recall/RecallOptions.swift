@@ -52,51 +52,20 @@ struct RecallOptions {
 
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
-        var rest = arguments
-        while let name = rest.popFirst() {
-            switch name {
-            case "--help", "-h": wantsHelp = true
-            case "--strict": isStrict = true
-            case "--tiny":
-                isTiny = true
-                names = ["clusters"]
-                rowsMax = 6_000
-                queryCount = 100
-                liveCount = 10_000
-            default:
-                guard let value = rest.popFirst() else {
-                    throw BenchError("\(name) needs a value, or is unknown; see --help")
-                }
-                try take(name, value)
-            }
-        }
-    }
-
-    private mutating func take(_ name: String, _ value: String) throws {
-        switch name {
-        case "--data": dataFolder = value
-        case "--folder": folder = value
-        case "--json": jsonPath = value
-        case "--only":
-            names = value.split(separator: ",").map(String.init)
-            for name in names where !Self.collections.contains(name) {
-                throw BenchError("--only names \"\(name)\"; known are \(Self.collections)")
-            }
-        case "--rows": rowsMax = try Self.number(name, value, in: 1_000...10_000_000)
-        case "--queries": queryCount = try Self.number(name, value, in: 10...10_000)
-        case "--live": liveCount = try Self.number(name, value, in: 0...10_000_000)
-        case "--shards": shardCount = try Self.number(name, value, in: 1...16)
-        case "--seed": seed = UInt64(try Self.number(name, value, in: 0...Int.max))
-        default: throw BenchError("unknown option \"\(name)\"; see --help")
-        }
-    }
-
-    private static func number(
-        _ name: String, _ value: String, in range: ClosedRange<Int>
-    ) throws -> Int {
-        guard let number = Int(value), range.contains(number) else {
-            throw BenchError("\(name) is \"\(value)\"; it must be a number in \(range)")
-        }
-        return number
+        var words = try OptionWords(arguments, of: Self.word, flags: ["--strict", "--tiny"])
+        wantsHelp = words.wantsHelp
+        isStrict = words.flag("--strict")
+        isTiny = words.flag("--tiny")
+        if isTiny { (names, rowsMax, queryCount, liveCount) = (["clusters"], 6_000, 100, 10_000) }
+        names = try words.names("--only", of: Self.collections) ?? names
+        words.take("--data", &dataFolder)
+        folder = words.text("--folder")
+        jsonPath = words.text("--json")
+        try words.take("--rows", in: 1_000...10_000_000, &rowsMax)
+        try words.take("--queries", in: 10...10_000, &queryCount)
+        try words.take("--live", in: 0...10_000_000, &liveCount)
+        try words.take("--shards", in: 1...16, &shardCount)
+        try words.takeSeed(&seed)
+        try words.end()
     }
 }

@@ -8,7 +8,6 @@ struct SnapshotBenchmark {
     let options: SnapshotOptions
     /// No snapshot but those asked for.
     static let serverOptions = ["--snapshot-log-bytes", String(1 << 40)]
-    static let batchDocuments = 100
 
     func run() throws -> Int32 {
         let report = FigureReport()
@@ -31,17 +30,12 @@ struct SnapshotBenchmark {
             server = try RestartRun(options: options, documents: documents, folder: folder)
                 .measure(running, report)
         }
-        print(report.text)
-        if let path = options.jsonPath {
-            let settings = [
-                JSON.Member("seed", .int(Int64(options.seed))),
-                JSON.Member("documents", .int(Int64(options.documentCount))),
-                JSON.Member("dimension", .int(Int64(options.dimension))),
-            ]
-            try writeFile(report.json(settings).text + "\n", to: path)
-        }
-        let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
-        return missed ? 1 : 0
+        let settings = [
+            JSON.Member("seed", .int(Int64(options.seed))),
+            JSON.Member("documents", .int(Int64(options.documentCount))),
+            JSON.Member("dimension", .int(Int64(options.dimension))),
+        ]
+        return try report.end(settings, path: options.jsonPath, isStrict: options.isStrict)
     }
 
     private func load(
@@ -69,24 +63,9 @@ struct SnapshotBenchmark {
 func stream(
     _ documents: SyntheticDocuments, numbers: Range<Int>, over connection: Connection
 ) throws {
-    let stream = try IngestClient(connection).stream(
-        StreamOpen(
-            scope: documents.scope, producer: "kyrobench-\(numbers.lowerBound)",
-            createIfMissing: documents.schema))
-    var sequence: UInt64 = 0
-    for first in stride(
-        from: numbers.lowerBound, to: numbers.upperBound, by: SnapshotBenchmark.batchDocuments)
-    {
-        let batch = first..<min(first + SnapshotBenchmark.batchDocuments, numbers.upperBound)
-        sequence += 1
-        try stream.send(
-            StreamBatch(
-                clientSequence: sequence,
-                mutations: batch.map { .success(.upsert(documents.document($0))) }))
-        try refuseErrors(stream.takeAcks())
-    }
-    try stream.finish()
-    try refuseErrors(stream.takeAcks())
+    try ingest(
+        numbers, to: documents.scope, documents.schema, over: connection,
+        document: documents.document)
 }
 
 /// Until no row waits for its place in the graph, or nothing moves for ten seconds; for one where

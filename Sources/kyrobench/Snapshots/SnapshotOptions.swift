@@ -45,41 +45,21 @@ struct SnapshotOptions {
     static let words: Set<String> = ["restart", "snapshot-load", "snapshots"]
 
     init(_ arguments: [String]) throws {
-        binary = Options.ownFolder() + "/kyrodb"
-        var rest = arguments[...]
-        let word = rest.popFirst()
+        let word = arguments.first
         measuresRestart = word != "snapshot-load"
         measuresLoad = word != "restart"
-        while let name = rest.popFirst() {
-            if name == "--help" || name == "-h" {
-                wantsHelp = true
-                continue
-            }
-            if name == "--strict" {
-                isStrict = true
-                continue
-            }
-            guard let value = rest.popFirst() else {
-                throw BenchError("\(name) needs a value, or is unknown; see --help")
-            }
-            switch name {
-            case "--documents": documentCount = try Self.number(name, value)
-            case "--tail": tailCount = try Self.number(name, value)
-            case "--dimension": dimension = try Self.number(name, value)
-            case "--seconds": seconds = Double(try Self.number(name, value))
-            case "--seed": seed = UInt64(try Self.number(name, value))
-            case "--folder": folder = value
-            case "--binary": binary = value
-            case "--json": jsonPath = value
-            default: throw BenchError("unknown option \"\(name)\"; see --help")
-            }
-        }
-    }
-
-    private static func number(_ name: String, _ value: String) throws -> Int {
-        guard let number = Int(value), number > 0 else {
-            throw BenchError("\(name) is \"\(value)\"; it must be a number above zero")
-        }
-        return number
+        var words = try OptionWords(
+            arguments.dropFirst(), of: word ?? "", flags: ["--strict"])
+        wantsHelp = words.wantsHelp
+        isStrict = words.flag("--strict")
+        binary = words.text("--binary") ?? Options.ownFolder() + "/kyrodb"
+        folder = words.text("--folder")
+        jsonPath = words.text("--json")
+        try words.take("--documents", in: 1...Int.max, &documentCount)
+        try words.take("--tail", in: 1...Int.max, &tailCount)
+        try words.take("--dimension", in: 1...Int.max, &dimension)
+        try words.takeSeconds(&seconds)
+        try words.takeSeed(&seed)
+        try words.end()
     }
 }

@@ -12,7 +12,6 @@ struct ServedRun {
     static let defaultName = "kyrodb gRPC defaults"
     private static let scope = Scope(namespace: "vectors")
     private static let field = "embedding"
-    private static let batchRows = 100
     private static let explainedMax = 200
     private static let warmUps = 50
 
@@ -54,21 +53,11 @@ struct ServedRun {
         var schema = Schema()
         schema.vectors[Self.field] = VectorField(
             dimension: data.corpus.dimension, metric: .cosine)
-        let stream = try IngestClient(connection).stream(
-            StreamOpen(
-                scope: Self.scope, producer: "kyrobench-vectors", createIfMissing: schema))
-        var sequence: UInt64 = 0
-        for first in stride(from: 0, to: rowCount, by: Self.batchRows) {
-            sequence += 1
-            let rows = first..<min(first + Self.batchRows, rowCount)
-            try stream.send(
-                StreamBatch(
-                    clientSequence: sequence,
-                    mutations: rows.map { .success(.upsert(document($0))) }))
-            try refuseErrors(stream.takeAcks())
+        try ingest(0..<rowCount, to: Self.scope, schema, over: connection) { row in
+            var document = Document(id: .number(UInt64(row)))
+            document.vectors[Self.field] = data.corpus.floats(row)
+            return document
         }
-        try stream.finish()
-        try refuseErrors(stream.takeAcks())
         let rowSeconds = secondsSince(start)
         note("\(Self.name): acknowledged after \(fixed(rowSeconds, 1)) s; now the graph")
         try waitUntilFolded(connection)
@@ -83,12 +72,6 @@ struct ServedRun {
             residentBytes: status.residentBytes - min(before.residentBytes, status.residentBytes),
             countedBytes: nil,
             remark: "\(graphRows) rows in the graph, \(tailRows) in the tail; whole server")
-    }
-
-    private func document(_ row: Int) -> Document {
-        var document = Document(id: .number(UInt64(row)))
-        document.vectors[Self.field] = data.corpus.floats(row)
-        return document
     }
 
     /// With an `efSearch` as many candidates as hits: a search by vectors alone has no leg to be

@@ -30,7 +30,7 @@ struct VectorBenchmark {
         print(report.curveTable)
         print(report.buildTable)
         print(report.targetTable)
-        print(report.figureTable)
+        print(figureTable(report.figures).text())
         let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
         return missed ? 1 : 0
     }

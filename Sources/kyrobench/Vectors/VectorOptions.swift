@@ -89,73 +89,63 @@ struct VectorOptions {
     var isStrict = false
     var wantsHelp = false
 
+    static let flags: Set<String> = ["--tiny", "--strict"]
+
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
-        binary = Options.ownFolder() + "/kyrodb"
-        if let root = getenv("KYRODB_DATA") { dataFolder = String(cString: root) + "/wordnet" }
-        var values: [String: String] = [:]
-        var rest = arguments
-        while let name = rest.popFirst() {
-            switch name {
-            case "--help", "-h": wantsHelp = true
-            case "--tiny": isTiny = true
-            case "--strict": isStrict = true
-            default:
-                guard let value = rest.popFirst() else {
-                    throw BenchError("\(name) needs a value, or is unknown; see vectors --help")
-                }
-                values[name] = value
-            }
-        }
-        if isTiny {
-            (isSynthetic, rowsMax, dimension, queryCount, passes) = (true, 10_000, 64, 100, 1)
-        }
-        try setData(&values)
-        try setRun(&values)
-        if let name = values.keys.min() {
-            throw BenchError("unknown option \"\(name)\"; see vectors --help")
-        }
-        if isSynthetic, rowsMax == 0 { rowsMax = 1_000_000 }
+        var words = try OptionWords(arguments, of: Self.word, flags: Self.flags)
+        try self.init(&words)
+        try words.end()
+    }
+
+    /// Takes what it knows from the words of another command that goes by the same data.
+    ///
+    /// - Parameters:
+    ///   - dataSet: where none is named.
+    ///   - syntheticRows: where no number is given.
+    init(
+        _ words: inout OptionWords, dataSet: String = "wordnet", syntheticRows: Int = 1_000_000
+    ) throws {
+        wantsHelp = words.wantsHelp
+        isTiny = words.flag("--tiny")
+        isStrict = words.flag("--strict")
+        binary = words.text("--binary") ?? Options.ownFolder() + "/kyrodb"
+        folder = words.text("--folder")
+        jsonPath = words.text("--json")
+        try setData(&words, dataSet: dataSet)
+        try setRun(&words)
+        if isSynthetic, rowsMax == 0 { rowsMax = syntheticRows }
         guard isSynthetic || !dataFolder.isEmpty || wantsHelp else {
             throw BenchError("KYRODB_DATA names no folder with wordnet; give --data FOLDER")
         }
     }
 
-    private mutating func setData(_ values: inout [String: String]) throws {
-        switch values.removeValue(forKey: "--data-set") {
-        case nil: break
-        case "wordnet"?: isSynthetic = false
-        case "synthetic"?: isSynthetic = true
-        case let name?:
+    private mutating func setData(_ words: inout OptionWords, dataSet: String) throws {
+        if let root = getenv("KYRODB_DATA") { dataFolder = String(cString: root) + "/wordnet" }
+        if isTiny { (rowsMax, dimension, queryCount, passes) = (10_000, 64, 100, 1) }
+        switch words.text("--data-set") ?? (isTiny ? "synthetic" : dataSet) {
+        case "wordnet": isSynthetic = false
+        case "synthetic": isSynthetic = true
+        case let name:
             throw BenchError("--data-set is \"\(name)\"; it must be wordnet or synthetic")
         }
-        if let value = values.removeValue(forKey: "--data") { dataFolder = value }
-        try Self.number("--rows", in: 100...100_000_000, &values, &rowsMax)
-        try Self.number("--dimension", in: 2...16_384, &values, &dimension)
-        try Self.number("--queries", in: 10...100_000, &values, &queryCount)
-        var number = Int(clamping: seed)
-        try Self.number("--seed", in: 0...Int.max, &values, &number)
-        seed = UInt64(number)
+        words.take("--data", &dataFolder)
+        try words.take("--rows", in: 100...100_000_000, &rowsMax)
+        try words.take("--dimension", in: 2...16_384, &dimension)
+        try words.take("--queries", in: 10...100_000, &queryCount)
+        try words.takeSeed(&seed)
     }
 
-    private mutating func setRun(_ values: inout [String: String]) throws {
-        try Self.number("--passes", in: 1...1_000, &values, &passes)
-        try Self.number("--threads", in: 1...256, &values, &threads)
-        if let list = values.removeValue(forKey: "--systems") {
-            systems = try list.split(separator: ",").map { name in
-                guard let system = System(rawValue: String(name)) else {
-                    throw BenchError("\"\(name)\" is none of bulk, incremental, grpc")
-                }
-                return system
-            }
+    private mutating func setRun(_ words: inout OptionWords) throws {
+        try words.take("--passes", in: 1...1_000, &passes)
+        try words.take("--threads", in: 1...256, &threads)
+        if let names = try words.names("--systems", of: System.allCases.map(\.rawValue)) {
+            systems = names.compactMap(System.init(rawValue:))
         }
         let usual = isTiny ? "none" : isSynthetic ? "hnswlib" : "all"
-        peers = try Self.peers(values.removeValue(forKey: "--peers") ?? usual)
-        folder = values.removeValue(forKey: "--folder")
-        binary = values.removeValue(forKey: "--binary") ?? binary
-        peersScript = values.removeValue(forKey: "--peers-script") ?? peersScript
-        jsonPath = values.removeValue(forKey: "--json")
-        svgPath = values.removeValue(forKey: "--svg")
+        peers = try Self.peers(words.text("--peers") ?? usual)
+        words.take("--peers-script", &peersScript)
+        svgPath = words.text("--svg")
     }
 
     /// In the order of `peerNames`, whatever the order of the list.
@@ -173,16 +163,5 @@ struct VectorOptions {
             chosen.formUnion(exact.isEmpty ? named : exact)
         }
         return peerNames.filter(chosen.contains)
-    }
-
-    private static func number(
-        _ name: String, in range: ClosedRange<Int>, _ values: inout [String: String],
-        _ target: inout Int
-    ) throws {
-        guard let text = values.removeValue(forKey: name) else { return }
-        guard let number = Int(text), range.contains(number) else {
-            throw BenchError("\(name) is \"\(text)\"; it must be a number in \(range)")
-        }
-        target = number
     }
 }

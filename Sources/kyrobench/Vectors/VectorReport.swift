@@ -98,22 +98,6 @@ struct VectorReport {
         return table.text()
     }
 
-    var figureTable: String {
-        var table = Table([
-            .init("figure"), .init("measured", isRightAligned: true), .init("target"),
-            .init("kind"), .init(""),
-        ])
-        for figure in figures {
-            table.append([
-                figure.name,
-                fixed(figure.value, 3) + (figure.unit.isEmpty ? "" : " " + figure.unit),
-                figure.targetText, figure.isCount ? "count" : "time",
-                figure.passes ? "PASS" : "MISS",
-            ])
-        }
-        return table.text()
-    }
-
     // MARK: figures
 
     /// What this run can be held against, of the systems that took part.

@@ -63,7 +63,7 @@ final class ScrubByHand: Scheduler {
             _ = eventually {
                 _ = scrub()
                 // Snapshots are taken by a thread of their own.
-                clock.advance(millis: 50)
+                clock.advance(millis: 1_000)
                 return status.damages.allSatisfy(\.isHealed)
             }
         }

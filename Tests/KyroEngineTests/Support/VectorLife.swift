@@ -137,20 +137,24 @@ struct VectorLife {
         return request
     }
 
-    /// The best ten by brute force over what must be there.
+    /// The best ten by brute force over what must be there, best first.
     private func best(_ query: [Float]) -> [(id: DocumentID, score: Double)] {
-        func cosine(_ document: Document) -> Double {
+        let square = Self.dot(query, query)
+        var best: [(id: Int, score: Double)] = []
+        for (id, document) in documents {
             let row = document.vectors["v"] ?? []
-            var (dot, own, other) = (0.0, 0.0, 0.0)
-            for (a, b) in zip(query, row) {
-                dot += Double(a) * Double(b)
-                own += Double(a) * Double(a)
-                other += Double(b) * Double(b)
-            }
-            return dot / (own * other).squareRoot()
+            let score = Self.dot(query, row) / (square * Self.dot(row, row)).squareRoot()
+            if best.count == 10, score <= best[9].score { continue }
+            best.insert((id, score), at: best.firstIndex { $0.score < score } ?? best.count)
+            if best.count > 10 { best.removeLast() }
         }
-        let scored = documents.values.map { (id: $0.id, score: cosine($0)) }
-        return Array(scored.sorted { $0.score > $1.score }.prefix(10))
+        return best.map { (.number(UInt64($0.id)), $0.score) }
+    }
+
+    private static func dot(_ a: [Float], _ b: [Float]) -> Double {
+        var sum = 0.0
+        for i in 0..<min(a.count, b.count) { sum += Double(a[i]) * Double(b[i]) }
+        return sum
     }
 
     /// Exact answers are those of brute force; equals may come in any order.

@@ -2,6 +2,7 @@
 import Foundation
 import KyroIndex
 import KyroModel
+import KyroPlatform
 import Synchronization
 import Testing
 
@@ -15,7 +16,7 @@ private final class SharedShard: Sendable {
     let rows = Rows()
     let isDone = Atomic<Bool>(false)
     let searches = Atomic<Int>(0)
-    let problems = Mutex<[String]>([])
+    let problems = Locked<[String]>([])
 
     static func text(_ slot: Int) -> String {
         "zq\(slot % classes) common zr\(slot) " + String(repeating: "pad ", count: slot % 5)

@@ -29,7 +29,7 @@ import Testing
         guard let (corpus, queries) = WordnetTests.load() else { return }
         let all = (0..<90_000).map { corpus.row($0 * 7_919 % corpus.rows) }
         let asked = (0..<200).map { queries.row($0) }
-        let outcome = try churn(all, asked, living: 25_000, rounds: 6, metric: .cosine)
+        let outcome = try churn(all, asked, living: 25_000, rounds: 3, metric: .cosine)
         #expect(outcome.carried > outcome.fresh - 0.01, "\(outcome)")
         #expect(outcome.carriedHurried > outcome.freshHurried - 0.02, "\(outcome)")
         print("RESULT carried graph, wordnet: \(outcome)")
@@ -68,10 +68,13 @@ import Testing
         for slot in 0..<shard.slotCount { fresh.insert(shard.vectors[slot]) }
         let time = clock.measure { fresh.fold() }
         outcome.foldMicros = seconds(time) * 1e6 / Double(living)
-        outcome.carried = try recall(shard, queries, efSearch: 0)
-        outcome.fresh = try recall(fresh, queries, efSearch: 0)
-        outcome.carriedHurried = try recall(shard, queries, efSearch: 30)
-        outcome.freshHurried = try recall(fresh, queries, efSearch: 30)
+        func recall(_ fixture: VectorFixture, efSearch: Int) throws -> Double {
+            try fixture.findings(queries, efSearch: efSearch, against: .exactSearch).recall
+        }
+        outcome.carried = try recall(shard, efSearch: 0)
+        outcome.fresh = try recall(fresh, efSearch: 0)
+        outcome.carriedHurried = try recall(shard, efSearch: 30)
+        outcome.freshHurried = try recall(fresh, efSearch: 30)
         return outcome
     }
 
@@ -80,24 +83,7 @@ import Testing
     }
 
     private func rebuilt(_ old: VectorFixture) throws -> VectorFixture {
-        var new = VectorFixture(field: old.index.field)
-        var map = SlotMap()
-        for slot in 0..<old.slotCount {
-            guard old.alive.contains(slot) else {
-                map.append(nil)
-                continue
-            }
-            map.append(new.slotCount)
-            new.seq += 1
-            new.born.append(new.seq, at: new.slotCount)
-            new.died.reserve(row: new.slotCount)
-            new.expiresAt.append(.max, at: new.slotCount)
-            new.vectors.append(old.vectors[slot])
-            new.alive.insert(new.slotCount)
-            new.slotCount += 1
-        }
-        try new.index.takeRows(
-            from: old.index, 0..<old.index.rowCount, below: old.slotCount, map: map)
+        let (new, map) = try old.living()
         if let carry = GraphCarry(
             from: old.index, to: new.index, below: old.slotCount, map: map)
         {
@@ -107,25 +93,5 @@ import Testing
             Issue.record("nothing was carried")
         }
         return new
-    }
-
-    private func recall(
-        _ shard: VectorFixture, _ queries: [[Float]], efSearch: Int
-    ) throws -> Double {
-        var scratch = VectorScratch()
-        var counters = SearchCounters()
-        var found = 0
-        var wanted = 0
-        for query in queries {
-            let truth = try shard.search(
-                query, k: 10, exact: true, scratch: &scratch, counters: &counters
-            ).hits.map(\.slot)
-            let hits = try shard.search(
-                query, k: 10, efSearch: efSearch, scratch: &scratch, counters: &counters
-            ).hits.map(\.slot)
-            wanted += truth.count
-            found += truth.filter { hits.contains($0) }.count
-        }
-        return Double(found) / Double(wanted)
     }
 }

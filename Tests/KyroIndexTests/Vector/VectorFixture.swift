@@ -44,11 +44,16 @@ struct VectorFixture {
     }
 
     mutating func insert(_ vector: [Float]?) {
+        if let vector { index.append(vector, slot: Slot(index: slotCount)) }
+        admit(vector)
+    }
+
+    /// A document whose row, if it has one, is in the index already.
+    mutating func admit(_ vector: [Float]?) {
         seq += 1
         born.append(seq, at: slotCount)
         died.reserve(row: slotCount)
         expiresAt.append(.max, at: slotCount)
-        if let vector { index.append(vector, slot: Slot(index: slotCount)) }
         vectors.append(vector)
         alive.insert(slotCount)
         slotCount += 1
@@ -78,22 +83,7 @@ struct VectorFixture {
     func repair() { while repairStep(rowsMax: 1_000) > 0 {} }
 
     func score(_ query: [Float], _ slot: Int) -> Double? {
-        guard let vector = vectors[slot] else { return nil }
-        var dot = 0.0
-        var square = 0.0
-        var queryNorm = 0.0
-        var norm = 0.0
-        for (q, v) in zip(query, vector) {
-            dot += Double(q) * Double(v)
-            square += (Double(q) - Double(v)) * (Double(q) - Double(v))
-            queryNorm += Double(q) * Double(q)
-            norm += Double(v) * Double(v)
-        }
-        switch index.field.metric {
-        case .cosine: return dot / (queryNorm.squareRoot() * norm.squareRoot())
-        case .innerProduct: return dot
-        case .l2: return -square
-        }
+        vectors[slot].map { exactScore(index.field.metric, query, $0) }
     }
 
     func bruteForce(_ query: [Float], k: Int, mask: SlotMask? = nil) -> [ScoredSlot] {
@@ -119,6 +109,25 @@ struct VectorFixture {
             request, plan: plan, visibility: visibility, mask: mask, order: BySlot(),
             scratch: &scratch, counters: &counters, cancellation: Cancellation())
         return (hits, plan)
+    }
+}
+
+/// In double precision, larger for what is nearer.
+func exactScore(_ metric: Metric, _ query: [Float], _ vector: [Float]) -> Double {
+    var dot = 0.0
+    var square = 0.0
+    var queryNorm = 0.0
+    var norm = 0.0
+    for (q, v) in zip(query, vector) {
+        dot += Double(q) * Double(v)
+        square += (Double(q) - Double(v)) * (Double(q) - Double(v))
+        queryNorm += Double(q) * Double(q)
+        norm += Double(v) * Double(v)
+    }
+    switch metric {
+    case .cosine: return dot / (queryNorm.squareRoot() * norm.squareRoot())
+    case .innerProduct: return dot
+    case .l2: return -square
     }
 }
 

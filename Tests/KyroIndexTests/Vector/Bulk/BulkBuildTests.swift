@@ -1,7 +1,7 @@
 // What holds of every graph that is built at once.
 import KyroIndex
 import KyroModel
-import Synchronization
+import KyroPlatform
 import Testing
 
 @Suite struct BulkBuildTests {
@@ -151,7 +151,7 @@ import Testing
         let vectors = clusteredVectors(count: 3_000, dimension: 16, centres: 10, seed: 29)
         let fixture = fixture(vectors, metric: .cosine)
         let cancellation = Cancellation()
-        let seen = Mutex<[BulkStep]>([])
+        let seen = Locked<[BulkStep]>([])
         let graph = fixture.index.bulkGraph(
             Self.small, visibility: fixture.visibility, workers: ThreadedWorkers(count: 2),
             cancellation: cancellation

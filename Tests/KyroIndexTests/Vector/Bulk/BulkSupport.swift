@@ -3,7 +3,7 @@ import Dispatch
 import Foundation
 import KyroIndex
 import KyroModel
-import Synchronization
+import KyroPlatform
 
 struct ThreadedWorkers: BulkWorkers {
     let count: Int
@@ -103,7 +103,7 @@ func truth(_ fixture: VectorFixture, _ queries: [[Float]]) throws -> [[Float]] {
 /// What each step took: time, and time of all threads on the processor, which says more on a shared
 /// machine.
 final class StepTimes: Sendable {
-    private let marks = Mutex<[(BulkStep, ContinuousClock.Instant, Int)]>([])
+    private let marks = Locked<[(BulkStep, ContinuousClock.Instant, Int)]>([])
 
     func note(_ step: BulkStep) { marks.withLock { $0.append((step, .now, Int(clock()))) } }
 

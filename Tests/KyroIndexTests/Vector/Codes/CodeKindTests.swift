@@ -20,29 +20,6 @@ import Testing
         return fixture
     }
 
-    /// Of the best ten by brute force, how many are found; those that score alike count.
-    static func recall(
-        _ fixture: VectorFixture, _ queries: [[Float]], efSearch: Int = 0
-    ) throws -> Double {
-        var scratch = VectorScratch()
-        var counters = SearchCounters()
-        var found = 0
-        var wanted = 0
-        for query in queries {
-            let expected = try fixture.search(
-                query, k: 10, exact: true, scratch: &scratch, counters: &counters
-            ).hits
-            let hits = try fixture.search(
-                query, k: 10, efSearch: efSearch, scratch: &scratch, counters: &counters
-            ).hits
-            #expect(hits.count == expected.count)
-            guard let worst = expected.last?.score else { continue }
-            found += hits.count { $0.score >= worst }
-            wanted += expected.count
-        }
-        return wanted == 0 ? 1 : Double(found) / Double(wanted)
-    }
-
     @Test(arguments: [
         (384, VectorRerank.f32, VectorCodes.sq8), (385, .f32, .sq4), (385, .bf16, .sq4),
         (385, .none, .sq8),
@@ -64,7 +41,7 @@ import Testing
                 count: 1_500, dimension: dimension, centres: 30, seed: UInt64(dimension))
             let fixture = Self.fixture(codes, metric, rows)
             let queries = Array(rows.prefix(30)).map { $0.map { $0 * 1.01 + 0.01 } }
-            let recall = try Self.recall(fixture, queries)
+            let recall = try fixture.findings(queries, against: .exactSearch).recall
             // One dimension of one bit knows two kinds of rows.
             let least = codes == .bq ? (dimension < 100 ? 0.1 : 0.8) : 0.97
             #expect(recall >= least, "\(codes) \(metric) \(dimension): \(recall)")
@@ -76,7 +53,7 @@ import Testing
         let rows = clusteredVectors(count: 3_000, dimension: 65, centres: 30, seed: 81)
         let fixture = Self.fixture(codes, metric, rows, isBulk: true)
         #expect(fixture.index.graphCount == 3_000)
-        let recall = try Self.recall(fixture, Array(rows.prefix(50)))
+        let recall = try fixture.findings(Array(rows.prefix(50)), against: .exactSearch).recall
         #expect(recall >= (codes == .bq ? 0.75 : 0.97), "\(codes) \(metric): \(recall)")
     }
 

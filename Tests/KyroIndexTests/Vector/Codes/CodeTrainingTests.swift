@@ -37,8 +37,8 @@ import Testing
         let again = try trained.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
         #expect(again.index.codesVersion == 1)
         trained.fold()
-        let recall = try CodeKindTests.recall(
-            trained, Self.rows(50, seed: 61).map { $0.map { $0 + 0.01 } })
+        let queries = Self.rows(50, seed: 61).map { $0.map { $0 + 0.01 } }
+        let recall = try trained.findings(queries, against: .exactSearch).recall
         print("trained \(codes) \(metric): recall@10 \(recall)")
         // 48 bits tell few rows apart; inner products of rows far from zero are all alike.
         let least = codes == .bq ? 0.7 : metric == .innerProduct ? 0.92 : 0.97
@@ -121,7 +121,7 @@ import Testing
         var restored = original
         restored.index = try Self.restore(original, bytes)
         #expect(restored.index.codes == .sq8 && restored.index.codesNeedTraining)
-        let recall = try CodeKindTests.recall(restored, Self.rows(30, seed: 69))
+        let recall = try restored.findings(Self.rows(30, seed: 69), against: .exactSearch).recall
         #expect(recall >= 0.97)
     }
 

@@ -19,24 +19,10 @@ import Testing
         return shard
     }
 
-    /// Of the ten nearest by brute force, how many are found; nobody who is dead may be.
     private func recall(
         _ shard: VectorFixture, queries: [[Float]], efSearch: Int = 40
     ) throws -> Double {
-        var scratch = VectorScratch()
-        var counters = SearchCounters()
-        var (found, wanted) = (0, 0)
-        for query in queries {
-            let (hits, _) = try shard.search(
-                query, k: 10, efSearch: efSearch, scratch: &scratch, counters: &counters)
-            let slots = hits.map(\.slot)
-            #expect(slots.allSatisfy { shard.alive.contains($0) })
-            let truth = shard.bruteForce(query, k: 10).map(\.slot)
-            #expect(slots.count == truth.count)
-            wanted += truth.count
-            found += truth.filter { slots.contains($0) }.count
-        }
-        return wanted == 0 ? 1 : Double(found) / Double(wanted)
+        try shard.findings(queries, efSearch: efSearch).recall
     }
 
     @Test(

@@ -64,14 +64,14 @@ import Testing
                 }
             }
         }
-        #expect(try whole.recall(Self.queries) > 0.97)
+        #expect(try whole.findings(Self.queries).recall > 0.97)
     }
 
     @Test(arguments: VectorIndexTests.metrics)
     func codesAloneFindWhatIsNear(metric: Metric) throws {
         let fixture = Self.filled(metric, .keeping(.none, .memory), count: 1_500)
         #expect(fixture.index.rowBytes == 0)
-        #expect(try fixture.recall(Self.queries) > 0.9)
+        #expect(try fixture.findings(Self.queries).recall > 0.9)
         // A snapshot gives back the same codes, so that nothing changes with a restart.
         let restored = try fixture.restored(try fixture.snapshot())
         var scratch = VectorScratch()
@@ -109,7 +109,7 @@ import Testing
                 case .none: #expect(farthest(after, before) < 0.05)
                 }
             }
-            #expect(try restored.recall(Self.queries) > 0.9)
+            #expect(try restored.findings(Self.queries).recall > 0.9)
         }
     }
 

@@ -100,18 +100,4 @@ extension VectorFixture {
             graphFrom: graph, parameters: index.parameters)
         return copy
     }
-
-    /// What is searched, against what is there.
-    func recall(_ queries: [[Float]], k: Int = 10, exact: Bool = false) throws -> Double {
-        var scratch = VectorScratch()
-        var counters = SearchCounters()
-        var found = 0
-        for query in queries {
-            let expected = Set(bruteForce(query, k: k).map(\.slot))
-            let (hits, _) = try search(
-                query, k: k, exact: exact, scratch: &scratch, counters: &counters)
-            found += hits.count { expected.contains($0.slot) }
-        }
-        return Double(found) / Double(k * queries.count)
-    }
 }
