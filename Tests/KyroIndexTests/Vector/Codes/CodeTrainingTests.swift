@@ -1,4 +1,5 @@
 // Codes that are made for the rows there are: when, how well, and from a snapshot.
+import Foundation
 import KyroIndex
 import KyroModel
 import Testing
@@ -56,6 +57,27 @@ import Testing
         #expect(moved.index.codesNeedTraining)
         let again = try moved.recoded(VectorIndexing(codes: codes), parameters: Self.parameters)
         #expect(again.index.codesVersion == 2)
+    }
+
+    /// A few rows are a thousand times as long as most, and are all the error that there is: who
+    /// happens to meet them must not train again and again.
+    @Test(arguments: 1...6)
+    func trainingSettlesWhereLengthsDiffer(seed: Int) throws {
+        var numbers = SeededNumbers(seed: UInt64(seed))
+        let rows = (0..<20_000).map { _ in
+            let length = pow(Float(10), max(-3, min(3, numbers.normal())))
+            return (0..<48).map { _ in numbers.normal() * length }
+        }
+        for metric in [Metric.l2, .innerProduct] {
+            var fixture = Self.fixture(.pq, metric, rows)
+            for round in 0..<2 {
+                #expect(fixture.index.codesNeedTraining == (round == 0), "seed \(seed)")
+                fixture = try fixture.recoded(
+                    VectorIndexing(codes: .pq), parameters: Self.parameters)
+            }
+            #expect(fixture.index.codesVersion == 1, "seed \(seed)")
+            #expect(!fixture.index.codesNeedTraining, "seed \(seed)")
+        }
     }
 
     @Test(arguments: CodeKindTests.kinds, VectorIndexTests.metrics)
