@@ -211,7 +211,7 @@ private func vector(of slot: Int) -> [Float] {
             let stream = MemorySnapshot()
             do {
                 var codes: RestoredCodes?
-                if shared.index.hasTrainedCodes {
+                if shared.index.needsCodesSection {
                     let own = MemorySnapshot()
                     try shared.index.writeCodes(to: own, slotCount: visibility.slotCount)
                     codes = try RestoredCodes(

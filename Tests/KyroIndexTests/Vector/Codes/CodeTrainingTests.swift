@@ -103,6 +103,27 @@ import Testing
         }
     }
 
+    /// What codes alone stand for is the document's vector: a restart may not move it, nor many.
+    @Test(arguments: [VectorCodes.sq8, .sq4], VectorIndexTests.metrics)
+    func whatCodesAloneStandForStays(codes: VectorCodes, metric: Metric) throws {
+        var alone = VectorIndexing(codes: codes)
+        alone.rerank = .none
+        for count in [2_000, 11_000] {
+            let plain = Self.fixture(codes, metric, Self.rows(count, around: 1, seed: 72))
+            var now = try plain.recoded(alone, parameters: Self.parameters)
+            #expect((now.index.codesVersion == 1) == (codes == .sq4 && count > 10_000))
+            for row in Self.rows(50, around: 1, seed: 73) { now.insert(row) }
+            let slots = Array(stride(from: 0, to: now.slotCount, by: 7))
+            let before = try slots.map { try now.index.vector(of: Slot(index: $0)) }
+            for restart in 1...3 {
+                now.index = try Self.restore(now, Self.snapshot(now))
+                let after = try slots.map { try now.index.vector(of: Slot(index: $0)) }
+                let isSame = after == before
+                #expect(isSame, "\(count) rows, restart \(restart)")
+            }
+        }
+    }
+
     @Test(arguments: [VectorCodes.sq4, .pq])
     func damagedCodesAreErrorsOrValid(codes: VectorCodes) throws {
         let plain = Self.fixture(codes, .cosine, Self.rows(10_000, seed: 67))
@@ -154,7 +175,7 @@ import Testing
 
     private static func snapshot(_ fixture: VectorFixture) throws -> Bytes {
         let codes = MemorySnapshot()
-        if fixture.index.hasTrainedCodes {
+        if fixture.index.needsCodesSection {
             try fixture.index.writeCodes(to: codes, slotCount: fixture.slotCount)
         }
         let rest = MemorySnapshot()
