@@ -47,7 +47,8 @@ public struct RecallEstimate: Equatable, Sendable {
     public var mean: Double
     /// The mean of the tenth of the queries that fared worst.
     public var worstDecile: Double
-    /// Queries behind it.
+    /// Queries behind it; zero with a mean of 0 where nothing is known yet, and with a mean of 1 where
+    /// the answer is exact.
     public var samples: UInt32
     /// What the search kept, of a graph, or scanned, of inverted lists.
     public var efSearch: UInt32

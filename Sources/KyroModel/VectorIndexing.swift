@@ -59,7 +59,7 @@ public struct VectorIndexing: Equatable, Sendable {
     public var efConstruction: UInt32
     /// Candidates kept by a search of a graph that does not say how many.
     public var efSearch: UInt32
-    /// Inverted lists; the default is 4 × √rows.
+    /// Inverted lists, one for 32 rows at most; the default is 4 × √rows.
     public var lists: UInt32
     /// Lists scanned by a search that does not say how many.
     public var probes: UInt32

@@ -59,21 +59,7 @@ enum ExplainOutput {
     }
 
     static func show(_ recall: RecallEstimate, _ session: Session) {
-        let breadth =
-            recall.probes > 0
-            ? "\(countText(UInt64(recall.probes))) lists"
-            : "ef \(countText(UInt64(recall.efSearch)))"
-        guard recall.samples > 0 else {
-            session.write(
-                "recall \(decimal(recall.target, places: 3)) asked, \(breadth); nothing is known "
-                    + "yet of what it reaches\n")
-            return
-        }
-        session.write(
-            "recall \(decimal(recall.target, places: 3)) asked, \(breadth); estimated mean "
-                + "\(decimal(recall.mean, places: 3)), worst tenth "
-                + "\(decimal(recall.worstDecile, places: 3)), from "
-                + "\(countText(UInt64(recall.samples))) queries\n")
+        session.write("\(recall.text)\n")
     }
 
     static func json(of recall: RecallEstimate) -> JSON {

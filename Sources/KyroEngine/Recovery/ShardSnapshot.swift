@@ -12,7 +12,7 @@
 //                         not those of the schema while a change is under way; the section is left
 //                         out, and a field is left out of it, where they are the defaults
 //   vectors-ID-NAME     document data: rows of a VectorIndex
-//   codes-ID-NAME       derived: codes of a VectorIndex, where they were trained
+//   codes-ID-NAME       derived: codes of a VectorIndex, where they were trained or stand for rows
 //   graph-ID-NAME       derived: graph or inverted lists of a VectorIndex
 //   metadata-ID         derived: MetadataIndex
 //   sparse-ID-NAME      derived: SparseIndex

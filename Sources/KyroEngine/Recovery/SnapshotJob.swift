@@ -138,7 +138,7 @@ struct SnapshotJob {
                 sink throws(KyroError) in
                 try entry.value.writeRows(to: sink, slotCount: slotCount)
             }
-            if entry.value.hasTrainedCodes {
+            if entry.value.needsCodesSection {
                 try section(SnapshotContents.codes(id, entry.name), writer) {
                     sink throws(KyroError) in
                     try entry.value.writeCodes(to: sink, slotCount: slotCount)

@@ -40,8 +40,11 @@ extension VectorIndex {
         let rowCount = rowCount
         var plan: VectorPlan
         if let inverted {
-            plan = listPlan(request, inverted, mask: mask, maskCount: maskCount)
-            plan.basis = .lists
+            let scanned = mask == nil ? rowCount : min(maskCount, rowCount)
+            plan =
+                scannedPlan(
+                    mask == nil ? .flat : .filteredFlat, request, visibility, scanned: scanned)
+                ?? listPlan(request, inverted, isFiltered: mask != nil, scanned: scanned)
         } else if mask == nil {
             plan = unfilteredPlan(request, visibility)
         } else {
@@ -100,10 +103,14 @@ extension VectorIndex {
             return VectorPlan(strategy: .none, estimatedCost: 0, basis: .nothingMatches)
         } else if request.exact {
             basis = .exact
-        } else if rowCount <= flatRowsMax {
+        } else if rowCount <= max(exactRowsMax, rerankCount(request)) {
             basis = .small
+        } else if rowCount <= flatRowsMax {
+            basis = .few
+        } else if inverted != nil {
+            return nil
         } else if graphCount == 0 {
-            basis = .noGraph
+            basis = buildsGraph ? .noGraph : .flatKind
         } else if isOutrun(visibility) {
             basis = .outrun
         } else {

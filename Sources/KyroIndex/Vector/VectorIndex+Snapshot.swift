@@ -1,5 +1,5 @@
 // A vector index in a snapshot: its rows, which are document data, and its graph, which follows from
-// them. Codes are not kept, unless they are dear: CodeSnapshot+Unsafe.swift.
+// them. Where codes are kept: CodeSnapshot+Unsafe.swift.
 //
 // Rows, little-endian, one after the other:
 //
@@ -176,7 +176,10 @@ public struct RestoredVectors: Sendable {
         // Codes of other rows than these are not of this snapshot.
         let isOther = codes.map { $0.rowCount > 0 && $0.rowCount != header.count } ?? true
         let known = isOther ? nil : codes
-        rows = known.map { VectorRows(field: field, codes: $0.column) } ?? VectorRows(field: field)
+        rows =
+            known.map {
+                VectorRows(field: field, codes: $0.column, inverseNorms: $0.inverseNorms)
+            } ?? VectorRows(field: field)
         let slots = try Self.readSlots(header.count, below: slotCount, from: source)
         var file: RowFile?
         if let region, case .disk(let disk) = rows.store.place {

@@ -7,8 +7,14 @@ enum PlanBasis: Equatable, Sendable {
     case exact
     /// So few rows that all are scored in full precision.
     case small
+    /// So few rows that their codes are scanned.
+    case few
+    /// The field's kind has neither a graph nor lists.
+    case flatKind
     /// No row is in the graph yet.
     case noGraph
+    /// There are no inverted lists yet.
+    case noLists
     /// The read is older than what has been taken out of the graph.
     case outrun
     /// There are inverted lists.
@@ -34,6 +40,9 @@ extension VectorPlan {
         case .nothingMatches: return matching == nil ? "no rows" : "no row matches"
         case .exact: return "\(rows): all scored in full precision, as asked"
         case .small: return "\(rows), few enough to score all in full precision"
+        case .few: return "\(rows), few enough to scan their codes"
+        case .flatKind: return "\(rows): scan of their codes, as the field's kind has it"
+        case .noLists: return "\(rows), for which there are no lists yet: scan of their codes"
         case .noGraph: return "\(rows), of which none is in the graph yet: scan of their codes"
         case .outrun:
             return "\(rows): scan of their codes, since the graph has lost rows that this read sees"

@@ -34,14 +34,17 @@ import Synchronization
             field: field, codes: CodeColumn(model: model, values: Column(width: field.dimension)))
     }
 
-    init(field: VectorField, codes: CodeColumn) {
+    /// - Parameter inverseNorms: of rows whose codes are in `codes`.
+    init(
+        field: VectorField, codes: CodeColumn, inverseNorms: Column<Double> = Column()
+    ) {
         precondition(field.dimension > 0 && field.dimension <= Limits.dimensionMax)
         dimension = field.dimension
         metric = field.metric
         store = RowStore(field: field, floats: codes.values)
         self.codes = codes
         copiesRows = codes.model.kind == .floats && !store.isFloats
-        inverseNorms = Column()
+        self.inverseNorms = inverseNorms
         slots = Column()
         rowOfSlot = Column()
     }
@@ -63,8 +66,9 @@ import Synchronization
 
     /// Stores a reserved row, and its code.
     ///
-    /// - Parameter isEncoded: its code is there already.
+    /// - Parameter isEncoded: its code is there already, and its length where the code stands for it.
     @unsafe func put(row: Int, _ from: UnsafePointer<Float>, isEncoded: Bool = false) {
+        if isEncoded, store.isAbsent { return }
         unsafe encode(row: row, store.write(row, from), isEncoded: isEncoded)
         guard store.isAbsent else { return }
         // The code alone stays, so that terms are those of what it stands for.

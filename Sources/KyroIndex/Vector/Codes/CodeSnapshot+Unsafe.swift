@@ -1,5 +1,6 @@
-// The codes of a field in a snapshot: what all have in common, and where making them takes longer
-// than reading them the codes themselves. Codes that were never trained follow from the rows and
+// The codes of a field in a snapshot: what all have in common, and the codes themselves where making
+// them takes longer than reading them, or where they are all that is kept of the rows: encoding what
+// codes stand for once more would give others. Codes that were never trained and follow from rows
 // have no such section.
 //
 //   4                             "KVCO"
@@ -15,8 +16,12 @@
 // of pq:
 //   8, 8                          scale, error when trained, f64
 //   dimension × 256 × 4           codebook, f32: for each dimension that component of 256 centroids
-//   R × groups                    codes; groups = ⌈dimension / 4⌉
+//
+// with R > 0:
+//   R × bytes of a code           codes; of pq ⌈dimension / 4⌉ bytes
 //   R × 2 × 4                     factor and bias of each row, f32
+//   R × 8                         1 / length of each row, f64; under the cosine, of rows that are
+//                                 kept nowhere else
 import KyroBytes
 import KyroModel
 
@@ -24,37 +29,42 @@ private let codesMagic: UInt32 = 0x4F43_564B
 private let codesHeaderBytes = 40
 
 extension VectorIndex {
-    /// Whether a snapshot needs `writeCodes`.
-    public var hasTrainedCodes: Bool { codesVersion > 0 }
+    /// Whether a snapshot needs `writeCodes`: codes do not follow from its rows.
+    public var needsCodesSection: Bool { codesVersion > 0 || rows.store.isAbsent }
 
     /// Writes what the codes of rows below `slotCount` are made with. One thread at a time; the
     /// writer and maintenance go on meanwhile.
     public func writeCodes(to sink: any SnapshotSink, slotCount: Int) throws(KyroError) {
         let rowCount = rows.rows(belowSlot: slotCount, rowCount: rows.count)
-        try rows.codes.writeSection(rowCount: rowCount, to: sink)
+        let isAlone = rows.store.isAbsent
+        try rows.codes.writeSection(
+            rowCount: isAlone || rows.codes.model.kind.isDear ? rowCount : 0, to: sink)
+        if isAlone, field.metric == .cosine {
+            try rows.inverseNorms.write(rowCount: rowCount, to: sink)
+        }
     }
 }
 
 extension CodeColumn {
+    /// - Parameter rowCount: rows whose codes are written.
     fileprivate func writeSection(rowCount: Int, to sink: any SnapshotSink) throws(KyroError) {
-        let stored = model.kind.isDear ? rowCount : 0
         var header = ByteWriter(capacity: codesHeaderBytes)
         header.writeFixed32s([
             codesMagic, 1, UInt32(dimension), UInt32(model.metric.rawValue),
             UInt32(model.kind.rawValue), model.version,
         ])
         header.writeFixed64(model.seed)
-        header.writeFixed64(UInt64(stored))
+        header.writeFixed64(UInt64(rowCount))
         if let quantiser = model.quantiser {
             header.writeFixed64(quantiser.scale.bitPattern)
             header.writeFixed64(model.trainedError.bitPattern)
             try sink.write(header.bytes)
             try write(quantiser.codebook, to: sink)
-            try write(rowCount: stored, to: sink)
         } else {
             try sink.write(header.bytes)
             try write(model.centre, to: sink)
         }
+        if rowCount > 0 { try write(rowCount: rowCount, to: sink) }
     }
 
     private func write(
@@ -73,6 +83,8 @@ extension CodeColumn {
 /// What `writeCodes` wrote, read back.
 public struct RestoredCodes: Sendable {
     let column: CodeColumn
+    /// Of rows that are kept nowhere else under the cosine.
+    let inverseNorms: Column<Double>
     /// Rows whose codes are there.
     let rowCount: Int
 
@@ -99,16 +111,21 @@ public struct RestoredCodes: Sendable {
                 kind: kind, field: field, version: header.version, seed: header.seed,
                 quantiser: quantiser, trainedError: error)
         } else {
-            let centre = try Self.readFloats(field.dimension, from: source)
+            let centre = try Self.readFloats(
+                kind.isRotated ? field.dimension : 0, from: source)
             model = CodeModel(
                 kind: kind, field: field, version: header.version, seed: header.seed,
                 centre: (0..<centre.count).map { centre[$0] })
         }
         column = CodeColumn(model: model, values: Column(width: field.dimension))
+        inverseNorms = Column()
         rowCount = header.rowCount
         guard rowCount > 0 else { return }
         for row in 0..<rowCount { column.reserve(row: row) }
         try column.read(rowCount: rowCount, from: source)
+        guard field.indexing.rerank == .none, field.metric == .cosine else { return }
+        for row in 0..<rowCount { inverseNorms.reserve(row: row) }
+        try inverseNorms.read(rows: 0..<rowCount, from: source)
     }
 
     private struct Header {
@@ -126,14 +143,15 @@ public struct RestoredCodes: Sendable {
                     Int(try reader.readFixed32()) == field.dimension,
                     try reader.readFixed32() == UInt32(field.metric.rawValue),
                     let raw = UInt8(exactly: try reader.readFixed32()),
-                    let kind = CodeKind(rawValue: raw), kind.isTrained, kind == CodeKind(field)
+                    let kind = CodeKind(rawValue: raw), kind == CodeKind(field),
+                    kind.isTrained || field.indexing.rerank == .none
                 else { throw .truncated }
                 self.kind = kind
                 version = try reader.readFixed32()
                 seed = try reader.readFixed64()
                 let count = try reader.readFixed64()
                 guard count <= UInt64(slotCount), count < UInt64(VectorRows.rowsMax),
-                    count == 0 || kind.isDear
+                    count == 0 || kind.isDear || field.indexing.rerank == .none
                 else { throw .truncated }
                 rowCount = Int(count)
             } catch {

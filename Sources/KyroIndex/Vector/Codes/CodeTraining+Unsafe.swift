@@ -43,12 +43,15 @@ extension CodeModel {
     /// Rows that a model is made from: 40 for each centroid.
     static let sampleMin = 10_000
     private static let roundCount = 10
-    /// Rows that an error is measured with.
-    private static let measuredRows = 1_000
+    /// Rows that show how well a model fits.
+    static let measuredRows = 1_000
 
+    /// - Parameter measured: the rows that `isOutworn` would be shown. With any others a few rows of
+    ///   great length, met by the one look and not by the other, would pass for a change.
     /// - Precondition: the kind is one that is trained, and the sample is not empty.
     convenience init(
-        kind: CodeKind, field: VectorField, version: UInt32, trainedOn sample: CodeSample
+        kind: CodeKind, field: VectorField, version: UInt32, trainedOn sample: CodeSample,
+        measured: CodeSample
     ) {
         precondition(kind.isTrained && sample.count > 0, "\(kind) of \(sample.count) rows")
         if kind == .pq {
@@ -56,7 +59,7 @@ extension CodeModel {
                 trainedOn: sample, metric: field.metric, rounds: Self.roundCount)
             self.init(
                 kind: kind, field: field, version: version, quantiser: quantiser,
-                trainedError: quantiser.error(sample, metric: field.metric, Self.measuredRows))
+                trainedError: quantiser.error(measured, metric: field.metric))
         } else {
             let mean = Self.mean(sample, metric: field.metric)
             self.init(kind: kind, field: field, version: version, centre: mean.map(finite))
@@ -68,7 +71,7 @@ extension CodeModel {
     func isOutworn(by sample: CodeSample) -> Bool {
         guard sample.count > 0 else { return false }
         if let quantiser {
-            let error = quantiser.error(sample, metric: metric, Self.measuredRows)
+            let error = quantiser.error(sample, metric: metric)
             return error > 1.5 * trainedError + 1e-12
         }
         guard kind.isRotated else { return false }
@@ -174,20 +177,19 @@ extension ProductQuantiser {
     }
 
     /// Mean squared distance of rows from what their codes stand for, in the quantiser's scale.
-    func error(_ sample: CodeSample, metric: Metric, _ rowsMax: Int) -> Double {
-        let measured = min(sample.count, rowsMax)
+    func error(_ sample: CodeSample, metric: Metric) -> Double {
         let y = BulkArray<Float>(repeating: 0, count: dimension)
         let decoded = BulkArray<Float>(repeating: 0, count: dimension)
         let codes = BulkArray<UInt8>(repeating: 0, count: groupCount)
         var total = 0.0
-        for i in 0..<measured {
-            let row = unsafe sample.row(i * sample.count / measured)
+        for i in 0..<sample.count {
+            let row = unsafe sample.row(i)
             let own = unsafe metric == .cosine ? CodeModel.scale(row, dimension, metric) : scale
             unsafe place(row, scale: own, into: y.pointer)
             for group in 0..<groupCount { codes[group] = unsafe nearest(group, y.pointer) }
             unsafe decode(codes.pointer, into: decoded.pointer)
             total += unsafe kyro_l2sq_f32(y.pointer, decoded.pointer, dimension)
         }
-        return total / Double(max(1, measured))
+        return total / Double(max(1, sample.count))
     }
 }

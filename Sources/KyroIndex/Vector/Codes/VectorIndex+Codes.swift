@@ -26,7 +26,8 @@ extension VectorIndex {
         guard wanted.isTrained, rowCount >= CodeModel.sampleMin else { return false }
         if rows.codes.model.kind != wanted { return true }
         return codeFit.needsTraining(rowCount: rowCount) {
-            rows.codes.model.isOutworn(by: rows.sample(1_000, rowCount: rowCount))
+            rows.codes.model.isOutworn(
+                by: rows.sample(CodeModel.measuredRows, rowCount: rowCount))
         }
     }
 
@@ -52,7 +53,8 @@ extension VectorIndex {
             ? other.rows.sample(CodeModel.sampleMin, rowCount: rowCount) : nil
         if let sample, sample.count > 0 {
             model = CodeModel(
-                kind: wanted, field: field, version: old.version &+ 1, trainedOn: sample)
+                kind: wanted, field: field, version: old.version &+ 1, trainedOn: sample,
+                measured: other.rows.sample(CodeModel.measuredRows, rowCount: rowCount))
         } else if old.kind == wanted || wanted == .pq && old.kind == .sq8 {
             model = old
         } else {

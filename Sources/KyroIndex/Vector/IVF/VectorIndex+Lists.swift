@@ -15,28 +15,28 @@ extension VectorIndex {
     }
 
     /// Chooses between scanning the nearest lists and everything, by the number of distances.
+    ///
+    /// - Parameter scanned: rows that match the filter where there is one, else all; at least one.
     func listPlan(
-        _ request: Request, _ inverted: InvertedFile, mask: SlotMask?, maskCount: Int
+        _ request: Request, _ inverted: InvertedFile, isFiltered: Bool, scanned: Int
     ) -> VectorPlan {
-        let rowCount = rowCount
-        let scanned = mask == nil ? rowCount : min(maskCount, rowCount)
-        if scanned == 0 { return VectorPlan(strategy: .none, estimatedCost: 0) }
-        let flat = VectorPlan(
-            strategy: mask == nil ? .flat : .filteredFlat, estimatedCost: scanned)
-        if request.exact || rowCount <= flatRowsMax { return flat }
         let living = max(1 - deadShare.value, 0.01)
         let masked = Double(scanned) / Double(rowCount)
         let cost = inverted.serving.look { lists in
             lists.flatMap { lists in
                 listCost(
                     lists, probes: probeCount(request, listCount: lists.listCount),
-                    masked: mask == nil ? nil : masked, living: living)
+                    masked: isFiltered ? masked : nil, living: living)
             }
         }
-        guard let cost, cost < Double(scanned) else { return flat }
+        guard let cost, cost < Double(scanned) else {
+            return VectorPlan(
+                strategy: isFiltered ? .filteredFlat : .flat, estimatedCost: scanned,
+                basis: cost == nil ? .noLists : .lists)
+        }
         return VectorPlan(
-            strategy: mask == nil ? .ivf : .filteredIVF, estimatedCost: Int(cost),
-            admittedShare: living * masked)
+            strategy: isFiltered ? .filteredIVF : .ivf, estimatedCost: Int(cost),
+            admittedShare: living * masked, basis: .lists)
     }
 
     /// Distances of a scan that it takes to scan the nearest lists, before any of it is done; nil

@@ -1,4 +1,5 @@
 // Codes that are made for the rows there are: when, how well, and from a snapshot.
+import Foundation
 import KyroIndex
 import KyroModel
 import Testing
@@ -58,6 +59,27 @@ import Testing
         #expect(again.index.codesVersion == 2)
     }
 
+    /// A few rows are a thousand times as long as most, and are all the error that there is: who
+    /// happens to meet them must not train again and again.
+    @Test(arguments: 1...6)
+    func trainingSettlesWhereLengthsDiffer(seed: Int) throws {
+        var numbers = SeededNumbers(seed: UInt64(seed))
+        let rows = (0..<20_000).map { _ in
+            let length = pow(Float(10), max(-3, min(3, numbers.normal())))
+            return (0..<48).map { _ in numbers.normal() * length }
+        }
+        for metric in [Metric.l2, .innerProduct] {
+            var fixture = Self.fixture(.pq, metric, rows)
+            for round in 0..<2 {
+                #expect(fixture.index.codesNeedTraining == (round == 0), "seed \(seed)")
+                fixture = try fixture.recoded(
+                    VectorIndexing(codes: .pq), parameters: Self.parameters)
+            }
+            #expect(fixture.index.codesVersion == 1, "seed \(seed)")
+            #expect(!fixture.index.codesNeedTraining, "seed \(seed)")
+        }
+    }
+
     @Test(arguments: CodeKindTests.kinds, VectorIndexTests.metrics)
     func aRestoredIndexAnswersTheSame(codes: VectorCodes, metric: Metric) throws {
         let plain = Self.fixture(codes, metric, Self.rows(11_000, seed: 65))
@@ -78,6 +100,27 @@ import Testing
                 query, k: 10, scratch: &scratch, counters: &counters[1]
             ).hits
             #expect(hits == expected && counters[0] == counters[1])
+        }
+    }
+
+    /// What codes alone stand for is the document's vector: a restart may not move it, nor many.
+    @Test(arguments: [VectorCodes.sq8, .sq4], VectorIndexTests.metrics)
+    func whatCodesAloneStandForStays(codes: VectorCodes, metric: Metric) throws {
+        var alone = VectorIndexing(codes: codes)
+        alone.rerank = .none
+        for count in [2_000, 11_000] {
+            let plain = Self.fixture(codes, metric, Self.rows(count, around: 1, seed: 72))
+            var now = try plain.recoded(alone, parameters: Self.parameters)
+            #expect((now.index.codesVersion == 1) == (codes == .sq4 && count > 10_000))
+            for row in Self.rows(50, around: 1, seed: 73) { now.insert(row) }
+            let slots = Array(stride(from: 0, to: now.slotCount, by: 7))
+            let before = try slots.map { try now.index.vector(of: Slot(index: $0)) }
+            for restart in 1...3 {
+                now.index = try Self.restore(now, Self.snapshot(now))
+                let after = try slots.map { try now.index.vector(of: Slot(index: $0)) }
+                let isSame = after == before
+                #expect(isSame, "\(count) rows, restart \(restart)")
+            }
         }
     }
 
@@ -132,7 +175,7 @@ import Testing
 
     private static func snapshot(_ fixture: VectorFixture) throws -> Bytes {
         let codes = MemorySnapshot()
-        if fixture.index.hasTrainedCodes {
+        if fixture.index.needsCodesSection {
             try fixture.index.writeCodes(to: codes, slotCount: fixture.slotCount)
         }
         let rest = MemorySnapshot()

@@ -166,7 +166,7 @@ final class ConcurrentIndex: Sendable {
             let stream = MemorySnapshot()
             do {
                 var codes: RestoredCodes?
-                if index.hasTrainedCodes {
+                if index.needsCodesSection {
                     let own = MemorySnapshot()
                     try index.writeCodes(to: own, slotCount: visibility.slotCount)
                     codes = try RestoredCodes(

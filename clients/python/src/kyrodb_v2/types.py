@@ -214,7 +214,7 @@ class RecallEstimate:
     target: float
     mean: float
     worst_decile: float  # mean of the tenth of the queries that fared worst
-    samples: int  # 0: nothing is known yet
+    samples: int  # 0: nothing is known yet where the mean is 0, exact where it is 1
     ef_search: int
     probes: int
 
