@@ -29,9 +29,10 @@ struct InProcessRun {
         let before = gauge.read().residentBytes
         let start = clock.monotonicNanos()
         let meter = WorkMeter()
-        let collection = VectorCollection(data.corpus)
+        let workers = BenchWorkers(count: options.threads, meter: meter)
+        let collection = try VectorCollection(data.corpus, workers: isBulk ? workers : nil)
         let rowSeconds = secondsSince(start)
-        if isBulk { try buildAtOnce(collection, meter) } else { try fold(collection) }
+        if isBulk { try buildAtOnce(collection, workers) } else { try fold(collection) }
         let seconds = secondsSince(start)
         let (processor, alone) = (meter.processorSeconds, meter.aloneSeconds)
         gauge.giveBack()
@@ -59,8 +60,7 @@ struct InProcessRun {
         return result
     }
 
-    private func buildAtOnce(_ collection: VectorCollection, _ meter: WorkMeter) throws {
-        let workers = BenchWorkers(count: options.threads, meter: meter)
+    private func buildAtOnce(_ collection: VectorCollection, _ workers: BenchWorkers) throws {
         let graph = collection.index.bulkGraph(
             visibility: collection.visibility, workers: workers, cancellation: Cancellation())
         guard let graph, collection.index.install(graph, workers: workers) else {

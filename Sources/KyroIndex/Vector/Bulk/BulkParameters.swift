@@ -19,7 +19,7 @@ public struct BulkParameters: Equatable, Sendable {
     public var seed: UInt64
 
     public init(
-        overlap: Int = 8, leafRows: Int = 384, kept: Int = 8, alpha: Float = 1.1,
+        overlap: Int = 8, leafRows: Int = 320, kept: Int = 8, alpha: Float = 1.1,
         groupsProbed: Int = 16, seed: UInt64 = 1
     ) {
         precondition(overlap > 0 && kept > 0 && overlap * kept <= Self.candidatesMax)
