@@ -17,6 +17,9 @@ void dot_i8_pairs_avx512(
 size_t best_i32_avx512(
     const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
     uint32_t first, uint32_t own, size_t wanted, uint64_t *keys, size_t found);
+size_t leave_out_avx512(
+    const int32_t *dots, size_t count, float pair_factor, float factor, float bias,
+    const kyro_candidates *candidates, size_t *nearest);
 void dot_f32_fast_list_avx512(
     const float *query, const float *const *rows, size_t count, size_t n, float *out);
 void l2sq_f32_fast_list_avx512(
@@ -28,14 +31,9 @@ void dot_bf16_list_avx512(
     const float *query, const uint16_t *const *rows, size_t count, size_t n, float *out);
 void l2sq_bf16_list_avx512(
     const float *query, const uint16_t *const *rows, size_t count, size_t n, float *out);
-void encode_u4_avx512(const float *row, size_t n, uint8_t *codes, float *step, float *low);
 int32_t dot_u4_avx512(const int8_t *query, const uint8_t *codes, size_t n);
 void dot_u4_list_avx512(
     const int8_t *query, const uint8_t *const *rows, size_t count, size_t n, int32_t *out);
-size_t scan_u4_avx512(
-    const int8_t *query, const uint8_t *codes, size_t stride, const float *terms,
-    const uint64_t *words, size_t word_count, size_t n, float factor, float shift, float least,
-    uint32_t *rows, float *scores);
 void encode_bits_avx512(const float *row, const float *thresholds, size_t n, uint8_t *codes);
 // With VPOPCNTDQ, and without it.
 uint32_t hamming_avx512(const uint8_t *a, const uint8_t *b, size_t byte_count);

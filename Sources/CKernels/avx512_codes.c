@@ -71,22 +71,6 @@ TARGET void dot_u4_list_avx512(
     }
 }
 
-TARGET void encode_u4_avx512(
-    const float *row, size_t n, uint8_t *codes, float *step, float *low) {
-    encode_u4_body(row, n, codes, step, low);
-}
-
-TARGET size_t scan_u4_avx512(
-    const int8_t *query, const uint8_t *codes, size_t stride, const float *terms,
-    const uint64_t *words, size_t word_count, size_t n, float factor, float shift, float least,
-    uint32_t *rows, float *scores) {
-    const int8_t *list[kyro_scan_rows_max];
-    int32_t dots[kyro_scan_rows_max];
-    size_t count = list_rows((const int8_t *)codes, stride, words, word_count, rows, list);
-    dot_u4_list_avx512(query, (const uint8_t *const *)list, count, n, dots);
-    return keep_u4_rows(dots, count, terms, factor, shift, least, rows, scores);
-}
-
 TARGET void encode_bits_avx512(
     const float *row, const float *thresholds, size_t n, uint8_t *codes) {
     size_t i = 0;

@@ -1,4 +1,5 @@
-// The best few of many scores, as keys that order as kyro_best_i32 says.
+// The best few of many scores, as keys that order as kyro_best_i32 says, and what neighbours leave of
+// candidates: the forms of variants without ones of their own.
 #ifndef KYRO_BEST_H
 #define KYRO_BEST_H
 
@@ -55,6 +56,33 @@ KYRO_INLINE size_t best_i32_body(
         least = best_least(keys, found, wanted);
     }
     return found;
+}
+
+KYRO_INLINE size_t leave_out_body(
+    const int32_t *dots, size_t count, float pair_factor, float factor, float bias,
+    const kyro_candidates *c, size_t *nearest) {
+#pragma STDC FP_CONTRACT OFF
+    size_t left = 0;
+    uint64_t most = 0;
+    *nearest = 0;
+    for (size_t i = 0; i < count; i++) {
+        float product = (float)dots[i] * (pair_factor * (factor * c->factors[i]));
+        float score = product + (bias + c->biases[i]);
+        if (score >= c->bounds[i]) {
+            continue;
+        }
+        c->keys[left] = c->keys[i];
+        c->codes[left] = c->codes[i];
+        c->factors[left] = c->factors[i];
+        c->biases[left] = c->biases[i];
+        c->bounds[left] = c->bounds[i];
+        if (c->keys[left] > most) {
+            most = c->keys[left];
+            *nearest = left;
+        }
+        left++;
+    }
+    return left;
 }
 
 #endif

@@ -85,66 +85,6 @@ KYRO_INLINE void encode_bf16_body(const float *row, size_t n, uint16_t *codes) {
     }
 }
 
-// Smallest and largest element, in lanes that do not wait for each other.
-KYRO_INLINE void range_of(const float *row, size_t n, float *low, float *high) {
-    float lows[16], highs[16];
-    for (size_t lane = 0; lane < 16; lane++) {
-        lows[lane] = highs[lane] = n > 0 ? row[0] : 0;
-    }
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        for (size_t lane = 0; lane < 16; lane++) {
-            float x = row[i + lane];
-            lows[lane] = x < lows[lane] ? x : lows[lane];
-            highs[lane] = x > highs[lane] ? x : highs[lane];
-        }
-    }
-    for (; i < n; i++) {
-        lows[0] = row[i] < lows[0] ? row[i] : lows[0];
-        highs[0] = row[i] > highs[0] ? row[i] : highs[0];
-    }
-    *low = lows[0];
-    *high = highs[0];
-    for (size_t lane = 1; lane < 16; lane++) {
-        *low = lows[lane] < *low ? lows[lane] : *low;
-        *high = highs[lane] > *high ? highs[lane] : *high;
-    }
-}
-
-// Halves: the difference of two floats may be beyond the largest float, that of their halves not.
-KYRO_INLINE uint8_t u4_code(float x, float half_low, float per_half_step) {
-#pragma STDC FP_CONTRACT OFF
-    float scaled = (0.5f * x - half_low) * per_half_step + 0.5f;
-    scaled = scaled < 15.0f ? scaled : 15.0f;
-    return (uint8_t)(int32_t)scaled;
-}
-
-KYRO_INLINE void encode_u4_body(
-    const float *row, size_t n, uint8_t *codes, float *step, float *low) {
-#pragma STDC FP_CONTRACT OFF
-    float high;
-    range_of(row, n, low, &high);
-    float half_low = 0.5f * *low;
-    float half_step = (0.5f * high - half_low) / 15.0f;
-    // Below this the reciprocal is no longer finite; such a row is as good as constant.
-    float per_half_step = half_step > 1e-36f ? 1.0f / half_step : 0.0f;
-    *step = per_half_step == 0.0f ? 0.0f : 2.0f * half_step;
-    for (size_t i = 0; i < n; i += block_dims) {
-        size_t dims = n - i < block_dims ? n - i : block_dims;
-        size_t half = (dims + 1) / 2;
-        const float *block = row + i;
-        uint8_t *to = codes + i / 2;
-        for (size_t j = 0; j < dims - half; j++) {
-            uint8_t first = u4_code(block[j], half_low, per_half_step);
-            uint8_t second = u4_code(block[half + j], half_low, per_half_step);
-            to[j] = (uint8_t)(first | second << 4);
-        }
-        if (dims % 2 == 1) {
-            to[half - 1] = u4_code(block[half - 1], half_low, per_half_step);
-        }
-    }
-}
-
 // The last block of a row, and all of them where nothing better is at hand: `dims` ≤ block_dims.
 KYRO_INLINE int32_t u4_block(const int8_t *query, const uint8_t *codes, size_t dims) {
     size_t half = (dims + 1) / 2;
@@ -156,23 +96,6 @@ KYRO_INLINE int32_t u4_block(const int8_t *query, const uint8_t *codes, size_t d
         sum += (int32_t)query[j] * (int32_t)(codes[j - half] >> 4);
     }
     return sum;
-}
-
-// As keep_rows, for three terms a row.
-KYRO_INLINE size_t keep_u4_rows(
-    const int32_t *dots, size_t count, const float *terms, float factor, float shift, float least,
-    uint32_t *rows, float *scores) {
-#pragma STDC FP_CONTRACT OFF
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t row = rows[i];
-        const float *own = terms + 3 * (size_t)row;
-        float score = (float)dots[i] * (factor * own[0]) + (shift * own[1] + own[2]);
-        rows[kept] = row;
-        scores[kept] = score;
-        kept += !(score < least);
-    }
-    return kept;
 }
 
 KYRO_INLINE void encode_bits_body(
@@ -266,25 +189,10 @@ KYRO_INLINE void hamming_list_body(
         hamming_list_body(query, rows, count, byte_count, out);                                   \
     }
 
-// What every variant makes from the bodies, and the scan around its list form.
+// What every variant without forms of its own makes from the bodies.
 #define KYRO_CODE_FORMS(TARGET, SUFFIX)                                                           \
     TARGET static void encode_bf16_##SUFFIX(const float *row, size_t n, uint16_t *codes) {        \
         encode_bf16_body(row, n, codes);                                                          \
-    }                                                                                             \
-    TARGET static void encode_u4_##SUFFIX(                                                        \
-        const float *row, size_t n, uint8_t *codes, float *step, float *low) {                    \
-        encode_u4_body(row, n, codes, step, low);                                                 \
-    }                                                                                             \
-    TARGET static size_t scan_u4_##SUFFIX(                                                        \
-        const int8_t *query, const uint8_t *codes, size_t stride, const float *terms,             \
-        const uint64_t *words, size_t word_count, size_t n, float factor, float shift,            \
-        float least, uint32_t *rows, float *scores) {                                             \
-        const int8_t *list[kyro_scan_rows_max];                                                   \
-        int32_t dots[kyro_scan_rows_max];                                                         \
-        size_t count =                                                                            \
-            list_rows((const int8_t *)codes, stride, words, word_count, rows, list);              \
-        dot_u4_list_##SUFFIX(query, (const uint8_t *const *)list, count, n, dots);                \
-        return keep_u4_rows(dots, count, terms, factor, shift, least, rows, scores);              \
     }
 
 // The rest of the forms of a variant that has nothing better than the bodies.
@@ -295,6 +203,11 @@ KYRO_INLINE void hamming_list_body(
         size_t found) {                                                                           \
         return best_i32_body(                                                                     \
             dots, factors, biases, count, factor, first, own, wanted, keys, found);               \
+    }                                                                                             \
+    TARGET static size_t leave_out_##SUFFIX(                                                      \
+        const int32_t *dots, size_t count, float pair_factor, float factor, float bias,           \
+        const kyro_candidates *candidates, size_t *nearest) {                                     \
+        return leave_out_body(dots, count, pair_factor, factor, bias, candidates, nearest);       \
     }                                                                                             \
     TARGET static void encode_bits_##SUFFIX(                                                      \
         const float *row, const float *thresholds, size_t n, uint8_t *codes) {                    \

@@ -95,6 +95,12 @@ size_t kyro_best_i32(
         dots, factors, biases, count, factor, first, own, wanted, keys, found);
 }
 
+size_t kyro_leave_out(
+    const int32_t *dots, size_t count, float pair_factor, float factor, float bias,
+    const kyro_candidates *candidates, size_t *nearest) {
+    return active->leave_out(dots, count, pair_factor, factor, bias, candidates, nearest);
+}
+
 void kyro_dot_f32_fast_list(
     const float *query, const float *const *rows, size_t count, size_t n, float *out) {
     active->dot_f32_fast_list(query, rows, count, n, out);
@@ -127,10 +133,6 @@ void kyro_l2sq_bf16_list(
     active->l2sq_bf16_list(query, rows, count, n, out);
 }
 
-void kyro_encode_u4(const float *row, size_t n, uint8_t *codes, float *step, float *low) {
-    active->encode_u4(row, n, codes, step, low);
-}
-
 int32_t kyro_dot_u4(const int8_t *query, const uint8_t *codes, size_t n) {
     return active->dot_u4(query, codes, n);
 }
@@ -138,14 +140,6 @@ int32_t kyro_dot_u4(const int8_t *query, const uint8_t *codes, size_t n) {
 void kyro_dot_u4_list(
     const int8_t *query, const uint8_t *const *rows, size_t count, size_t n, int32_t *out) {
     active->dot_u4_list(query, rows, count, n, out);
-}
-
-size_t kyro_scan_u4(
-    const int8_t *query, const uint8_t *codes, size_t stride, const float *terms,
-    const uint64_t *words, size_t word_count, size_t n, float factor, float shift, float least,
-    uint32_t *rows, float *scores) {
-    return active->scan_u4(
-        query, codes, stride, terms, words, word_count, n, factor, shift, least, rows, scores);
 }
 
 void kyro_encode_bits(const float *row, const float *thresholds, size_t n, uint8_t *codes) {

@@ -157,6 +157,7 @@ KYRO_INLINE size_t keep_rows(
         .dot_i8_tile = dot_i8_tile_##SUFFIX,                                                      \
         .dot_i8_pairs = dot_i8_pairs_##SUFFIX,                                                    \
         .best_i32 = best_i32_##SUFFIX,                                                            \
+        .leave_out = leave_out_##SUFFIX,                                                          \
         .dot_f32_fast_list = dot_f32_fast_list_##SUFFIX,                                          \
         .l2sq_f32_fast_list = l2sq_f32_fast_list_##SUFFIX,                                        \
         .encode_bf16 = encode_bf16_##SUFFIX,                                                      \
@@ -164,10 +165,8 @@ KYRO_INLINE size_t keep_rows(
         .l2sq_bf16 = l2sq_bf16_##SUFFIX,                                                          \
         .dot_bf16_list = dot_bf16_list_##SUFFIX,                                                  \
         .l2sq_bf16_list = l2sq_bf16_list_##SUFFIX,                                                \
-        .encode_u4 = encode_u4_##SUFFIX,                                                          \
         .dot_u4 = dot_u4_##SUFFIX,                                                                \
         .dot_u4_list = dot_u4_list_##SUFFIX,                                                      \
-        .scan_u4 = scan_u4_##SUFFIX,                                                              \
         .encode_bits = encode_bits_##SUFFIX,                                                      \
         .hamming = hamming_##BITS,                                                                \
         .hamming_list = hamming_list_##BITS,                                                      \

@@ -164,4 +164,68 @@ func withRows<Element, Answer>(
             }
         }
     }
+
+    /// What is left of candidates, as the header says it.
+    @Test func candidatesAreLeftOutWhoseScoreReachesTheirBound() {
+        let seed: UInt64 = 13
+        var numbers = SeededNumbers(seed: seed)
+        for count in [0, 1, 2, 7, 8, 9, 15, 16, 17, 33, 128, 300] {
+            let dots = (0..<count).map { _ in Int32(numbers.below(9)) - 4 }
+            let factors = (0..<count).map { _ in
+                numbers.below(20) == 0 ? Float.nan : numbers.float()
+            }
+            let biases = (0..<count).map { _ in numbers.float() - 0.5 }
+            let (pairFactor, factor) = (Float(2), numbers.float())
+            let bias = numbers.float()
+            let scores = (0..<count).map { i in
+                let product = Float(dots[i]) * (pairFactor * (factor * factors[i]))
+                return product + (bias + biases[i])
+            }
+            // Every third bound is met exactly.
+            let bounds = (0..<count).map { $0 % 3 == 0 ? scores[$0] : numbers.float() * 4 - 2 }
+            let keys = (0..<count).map { UInt64(numbers.below(1 << 40)) << 20 | UInt64($0 + 1) }
+            let codes = (0..<count).map { UnsafePointer<Int8>(bitPattern: 64 + $0) }
+            let stay = (0..<count).filter { !(scores[$0] >= bounds[$0]) }
+            let best = stay.indices.max { keys[stay[$0]] < keys[stay[$1]] } ?? 0
+            for kernels in KernelTests.variants {
+                let label = "\(String(cString: kernels.name)), seed \(seed), \(count)"
+                let room = [Float](repeating: 7, count: 16)
+                var (keys, codes) = (keys + Array(repeating: 0, count: 16), codes + [])
+                codes += Array(repeating: nil, count: 16)
+                var (ownFactors, ownBiases) = (factors + room, biases + room)
+                var ownBounds = bounds + room
+                var nearest = 99
+                let expectedKeys = stay.map { keys[$0] }
+                let expectedCodes = stay.map { codes[$0] }
+                let left = keys.withUnsafeMutableBufferPointer { keys in
+                    codes.withUnsafeMutableBufferPointer { codes in
+                        ownFactors.withUnsafeMutableBufferPointer { factors in
+                            ownBiases.withUnsafeMutableBufferPointer { biases in
+                                ownBounds.withUnsafeMutableBufferPointer { bounds in
+                                    var candidates = kyro_candidates(
+                                        keys: keys.baseAddress, codes: codes.baseAddress,
+                                        factors: factors.baseAddress, biases: biases.baseAddress,
+                                        bounds: bounds.baseAddress)
+                                    return kernels.leave_out(
+                                        dots, count, pairFactor, factor, bias, &candidates,
+                                        &nearest)
+                                }
+                            }
+                        }
+                    }
+                }
+                #expect(left == stay.count && nearest == best, "\(label)")
+                #expect(Array(keys.prefix(left)) == expectedKeys, "\(label)")
+                #expect(Array(codes.prefix(left)) == expectedCodes, "\(label)")
+                let bits = { (values: [Float]) in values.map(\.bitPattern) }
+                #expect(
+                    bits(Array(ownFactors.prefix(left))) == bits(stay.map { factors[$0] }),
+                    "\(label)")
+                #expect(Array(ownBiases.prefix(left)) == stay.map { biases[$0] }, "\(label)")
+                #expect(
+                    bits(Array(ownBounds.prefix(left))) == bits(stay.map { bounds[$0] }),
+                    "\(label)")
+            }
+        }
+    }
 }

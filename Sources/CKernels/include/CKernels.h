@@ -85,6 +85,25 @@ size_t kyro_best_i32(
     const int32_t *dots, const float *factors, const float *biases, size_t count, float factor,
     uint32_t first, uint32_t own, size_t wanted, uint64_t *keys, size_t found);
 
+// Candidates for a row's neighbours: the same number of each, with room for sixteen more. Keys are
+// distinct.
+typedef struct {
+    uint64_t *keys;
+    const int8_t **codes;
+    float *factors, *biases;
+    // A candidate is left out for a neighbour whose score with it is not below this.
+    float *bounds;
+} kyro_candidates;
+
+// Moves those of `count` candidates to the front, in their order, whose score with a neighbour is
+// below their bound, or is no number. Candidate i's score with it is
+// dots[i] × (pair_factor × (factor × factors[i])) + (bias + biases[i]), in float and rounded after
+// each operation. Returns how many are left, and in `nearest` which of them has the greatest key, or
+// 0 where none is left. Equal on all variants.
+size_t kyro_leave_out(
+    const int32_t *dots, size_t count, float pair_factor, float factor, float bias,
+    const kyro_candidates *candidates, size_t *nearest);
+
 // The float forms that rerank: sums in float, within n × 2^-23 of the sum of magnitudes, for rows
 // that a list points to; rows ahead are prefetched. A row's answer does not depend on its place.
 void kyro_dot_f32_fast_list(
@@ -105,28 +124,16 @@ void kyro_dot_bf16_list(
 void kyro_l2sq_bf16_list(
     const float *query, const uint16_t *const *rows, size_t count, size_t n, float *out);
 
-// 4-bit codes: c[d] in [0, 15] stands for low + step × c[d]. A row of n takes ⌈n / 2⌉ bytes. It is
+// 4-bit codes: c[d] in [0, 15]. A row of n takes ⌈n / 2⌉ bytes. It is
 // cut into blocks of 128 dimensions, and the last block may be shorter; a block of m dimensions
 // takes h = ⌈m / 2⌉ bytes, of which byte j holds dimension j in its low nibble and dimension h + j
 // in its high one (0 where h + j = m). So the nibbles of one 64-byte load lie against two
 // consecutive loads of the query.
 
-// Encodes a row, rounded half up: step = (max − min) / 15, low = min. The step is 0, with all codes
-// 0, where all elements are equal or the spread underflows. Equal on all variants.
-void kyro_encode_u4(const float *row, size_t n, uint8_t *codes, float *step, float *low);
 // Σ query[d] × c[d], exact for n ≤ 65,536.
 int32_t kyro_dot_u4(const int8_t *query, const uint8_t *codes, size_t n);
 void kyro_dot_u4_list(
     const int8_t *query, const uint8_t *const *rows, size_t count, size_t n, int32_t *out);
-// As kyro_scan_i8, with three terms a row: the score of row r is
-// dot × (factor × terms[3r]) + (shift × terms[3r + 1] + terms[3r + 2]). With factor the scale of
-// the query's codes, shift their sum times that scale, and terms (step, low, 0), it is the inner
-// product of the two decoded vectors.
-size_t kyro_scan_u4(
-    const int8_t *query, const uint8_t *codes, size_t stride, const float *terms,
-    const uint64_t *words, size_t word_count, size_t n, float factor, float shift, float least,
-    uint32_t *rows, float *scores);
-
 // 1-bit codes: bit d % 8 of byte d / 8 is set where row[d] > thresholds[d]; ⌈n / 8⌉ bytes, of which
 // the bits behind n are 0.
 void kyro_encode_bits(const float *row, const float *thresholds, size_t n, uint8_t *codes);
@@ -192,6 +199,8 @@ typedef struct {
     size_t (*best_i32)(
         const int32_t *, const float *, const float *, size_t, float, uint32_t, uint32_t, size_t,
         uint64_t *, size_t);
+    size_t (*leave_out)(
+        const int32_t *, size_t, float, float, float, const kyro_candidates *, size_t *);
     void (*dot_f32_fast_list)(const float *, const float *const *, size_t, size_t, float *);
     void (*l2sq_f32_fast_list)(const float *, const float *const *, size_t, size_t, float *);
     void (*encode_bf16)(const float *, size_t, uint16_t *);
@@ -199,12 +208,8 @@ typedef struct {
     float (*l2sq_bf16)(const float *, const uint16_t *, size_t);
     void (*dot_bf16_list)(const float *, const uint16_t *const *, size_t, size_t, float *);
     void (*l2sq_bf16_list)(const float *, const uint16_t *const *, size_t, size_t, float *);
-    void (*encode_u4)(const float *, size_t, uint8_t *, float *, float *);
     int32_t (*dot_u4)(const int8_t *, const uint8_t *, size_t);
     void (*dot_u4_list)(const int8_t *, const uint8_t *const *, size_t, size_t, int32_t *);
-    size_t (*scan_u4)(
-        const int8_t *, const uint8_t *, size_t, const float *, const uint64_t *, size_t, size_t,
-        float, float, float, uint32_t *, float *);
     void (*encode_bits)(const float *, const float *, size_t, uint8_t *);
     uint32_t (*hamming)(const uint8_t *, const uint8_t *, size_t);
     void (*hamming_list)(const uint8_t *, const uint8_t *const *, size_t, size_t, uint32_t *);

@@ -70,7 +70,7 @@ final class BulkJob: Sendable {
             let graph = successor.bulkGraph(
                 visibility: view.visibility, workers: workers, cancellation: cancellation)
         else { return false }
-        return successor.install(graph, cancellation: cancellation)
+        return successor.install(graph, workers: workers, cancellation: cancellation)
     }
 }
 

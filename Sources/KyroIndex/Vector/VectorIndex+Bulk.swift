@@ -57,17 +57,20 @@ extension VectorIndex {
     ///
     /// - Precondition: built of this index, whose graph is still empty.
     public func install(
-        _ bulk: BulkGraph, cancellation: Cancellation = Cancellation()
+        _ bulk: BulkGraph, workers: any BulkWorkers = SingleWorker(),
+        cancellation: Cancellation = Cancellation()
     ) -> Bool {
         precondition(graph.count == 0, "\(graph.count) rows are in the graph already")
-        return graph.install(bulk, cancellation)
+        return graph.install(bulk, workers: workers, cancellation)
     }
 }
 
 extension VectorGraph {
     /// Maintenance only. False when there is no memory or when cancelled; then the graph shows nothing
     /// and is of no more use.
-    func install(_ bulk: BulkGraph, _ cancellation: Cancellation) -> Bool {
+    func install(
+        _ bulk: BulkGraph, workers: any BulkWorkers, _ cancellation: Cancellation
+    ) -> Bool {
         let count = bulk.layers[0].members.count
         precondition(count <= rows.count && upperCount == 0, "\(count) rows of \(rows.count)")
         var aboveCount = 0
@@ -78,15 +81,27 @@ extension VectorGraph {
         for row in 0..<count { reserve(row: UInt32(row)) }
         for (level, layer) in bulk.layers.enumerated() {
             precondition(layer.width == width(layer: level))
-            for i in 0..<layer.members.count {
-                if i % 4_096 == 0, cancellation.isCancelled { return false }
-                let row = layer.members[i]
-                let list = level == 0 ? Int(row) : Int(upperList[Int(row)]) + level - 1
-                let column = level == 0 ? base : upper
-                for j in 0..<layer.width { column.store(layer.cells[i * layer.width + j], list, j) }
+            let cursor = BulkCursor(count: layer.members.count, block: 4_096)
+            workers.run { _ in
+                while let block = cursor.take(), !cancellation.isCancelled {
+                    for i in block { self.install(layer, i, level: level) }
+                }
             }
+            if cancellation.isCancelled { return false }
         }
         publish(count: count, entry: UInt32(bulk.entry))
         return true
+    }
+
+    private func install(_ layer: BulkGraph.Layer, _ i: Int, level: Int) {
+        let row = layer.members[i]
+        let list = level == 0 ? Int(row) : Int(upperList[Int(row)]) + level - 1
+        let column = level == 0 ? base : upper
+        for j in 0..<layer.width {
+            // What is behind is zero, too, and no reader has seen a list.
+            let cell = layer.cells[i * layer.width + j]
+            if cell == 0 { break }
+            column.store(cell, list, j)
+        }
     }
 }

@@ -17,7 +17,7 @@ struct FilterBenchmark {
         let folder = try ServerProcess.makeFolder(in: options.folder)
         defer { removeTree(folder) }
         let data = try VectorData(try options.data(), folder: folder)
-        let collection = VectorCollection(data.corpus)
+        let collection = try VectorCollection(data.corpus)
         let graph = collection.index.bulkGraph(
             visibility: collection.visibility, workers: BenchWorkers(count: options.threads),
             cancellation: Cancellation())

@@ -49,7 +49,8 @@ struct KernelCase {
 
     static func all(_ kernels: kyro_kernels, n: Int) -> [KernelCase] {
         floats(kernels, n: n) + codes(kernels, n: n) + scans(kernels, n: n)
-            + tiles(kernels, n: n) + encoders(kernels, n: n)
+            + tiles(kernels, n: n) + encoders(kernels, n: n) + quantisers(kernels, n: n)
+            + chains(kernels, n: n)
     }
 
     private static func floats(_ kernels: kyro_kernels, n: Int) -> [KernelCase] {
@@ -134,7 +135,7 @@ struct KernelCase {
     /// Of rows that follow each other; none of them passes the bound.
     private static func scans(_ kernels: kyro_kernels, n: Int) -> [KernelCase] {
         let words: [UInt64] = [(1 << UInt64(listCount)) - 1]
-        let terms = [Float](repeating: 1, count: 3 * 64)
+        let terms = [Float](repeating: 1, count: 2 * 64)
         let room = Int(kyro_scan_rows_max)
         func scan(
             _ name: String, rowBytes: Int,
@@ -158,12 +159,7 @@ struct KernelCase {
                 _ = kernels.scan_i8(
                     query, codes.assumingMemoryBound(to: Int8.self), n, terms, words, 1, n, 1,
                     .infinity, rows, scores)
-            },
-            scan("4-bit scan", rowBytes: (n + 1) / 2) { query, codes, rows, scores in
-                _ = kernels.scan_u4(
-                    query, codes.assumingMemoryBound(to: UInt8.self), (n + 1) / 2, terms, words,
-                    1, n, 1, 1, .infinity, rows, scores)
-            },
+            }
         ]
     }
 
@@ -208,11 +204,6 @@ struct KernelCase {
         return [
             encoder("int8 encode") { row, _, out in
                 _ = kernels.encode_i8(row, n, out.array(of: Int8.self))
-            },
-            encoder("4-bit encode") { row, _, out in
-                var step: Float = 0
-                var low: Float = 0
-                kernels.encode_u4(row, n, out.array(of: UInt8.self), &step, &low)
             },
             encoder("1-bit encode") { row, query, out in
                 let thresholds = query.assumingMemoryBound(to: Float.self)

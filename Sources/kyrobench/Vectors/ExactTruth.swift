@@ -3,19 +3,6 @@ import CKernels
 import KyroIndex
 import KyroPlatform
 
-/// So many threads at once, the calling one among them.
-struct BenchWorkers: BulkWorkers {
-    let count: Int
-
-    func run(_ body: @escaping @Sendable (Int) -> Void) {
-        let threads = (1..<max(1, count)).map { number in
-            KyroThread(name: "worker-\(number)") { body(number) }
-        }
-        body(0)
-        for thread in threads { thread.join() }
-    }
-}
-
 struct ExactTruth: Sendable {
     static let depth = 10
     /// Rows kept of each query, so that there is room for those equal to the tenth.

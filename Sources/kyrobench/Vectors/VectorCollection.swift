@@ -13,8 +13,8 @@ struct VectorCollection: Sendable {
     let visibility: Visibility
     let order: any SlotOrder = BySlot()
 
-    /// Takes all rows in; none is in the graph yet.
-    init(_ corpus: VectorFile) {
+    /// Takes all rows in, by several workers at once or in their order; none is in the graph yet.
+    init(_ corpus: VectorFile, workers: (any BulkWorkers)? = nil) throws {
         index = VectorIndex(field: VectorField(dimension: corpus.dimension, metric: .cosine))
         let born = Column<UInt64>()
         let died = AtomicColumn64()
@@ -23,7 +23,19 @@ struct VectorCollection: Sendable {
             born.append(1, at: row)
             died.reserve(row: row)
             expiresAt.append(.max, at: row)
-            index.append(corpus.floats(row), slot: Slot(index: row))
+        }
+        if let workers {
+            let isStored = index.append(
+                count: corpus.rowCount, from: Slot(index: 0), workers: workers
+            ) { row, body in
+                let floats = UnsafeBufferPointer(start: corpus.row(row), count: corpus.dimension)
+                body(floats.span)
+            }
+            guard isStored else { throw BenchError("no memory for \(corpus.rowCount) rows") }
+        } else {
+            for row in 0..<corpus.rowCount {
+                index.append(corpus.floats(row), slot: Slot(index: row))
+            }
         }
         visibility = Visibility(
             born: born, died: died, expiresAt: expiresAt, seq: 1, slotCount: corpus.rowCount,

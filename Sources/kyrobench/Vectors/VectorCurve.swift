@@ -44,6 +44,9 @@ struct BuildResult: Sendable {
     var seconds: Double
     /// Of those, until all rows were there, where rows come first and the graph after.
     var rowSeconds: Double?
+    /// Processor time of all threads, and of one while no other had anything to do.
+    var processorSeconds: Double?
+    var aloneSeconds: Double?
     var rowCount: Int
     /// Anonymous memory after the build less that before.
     var residentBytes: UInt64
@@ -160,6 +163,8 @@ extension SystemResult {
                     .init("seconds", .double(build.seconds)),
                     .init("vectors_per_second", .double(build.perSecond)),
                     .init("row_seconds", .optional(build.rowSeconds)),
+                    .init("processor_seconds", .optional(build.processorSeconds)),
+                    .init("alone_seconds", .optional(build.aloneSeconds)),
                     .init("resident_bytes", .int(Int64(build.residentBytes))),
                     .init("counted_bytes", .optional(build.countedBytes.map { Double($0) })),
                     .init("remark", .string(build.remark)),

@@ -22,7 +22,7 @@ import KyroModel
     private var codes = CodeList()
     private var factors = BulkArray<Float>(toBeFilled: 0)
     private var biases = BulkArray<Float>(toBeFilled: 0)
-    /// count × stride(count) products of a partition: for 384 rows 0.6 MB, what a second-level
+    /// count × stride(count) products of a partition: for 320 rows 0.4 MB, what a second-level
     /// cache holds beside the codes.
     private var dots = BulkArray<Int32>(toBeFilled: 0)
 

@@ -1,4 +1,5 @@
 // Memory of a bulk build, which its threads fill in places that they have to themselves.
+import Glibc
 import Synchronization
 
 /// A fixed number of plain values.
@@ -9,22 +10,39 @@ import Synchronization
     let count: Int
     let pointer: UnsafeMutablePointer<Element>
 
+    /// From this on memory comes in huge pages, where the system has some.
+    private static var hugeBytes: Int { 1 << 22 }
+    private static var pageBytes: Int { 1 << 21 }
+
     init(repeating value: Element, count: Int) {
-        precondition(count >= 0)
         self.count = count
-        unsafe pointer = .allocate(capacity: max(count, 1))
+        unsafe pointer = Self.allocate(count)
         unsafe pointer.initialize(repeating: value, count: count)
     }
 
     /// Elements that are written before they are read, so that it is the thread which needs a page
     /// that has it made.
     init(toBeFilled count: Int) {
-        precondition(count >= 0)
         self.count = count
-        unsafe pointer = .allocate(capacity: max(count, 1))
+        unsafe pointer = Self.allocate(count)
     }
 
-    deinit { unsafe pointer.deallocate() }
+    deinit { unsafe free(pointer) }
+
+    private static func allocate(_ count: Int) -> UnsafeMutablePointer<Element> {
+        precondition(count >= 0, "\(count) elements")
+        let (byteCount, isTooMany) = max(count, 1).multipliedReportingOverflow(
+            by: MemoryLayout<Element>.stride)
+        let isHuge = byteCount >= hugeBytes
+        let alignment = isHuge ? pageBytes : 64
+        var memory: UnsafeMutableRawPointer?
+        let result = unsafe posix_memalign(&memory, alignment, byteCount)
+        guard !isTooMany, result == 0, let memory = unsafe memory else {
+            preconditionFailure("out of memory for \(count) elements of a bulk build")
+        }
+        if isHuge { unsafe madvise(memory, byteCount, 14 /* MADV_HUGEPAGE */) }
+        return unsafe memory.bindMemory(to: Element.self, capacity: max(count, 1))
+    }
 
     @inline(__always) subscript(index: Int) -> Element {
         get {

@@ -95,7 +95,8 @@ struct BulkBuild: Sendable {
         let lists = BulkArray<UInt32>(toBeFilled: rows.count * width)
         guard choose(rows, lists: lists, width: width, observe: observe) else { return nil }
         observe(.answering)
-        let choosers = Choosers(lists: lists, width: width, cancellation: cancellation)
+        let choosers = Choosers(
+            lists: lists, width: width, workers: workers, cancellation: cancellation)
         guard let choosers else { return nil }
         let cursor = BulkCursor(count: rows.count, block: 256)
         workers.run { _ in
@@ -113,15 +114,30 @@ struct BulkBuild: Sendable {
         var reachability = Reachability(
             rows, lists: lists, width: width, entry: entryMember, cancellation: cancellation)
         guard reachability.repair() else { return nil }
-        for member in 0..<rows.count {
-            if member % 4_096 == 0, cancellation.isCancelled { return nil }
-            for i in (member * width)..<((member + 1) * width) {
-                if lists[i] == 0 { break }
-                lists[i] = members[Int(lists[i]) - 1] + 1
-            }
-        }
+        nameRows(members, lists: lists, width: width)
+        guard !cancellation.isCancelled else { return nil }
         return BulkGraph.Layer(
             members: members, cells: lists, width: width, repaired: reachability.repaired)
+    }
+
+    /// Puts rows in the place of members, which are the same where no row is left out.
+    private func nameRows(
+        _ members: BulkArray<UInt32>, lists: BulkArray<UInt32>, width: Int
+    ) {
+        guard members.count > 0, Int(members[members.count - 1]) != members.count - 1 else {
+            return
+        }
+        let cursor = BulkCursor(count: members.count, block: 4_096)
+        workers.run { _ in
+            while let block = cursor.take(), !cancellation.isCancelled {
+                for member in block {
+                    for i in (member * width)..<((member + 1) * width) {
+                        if lists[i] == 0 { break }
+                        lists[i] = members[Int(lists[i]) - 1] + 1
+                    }
+                }
+            }
+        }
     }
 
     /// Each row's own list. False when cancelled.

@@ -19,7 +19,7 @@ public struct BulkParameters: Equatable, Sendable {
     public var seed: UInt64
 
     public init(
-        overlap: Int = 8, leafRows: Int = 384, kept: Int = 8, alpha: Float = 1.1,
+        overlap: Int = 8, leafRows: Int = 320, kept: Int = 8, alpha: Float = 1.1,
         groupsProbed: Int = 16, seed: UInt64 = 1
     ) {
         precondition(overlap > 0 && kept > 0 && overlap * kept <= Self.candidatesMax)
@@ -49,9 +49,10 @@ public struct BulkParameters: Equatable, Sendable {
 
     /// Bytes that a build of so many rows takes beside the rows and the finished lists: for each
     /// partition of a row its number, its place and what it keeps; for each edge its way back,
-    /// with twelve of them a row as measured; members and counts.
+    /// with twelve of them a row as measured; members, starts and the counts of as many parts as edges
+    /// are counted in.
     public func scratchBytes(rowCount: Int) -> Int {
-        rowCount * (overlap * (4 + 4 + 4 * kept) + 12 * 4 + 16)
+        rowCount * (overlap * (4 + 4 + 4 * kept) + 12 * 4 + 8 + 4 * BulkGrouping.partsMax)
     }
 }
 

@@ -29,6 +29,22 @@ import KyroModel
         }
     }
 
+    /// The partitions of each row, in whose place its places come.
+    private struct Choices: BulkEntries {
+        let places: BulkArray<UInt32>
+        let width: Int
+        let members: BulkArray<UInt32>
+
+        var ownerCount: Int { places.count / width }
+        @inline(__always) func group(_ member: Int, _ t: Int) -> UInt32 {
+            places[member * width + t]
+        }
+        @inline(__always) func put(_ member: Int, _ t: Int, at place: Int) {
+            members[place] = UInt32(member)
+            places[member * width + t] = UInt32(place)
+        }
+    }
+
     /// Nil when cancelled.
     init?(
         _ rows: BulkRows, parameters: BulkParameters, workers: any BulkWorkers,
@@ -54,21 +70,12 @@ import KyroModel
             }
         }
         guard !cancellation.isCancelled else { return nil }
-        var ends = [Int](repeating: 0, count: pivots.count + 1)
-        for i in 0..<places.count { ends[Int(places[i]) + 1] += 1 }
-        for i in 0..<pivots.count { ends[i + 1] += ends[i] }
-        starts = ends
         members = BulkArray(toBeFilled: places.count)
-        for member in 0..<rows.count {
-            if member % 4_096 == 0, cancellation.isCancelled { return nil }
-            for i in (member * overlap)..<((member + 1) * overlap) {
-                let partition = Int(places[i])
-                let place = ends[partition]
-                ends[partition] += 1
-                members[place] = UInt32(member)
-                places[i] = UInt32(place)
-            }
-        }
+        let starts = BulkGrouping.place(
+            Choices(places: places, width: overlap, members: members), groupCount: pivots.count,
+            workers: workers, cancellation: cancellation)
+        guard let starts else { return nil }
+        self.starts = (0...pivots.count).map { Int(starts[$0]) }
         self.places = places
         self.overlap = overlap
     }

@@ -21,6 +21,8 @@ import KyroModel
     private var bounds: BulkArray<Float>
     private let taken: BulkArray<UInt32>
 
+    /// What `kyro_leave_out` writes behind the last candidate, at most.
+    private static let spare = 16
     private static let seenCount = 2 * BulkParameters.candidatesMax
 
     init(_ rows: BulkRows, lists: BulkArray<UInt32>, width: Int) {
@@ -29,13 +31,14 @@ import KyroModel
         self.width = width
         let capacity = BulkParameters.candidatesMax
         seen = BulkArray(toBeFilled: Self.seenCount)
+        let room = capacity + Self.spare
         candidates = BulkArray(toBeFilled: capacity)
-        keys = BulkArray(toBeFilled: capacity)
-        codes = CodeList(capacity: capacity)
+        keys = BulkArray(toBeFilled: room)
+        codes = CodeList(capacity: room)
         dots = BulkArray(toBeFilled: capacity)
-        factors = BulkArray(toBeFilled: capacity)
-        biases = BulkArray(toBeFilled: capacity)
-        bounds = BulkArray(toBeFilled: capacity)
+        factors = BulkArray(toBeFilled: room)
+        biases = BulkArray(toBeFilled: room)
+        bounds = BulkArray(toBeFilled: room)
         taken = BulkArray(toBeFilled: width)
     }
 
@@ -110,13 +113,14 @@ import KyroModel
     private func reserve(_ count: Int) {
         guard count > candidates.count else { return }
         let capacity = 2 * count
+        let room = capacity + Self.spare
         candidates = BulkArray(toBeFilled: capacity)
-        keys = BulkArray(toBeFilled: capacity)
-        codes.reserve(capacity)
+        keys = BulkArray(toBeFilled: room)
+        codes.reserve(room)
         dots = BulkArray(toBeFilled: capacity)
-        factors = BulkArray(toBeFilled: capacity)
-        biases = BulkArray(toBeFilled: capacity)
-        bounds = BulkArray(toBeFilled: capacity)
+        factors = BulkArray(toBeFilled: room)
+        biases = BulkArray(toBeFilled: room)
+        bounds = BulkArray(toBeFilled: room)
     }
 
     /// Subramanya et al. 2019, algorithm 2: takes the nearest candidate, and leaves out all those
@@ -138,42 +142,27 @@ import KyroModel
             bounds[i] = rows.leaveOutScore(score, row, member)
             if keys[i] > keys[nearest] { nearest = i }
         }
+        var set = unsafe kyro_candidates(
+            keys: keys.pointer, codes: codes, factors: factors.pointer, biases: biases.pointer,
+            bounds: bounds.pointer)
         var left = count
         var takenCount = 0
         while left > 0, takenCount < limit {
-            taken[takenCount] = candidates[nearest]
+            taken[takenCount] = BulkKey.member(keys[nearest], asks: UInt32(row))
             takenCount += 1
             let one = unsafe codes[nearest]
-            let terms = (factors[nearest], biases[nearest])
+            let terms = (factor: factors[nearest], bias: biases[nearest])
             left -= 1
             move(left, to: nearest)
             guard left > 0, takenCount < limit else { break }
             unsafe kyro_dot_i8_list(one, codes, left, rows.dimension, dots)
-            (left, nearest) = leaveOut(of: left, near: terms)
+            left = unsafe kyro_leave_out(
+                dots, left, rows.pairFactor, terms.factor, terms.bias, &set, &nearest)
         }
         return takenCount
     }
 
-    /// Moves the candidates to the front that do not reach their bound with one just taken, whose
-    /// products with them are in `dots`. Returns their number and the nearest of them.
-    private func leaveOut(
-        of count: Int, near terms: (factor: Float, bias: Float)
-    ) -> (left: Int, nearest: Int) {
-        var left = 0
-        var nearest = 0
-        var best: UInt64 = 0
-        for i in 0..<count {
-            let score = rows.score(dots[i], terms, (factors[i], biases[i]))
-            if score >= bounds[i] { continue }
-            move(i, to: left)
-            if keys[left] > best { (best, nearest) = (keys[left], left) }
-            left += 1
-        }
-        return (left, nearest)
-    }
-
     @inline(__always) private func move(_ from: Int, to: Int) {
-        candidates[to] = candidates[from]
         unsafe codes.pointer[to] = unsafe codes.pointer[from]
         keys[to] = keys[from]
         factors[to] = factors[from]
@@ -195,35 +184,32 @@ import KyroModel
     /// Where each comes from.
     let edges: BulkArray<UInt32>
 
+    private struct Cells: BulkEntries {
+        let lists: BulkArray<UInt32>
+        let width: Int
+        let edges: BulkArray<UInt32>
+
+        var ownerCount: Int { lists.count / width }
+        /// An empty cell wraps around.
+        @inline(__always) func group(_ row: Int, _ i: Int) -> UInt32 {
+            lists[row * width + i] &- 1
+        }
+        @inline(__always) func put(_ row: Int, _ i: Int, at place: Int) {
+            edges[place] = UInt32(row)
+        }
+    }
+
     /// Nil when cancelled.
-    init?(lists: BulkArray<UInt32>, width: Int, cancellation: Cancellation) {
-        let count = lists.count / width
-        let ends = BulkArray<UInt32>(repeating: 0, count: count + 1)
-        var total: UInt32 = 0
-        for row in 0..<count {
-            if row % 4_096 == 0, cancellation.isCancelled { return nil }
-            for i in (row * width)..<((row + 1) * width) {
-                if lists[i] == 0 { break }
-                ends[Int(lists[i]) - 1] += 1
-            }
-        }
-        for i in 0...count {
-            let own = ends[i]
-            ends[i] = total
-            total += own
-        }
-        starts = BulkArray(toBeFilled: count + 1)
-        for i in 0...count { starts[i] = ends[i] }
-        edges = BulkArray(toBeFilled: Int(total))
-        for row in 0..<count {
-            if row % 4_096 == 0, cancellation.isCancelled { return nil }
-            for i in (row * width)..<((row + 1) * width) {
-                if lists[i] == 0 { break }
-                let target = Int(lists[i]) - 1
-                edges[Int(ends[target])] = UInt32(row)
-                ends[target] += 1
-            }
-        }
+    init?(
+        lists: BulkArray<UInt32>, width: Int, workers: any BulkWorkers, cancellation: Cancellation
+    ) {
+        // There is memory behind what is written alone.
+        edges = BulkArray(toBeFilled: lists.count)
+        let starts = BulkGrouping.place(
+            Cells(lists: lists, width: width, edges: edges), groupCount: lists.count / width,
+            workers: workers, cancellation: cancellation)
+        guard let starts else { return nil }
+        self.starts = starts
     }
 
     func of(_ row: Int) -> Range<Int> { Int(starts[row])..<Int(starts[row + 1]) }

@@ -179,8 +179,12 @@ extension CodeModel {
     /// The step of 16 that rounds and cuts normally distributed values at the least cost, 0.335 of
     /// their deviation (Max 1960, table II), or a smaller one that reaches the largest value.
     func step(of y: UnsafePointer<Float>, square: Double) -> Float {
-        var largest: Float = 0
-        for i in 0..<dimension { largest = unsafe max(largest, abs(y[i])) }
+        // Magnitudes order as their bits do, and of integers many are compared at once.
+        var bits: Int32 = 0
+        for i in 0..<dimension {
+            bits = unsafe max(bits, Int32(bitPattern: y[i].magnitude.bitPattern))
+        }
+        let largest = Float(bitPattern: UInt32(bitPattern: bits))
         let cut = Float((square / Double(dimension)).squareRoot()) * 2.51
         return min(largest, cut) / 7.5
     }
