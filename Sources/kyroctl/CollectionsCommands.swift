@@ -8,8 +8,8 @@ extension Command {
     static let vectorOptionsHelp = """
         Options of a vector field; what is not given is chosen by the server:
           kind             automatic (flat while small, then graph), graph, flat, or ivf
-          codes            what candidates are sought by: automatic, none (the rows), sq8, sq4, bq,
-                           pq
+          codes            what candidates are sought by: automatic (sq8 up to 384 dimensions,
+                           sq4 above), none (the rows), sq8, sq4, bq, pq
           rerank           what scores them again: f32, bf16, or none, which keeps codes alone
           storage          where rows for reranking are: memory, or disk
           m                of a graph: neighbours of a row, 4 to 32 (16)

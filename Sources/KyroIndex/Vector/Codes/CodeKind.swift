@@ -10,10 +10,19 @@ enum CodeKind: UInt8, Sendable {
     case bq = 4
     case pq = 5
 
-    /// What a field asks for; int8 codes where nobody has chosen, which lose nothing.
+    /// Dimensions up to which int8 codes are taken where nobody has chosen.
+    ///
+    /// f32 rows, codes and links are to stay below 1.2 times the rows (docs/decisions/0042): at 768
+    /// dimensions a byte each makes 1.29, half a byte 1.17, and with it no recall is lost there.
+    /// Below, links weigh more than either, and a walk over bytes needs the fewest distances.
+    static let sq8DimensionMax = 384
+
+    /// What a field asks for. Where the codes alone remain of a row they are bytes.
     init(_ field: VectorField) {
         switch field.indexing.codes {
-        case .automatic: self = .sq8
+        case .automatic:
+            let isHalved = field.dimension > Self.sq8DimensionMax && field.indexing.rerank != .none
+            self = isHalved ? .sq4 : .sq8
         case .none: self = .floats
         case .sq8: self = .sq8
         case .sq4: self = .sq4

@@ -43,6 +43,20 @@ import Testing
         return wanted == 0 ? 1 : Double(found) / Double(wanted)
     }
 
+    @Test(arguments: [
+        (384, VectorRerank.f32, VectorCodes.sq8), (385, .f32, .sq4), (385, .bf16, .sq4),
+        (385, .none, .sq8),
+    ])
+    func halfAByteIsTheDefaultWhereDimensionsAreManyAndRowsAreKept(
+        dimension: Int, rerank: VectorRerank, expected: VectorCodes
+    ) throws {
+        var field = VectorField(dimension: dimension)
+        field.indexing.rerank = rerank
+        var fixture = VectorFixture(field: field)
+        fixture.insert([Float](repeating: 1, count: dimension))
+        #expect(fixture.index.codes == expected)
+    }
+
     @Test(arguments: kinds, VectorIndexTests.metrics)
     func walksFindWhatBruteForceFindsInAnyDimension(codes: VectorCodes, metric: Metric) throws {
         for dimension in Self.dimensions {

@@ -36,7 +36,9 @@ import Testing
 
     @Test func everyKindKeepsItsStatedRecallOnManyDimensions() throws {
         let rows = LatentVectors(dimension: 768, seed: 71)
-        var fixture = VectorFixture(field: VectorField(dimension: 768))
+        var field = VectorField(dimension: 768)
+        field.indexing.codes = .sq8
+        var fixture = VectorFixture(field: field)
         for i in 0..<12_000 { fixture.insert(rows[i]) }
         let asked = (0..<100).map { rows[1_000_000 + $0] }
         let curves = try Self.curves(fixture, asked, name: "latent 768")

@@ -204,9 +204,10 @@ import Testing
 
     @Test func memoryOfAFieldOf768DimensionsIsAThirdOfItsRows() throws {
         let vectors = clusteredVectors(count: 4_096, dimension: 768, centres: 30, seed: 47)
-        var fixture = VectorFixture(
-            field: VectorField(
-                dimension: 768, metric: .cosine, indexing: .keeping(.f32, .disk)))
+        var field = VectorField(
+            dimension: 768, metric: .cosine, indexing: .keeping(.f32, .disk))
+        field.indexing.codes = .sq8
+        var fixture = VectorFixture(field: field)
         for vector in vectors { fixture.insert(vector) }
         try fixture.index.adoptRows(in: SnapshotFile(try fixture.snapshot().rows))
         fixture.fold()
