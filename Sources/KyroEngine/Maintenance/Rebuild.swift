@@ -304,6 +304,12 @@ final class Rebuild: @unchecked Sendable {
                 return true
             }
             if position == 0 {
+                if !foldsSingly,
+                    bulkBuilds.isWanted(for: target, inPlaceOf: source, below: bulkEnd, map: map)
+                {
+                    startBulk(name, target)
+                    return true
+                }
                 carry = IndexCarry(from: source, to: target, below: bulkEnd, map: map)
                 position = 1
             }
@@ -324,9 +330,7 @@ final class Rebuild: @unchecked Sendable {
                 // part is in its place.
                 let known = old.view(seq: .zero, nowMillis: .min).visibility
                 if bulkBuilds.isWanted(for: source, known) { return true }
-                let job = BulkJob(collection, new, name, target, gate: gate)
-                bulk = job
-                bulkBuilds.add(job)
+                startBulk(name, target)
                 return false
             }
             let inserted = target.foldStep(
@@ -339,10 +343,20 @@ final class Rebuild: @unchecked Sendable {
     /// A step would find nothing to do before the graph is built that it needs.
     var isAwaitingGraph: Bool { bulk?.isOpen ?? false }
 
+    private func startBulk(_ name: String, _ target: VectorIndex) {
+        let job = BulkJob(collection, new, name, target, gate: gate)
+        bulk = job
+        bulkBuilds.add(job)
+    }
+
     private func takeGraph(_ job: BulkJob) {
         switch job.outcome {
         case .open: return
-        case .failed: foldsSingly = true
+        case .failed:
+            // Carried over, where there is something to carry.
+            foldsSingly = true
+            tasks?.insert(.graph(job.name), at: 0)
+            position = 0
         case .built(let successor):
             let isTaken = new.replaceVectors(job.name, job.index, by: successor)
             precondition(isTaken, "vectors \"\(job.name)\" of a part that nobody else knows")

@@ -78,7 +78,9 @@ import Synchronization
         unsafe gathered.initialize(repeating: 0, count: Self.gatheredMax)
         for row in 0..<count {
             let cell = unsafe newRows[row]
-            if cell != 0 { unsafe oldRows[Int(cell) - 1] = UInt32(row) }
+            guard cell != 0 else { continue }
+            unsafe oldRows[Int(cell) - 1] = UInt32(row)
+            if row < old.graph.builtAtOnceCount { new.graph.builtAtOnceCount = Int(cell) }
         }
     }
 

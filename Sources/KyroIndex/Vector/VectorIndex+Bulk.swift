@@ -11,6 +11,26 @@ extension VectorIndex {
             graph: VectorGraph(rows: other.rows, parameters: other.parameters))
     }
 
+    /// Whether a graph that is built at once of this index's rows is to be preferred to carrying over
+    /// that of another, whose rows they were. A graph loses recall with each row that is linked
+    /// singly and each that is taken out: from a quarter of those that are left on, not before. One
+    /// out of a snapshot counts as if all its rows had been linked singly.
+    ///
+    /// - Parameter slotCount: slots of the other below were mapped. Its one maintenance thread only.
+    public func isBetterBuilt(
+        thanCarriedFrom old: VectorIndex, below slotCount: Int, map: SlotMap
+    ) -> Bool {
+        guard buildsGraph, rows.count > flatRowsMax else { return false }
+        let count = min(
+            old.graph.count, old.rows.rows(belowSlot: slotCount, rowCount: old.rows.count))
+        var (left, builtAndLeft) = (0, 0)
+        for row in 0..<count where map[Int(old.rows.slots[row])] != nil {
+            left += 1
+            if row < old.graph.builtAtOnceCount { builtAndLeft += 1 }
+        }
+        return count - builtAndLeft > left / 4
+    }
+
     /// Rows of slots below the visibility's `slotCount` that are not in the graph.
     public func unfoldedCount(_ visibility: Visibility) -> Int {
         guard buildsGraph else { return 0 }
@@ -89,6 +109,7 @@ extension VectorGraph {
             }
             if cancellation.isCancelled { return false }
         }
+        builtAtOnceCount = count
         publish(count: count, entry: UInt32(bulk.entry))
         return true
     }

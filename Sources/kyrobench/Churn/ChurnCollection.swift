@@ -25,6 +25,11 @@ final class ChurnCollection {
     private var rows: [Int] = []
     var foldSeconds = 0.0
     var repairSeconds = 0.0
+    private(set) var rebuildCount = 0
+
+    /// As an engine's.
+    private static let (foldStepRows, repairStepRows) = (256, 128)
+    private static let (rebuildDeadRowsMin, rebuildDeadPercent) = (4_096, 50)
 
     init(_ corpus: VectorFile) {
         self.corpus = corpus
@@ -35,15 +40,10 @@ final class ChurnCollection {
     convenience init(_ corpus: VectorFile, rows: [Int], bulkThreads: Int? = nil) throws {
         self.init(corpus)
         for row in rows { insert(row) }
-        guard let bulkThreads else {
+        if let bulkThreads {
+            try build(threads: bulkThreads)
+        } else {
             maintain(repairs: false)
-            return
-        }
-        let graph = index.bulkGraph(
-            visibility: visibility, workers: BenchWorkers(count: bulkThreads),
-            cancellation: Cancellation())
-        guard let graph, index.install(graph) else {
-            throw BenchError("the bulk build gave no graph")
         }
     }
 
@@ -77,27 +77,37 @@ final class ChurnCollection {
         deadCount += 1
     }
 
-    /// What maintenance does until it has nothing left to do.
+    /// What a shard's maintenance does until it has nothing left to do, in its order.
     func maintain(repairs: Bool) {
-        let start = ThreadClock.nanos
-        while index.foldStep(
-            rowsMax: 256, visibility: visibility, deadUpTo: repairs ? seq : 0,
-            cancellation: Cancellation()) > 0
-        {}
-        let folded = ThreadClock.nanos
-        foldSeconds += Double(folded - start) / 1e9
-        guard repairs else { return }
-        while index.repairStep(
-            rowsMax: 256, deadUpTo: seq, deadCount: deadCount, visibility: visibility,
-            cancellation: Cancellation()) > 0
-        {}
-        repairSeconds += Double(ThreadClock.nanos - folded) / 1e9
+        var done = 1
+        while done > 0 {
+            let start = ThreadClock.nanos
+            done = index.foldStep(
+                rowsMax: Self.foldStepRows, visibility: visibility, deadUpTo: repairs ? seq : 0,
+                cancellation: Cancellation())
+            let folded = ThreadClock.nanos
+            foldSeconds += Double(folded - start) / 1e9
+            guard repairs else { continue }
+            done += index.repairStep(
+                rowsMax: Self.repairStepRows, deadUpTo: seq, deadCount: deadCount,
+                visibility: visibility, cancellation: Cancellation())
+            repairSeconds += Double(ThreadClock.nanos - folded) / 1e9
+        }
     }
 
-    /// Without the dead, its graph carried over as a rebuild does it.
-    func rebuilt() throws -> ChurnCollection {
+    /// Whether an engine makes the part anew.
+    var isWorthRebuilding: Bool {
+        deadCount > Self.rebuildDeadRowsMin
+            && deadCount > livingCount * Self.rebuildDeadPercent / 100
+    }
+
+    /// Without the dead, as a rebuild makes it: its graph built at once, or carried over where that is
+    /// as good.
+    func rebuilt(bulkThreads: Int) throws -> ChurnCollection {
         let new = ChurnCollection(corpus)
         new.seq = seq
+        (new.foldSeconds, new.repairSeconds) = (foldSeconds, repairSeconds)
+        new.rebuildCount = rebuildCount + 1
         var map = SlotMap()
         for (slot, row) in rows.enumerated() {
             if slots[row] == slot {
@@ -108,12 +118,21 @@ final class ChurnCollection {
             }
         }
         try new.index.takeRows(from: index, 0..<index.rowCount, below: slotCount, map: map)
-        let start = ThreadClock.nanos
-        guard let carry = GraphCarry(from: index, to: new.index, below: slotCount, map: map)
-        else { throw BenchError("there is too little to carry over") }
-        while !carry.step(rowsMax: 512) {}
-        new.foldSeconds = Double(ThreadClock.nanos - start) / 1e9
+        if new.index.isBetterBuilt(thanCarriedFrom: index, below: slotCount, map: map) {
+            try new.build(threads: bulkThreads)
+        } else if let carry = GraphCarry(from: index, to: new.index, below: slotCount, map: map) {
+            while !carry.step(rowsMax: 512) {}
+        }
         return new
+    }
+
+    private func build(threads: Int) throws {
+        let graph = index.bulkGraph(
+            visibility: visibility, workers: BenchWorkers(count: threads),
+            cancellation: Cancellation())
+        guard let graph, index.install(graph) else {
+            throw BenchError("the bulk build gave no graph")
+        }
     }
 
     func search(

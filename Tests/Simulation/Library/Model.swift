@@ -9,10 +9,16 @@
 import KyroModel
 import KyroStore
 
-struct ModelDocument {
-    var document: Document
+/// Passed on far more often than made, and never changed: a reference costs less than the fields.
+final class ModelDocument {
+    let document: Document
     /// The version's sequence; zero until it is known.
-    var seq: UInt64
+    let seq: UInt64
+
+    init(document: Document, seq: UInt64) {
+        self.document = document
+        self.seq = seq
+    }
 
     /// Nil for what has expired.
     var visible: ModelDocument? { document.isExpired ? nil : self }

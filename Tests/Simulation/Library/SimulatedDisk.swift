@@ -80,7 +80,7 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         hash.add(path)
         hash.add(UInt64(content) << 32 ^ offset << 8 ^ UInt64(byteCount))
         trace?("    \(operation.rawValue) \(path) @\(offset) +\(byteCount)")
-        if Self.mutations.contains(operation), let left = callsToCrash {
+        if let left = callsToCrash, operation.mayChangeDisk {
             callsToCrash = left - 1
             if left <= 1 { return try crash(operation, path, offset, byteCount) }
         }
@@ -89,11 +89,6 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         }
         return .go
     }
-
-    private static let mutations: Set<FileOperation> = [
-        .create, .write, .sync, .truncate, .allocate, .rename, .unlink, .makeDirectory,
-        .syncDirectory,
-    ]
 
     private func crash(
         _ operation: FileOperation, _ path: String, _ offset: UInt64, _ byteCount: Int
@@ -227,5 +222,16 @@ final class SimulatedFile: File {
     func lockExclusively() throws(FileError) -> Bool {
         _ = try disk.begin(.lock, path)
         return try inner.lockExclusively()
+    }
+}
+
+extension FileOperation {
+    fileprivate var mayChangeDisk: Bool {
+        switch self {
+        case .create, .write, .sync, .truncate, .allocate, .rename, .unlink, .makeDirectory,
+            .syncDirectory:
+            true
+        case .open, .read, .size, .list, .lock: false
+        }
     }
 }
