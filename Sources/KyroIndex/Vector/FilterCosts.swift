@@ -30,6 +30,8 @@ struct FilterCosts {
     /// Candidates of that walk for each that a walk without a filter keeps: it first expands as many
     /// rows around the query, whatever they are, and sees far from each.
     static let hopKeptShare = 0.38
+    /// Below this share it keeps more than that.
+    static let sparseShare = 0.1
 
     var share: Double { Double(matching) / Double(max(1, rowCount)) }
 
@@ -41,9 +43,11 @@ struct FilterCosts {
         max(needed, Int((Double(efSearch) * local.squareRoot()).rounded(.up)))
     }
 
-    /// The same, where only those lead on.
+    /// The same, where only those lead on. The fewer they are, the more often what leads from one to
+    /// the next is missing.
     var hopWanted: Int {
-        max(needed, Int((Double(efSearch) * Self.hopKeptShare).rounded(.up)))
+        let kept = Self.hopKeptShare * max(1, (Self.sparseShare / max(share, 1e-9)).squareRoot())
+        return max(needed, Int((Double(efSearch) * min(kept, 1)).rounded(.up)))
     }
 
     private func lead(_ local: Double) -> Double {
