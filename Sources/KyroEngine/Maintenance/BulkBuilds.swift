@@ -111,8 +111,8 @@ final class BulkBuilds: Sendable {
         return isLong(index.tailCount) && isLong(index.unfoldedCount(visibility))
     }
 
-    /// Whether a rebuild builds the graph at once that it could carry over, too: 15 µs of processor a
-    /// row for 4, as soon as the old one has lost so much that searches pay for it.
+    /// Whether a rebuild builds the graph at once that it could carry over, too: 15 µs of processor
+    /// a row for 4, as soon as the old one has lost so much that searches pay for it.
     ///
     /// - Parameters:
     ///   - target: has the rows, none of them in its graph.

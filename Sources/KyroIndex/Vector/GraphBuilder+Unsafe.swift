@@ -110,10 +110,10 @@ import Synchronization
         return nearest
     }
 
-    /// Algorithm 4, with the rule of `LeaveOutRule`: takes a candidate unless one taken before has it
-    /// left out. Of equals one is taken, so that copies of a row form a chain and do not fill each
-    /// other's lists. Leaves the rows in `chosen`, whose first `kept` are taken already, and returns
-    /// their number.
+    /// Algorithm 4, with `LeaveOutRule`: takes a candidate unless one taken before has it left out.
+    /// Of equals one is taken, so that copies of a row form a chain and do not fill each other's
+    /// lists. Leaves the rows in `chosen`, whose first `kept` are taken already, and returns their
+    /// number.
     ///
     /// - Parameter died: by slot; rows that have died are not taken. Those that are gone never are.
     func choose(

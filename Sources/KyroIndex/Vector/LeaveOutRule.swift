@@ -1,9 +1,10 @@
 // When a candidate is left out of a list of neighbours because of one that is in it already.
 import KyroModel
 
-/// Subramanya et al. 2019, section 2.3: a candidate is left out for a neighbour that it is nearer to
-/// than to the row which chooses, by more than a factor of alpha in squared distance. With 1 (Malkov &
-/// Yashunin 2018, algorithm 4) lists are so short that walks with few candidates end too early.
+/// Subramanya et al. 2019, section 2.3: a candidate is left out for a neighbour that it is nearer
+/// to than to the row which chooses, by more than a factor of alpha in squared distance. With 1
+/// (Malkov & Yashunin 2018, algorithm 4) lists are so short that walks with few candidates end too
+/// early.
 struct LeaveOutRule: Sendable {
     /// The score of a row against itself, as far as it is known: 1 for the cosine.
     private let one: Float

@@ -24,7 +24,8 @@ import Synchronization
     let upperList: Column<UInt32>
     /// Lists given out in `upper`. Maintenance only.
     var upperCount = 0
-    /// The first rows, as many as were built at once; all others were linked singly. Maintenance only.
+    /// The first rows, as many as were built at once; all others were linked singly. Maintenance
+    /// only.
     var builtAtOnceCount = 0
     private let heightShift: Int
     /// The highest row, + 1; stored after the count that includes it.

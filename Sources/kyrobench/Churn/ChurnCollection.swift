@@ -101,8 +101,8 @@ final class ChurnCollection {
             && deadCount > livingCount * Self.rebuildDeadPercent / 100
     }
 
-    /// Without the dead, as a rebuild makes it: its graph built at once, or carried over where that is
-    /// as good.
+    /// Without the dead, as a rebuild makes it: its graph built at once, or carried over where that
+    /// is as good.
     func rebuilt(bulkThreads: Int) throws -> ChurnCollection {
         let new = ChurnCollection(corpus)
         new.seq = seq

@@ -7,7 +7,7 @@
 // rule of insertion. Whom only the row led to is made known to somebody else.
 //
 // The walk may miss one who leads to the row from afar. His cell goes when his list is next
-// chosen, and at the latest in a sweep over all lists, which begins when a sixty-fourth of the rows have
+// chosen, and at the latest in a sweep over all lists, which begins when one in 64 of the rows has
 // gone since the last and looks at a few thousand in a step: one who leads to a row that is gone
 // leads from there to more of them, which take the places of others in a walk.
 import CKernels
@@ -50,8 +50,7 @@ import Synchronization
     /// Rows looked through in a step: about 0.2 ms.
     private static let lookedRows = 1 << 16
     private static let sweptRows = 1 << 12
-    /// A sweep costs some 4 µs for each row that went; one in four as many costs 1, and leaves searches
-    /// with few candidates 0.01 of recall behind.
+    /// Rows for one that went before a sweep, which costs some 4 µs for each of those.
     private static let sweptShare = 64
     private static let waitingMax = 1 << 12
 
