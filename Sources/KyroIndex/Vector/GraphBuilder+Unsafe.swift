@@ -14,14 +14,10 @@ import Synchronization
     /// Neighbours chosen, and candidates to choose from, of the list at hand.
     let chosen: UnsafeMutablePointer<UInt32>
     private let candidates: UnsafeMutablePointer<UInt64>
-    private let rule: LeaveOutRule
 
     init(graph: VectorGraph) {
         self.graph = graph
         rows = graph.rows
-        // Of a graph that is built at once, which rows are added to one by one.
-        rule = LeaveOutRule(
-            metric: rows.codes.model.metric, alpha: BulkParameters.default.alpha)
         unsafe chosen = .allocate(capacity: ScratchMemory.batch)
         unsafe candidates = .allocate(capacity: ScratchMemory.batch)
         unsafe chosen.initialize(repeating: 0, count: ScratchMemory.batch)
@@ -35,13 +31,11 @@ import Synchronization
     }
 
     /// Inserts the next row and publishes it. - Precondition: the writer has published the row.
-    ///
-    /// - Parameter died: by slot; the row takes no neighbours that have died, if there are others.
-    func insertNext(died: AtomicColumn64) {
+    func insertNext() {
         let row = UInt32(graph.count)
         precondition(Int(row) < rows.count, "row \(row) of \(rows.count)")
         graph.reserve(row: row)
-        if let entry = graph.entry { link(row, entry: entry, bottom: 0, bound: row, died) }
+        if let entry = graph.entry { link(row, entry: entry, bottom: 0, bound: row) }
         graph.publish(row: row)
     }
 
@@ -56,14 +50,12 @@ import Synchronization
 
     /// Finds neighbours among the rows below `bound` in the row's layers from `bottom` on, and lets
     /// both lead to each other.
-    func link(
-        _ row: UInt32, entry: UInt32, bottom: Int, bound: UInt32, _ died: AtomicColumn64? = nil
-    ) {
+    func link(_ row: UInt32, entry: UInt32, bottom: Int, bound: UInt32) {
         let height = graph.height(row)
         let top = graph.height(entry)
         var start = descend(for: row, from: entry, bottom: height + 1, bound: bound)
         for layer in stride(from: min(height, top), through: bottom, by: -1) {
-            start = link(row, layer: layer, from: start, bound: bound, died)
+            start = link(row, layer: layer, from: start, bound: bound)
         }
     }
 
@@ -76,10 +68,7 @@ import Synchronization
     }
 
     /// One layer; returns the nearest row in it.
-    func link(
-        _ row: UInt32, layer: Int, from start: UInt32, bound: UInt32,
-        _ died: AtomicColumn64? = nil
-    ) -> UInt32 {
+    func link(_ row: UInt32, layer: Int, from start: UInt32, bound: UInt32) -> UInt32 {
         let ef = graph.parameters.efConstruction
         var scored = 0
         var pool = unsafe CandidatePool(keys: memory.pool, capacity: ef, wanted: ef)
@@ -92,13 +81,8 @@ import Synchronization
             preconditionFailure("a walk without cancellation was cancelled: \(error)")
         }
         let nearest = unsafe CandidatePool.row(pool.keys[0])
-        let limit = graph.parameters.neighboursMax
-        var count = unsafe choose(
-            pool.keys, count: pool.count, for: row, limit: limit, died: died)
-        // Nobody may be left unlinked.
-        if count == 0 {
-            count = unsafe choose(pool.keys, count: pool.count, for: row, limit: limit)
-        }
+        let count = unsafe choose(
+            pool.keys, count: pool.count, for: row, limit: graph.parameters.neighboursMax)
         let cells = unsafe graph.cells(row, layer: layer)
         for i in 0..<count {
             unsafe cells[i].store(chosen[i] + 1, ordering: .releasing)
@@ -110,15 +94,13 @@ import Synchronization
         return nearest
     }
 
-    /// Algorithm 4, with `LeaveOutRule`: takes a candidate unless one taken before has it left out.
+    /// Algorithm 4: takes a candidate when it is nearer to `row` than to every one taken before.
     /// Of equals one is taken, so that copies of a row form a chain and do not fill each other's
-    /// lists. Leaves the rows in `chosen`, whose first `kept` are taken already, and returns their
-    /// number.
-    ///
-    /// - Parameter died: by slot; rows that have died are not taken. Those that are gone never are.
+    /// lists.
+    /// Rows that are gone are never taken. Leaves the rows in `chosen`, whose first `kept` are taken already, and returns their number.
     func choose(
         _ sorted: UnsafePointer<UInt64>, count: Int, for row: UInt32, limit: Int,
-        taken kept: Int = 0, died: AtomicColumn64? = nil
+        taken kept: Int = 0
     ) -> Int {
         // A score lacks the bias of the row that asked.
         let bias = rows.codes.bias(Int(row))
@@ -132,13 +114,10 @@ import Synchronization
             let key = unsafe sorted[i]
             let candidate = unsafe CandidatePool.row(key)
             if candidate == row || graph.isGone(candidate) { continue }
-            if let died, died.load(Int(rows.slots[Int(candidate)])) != 0 { continue }
-            let least = unsafe rule.leastScore(
-                CandidatePool.score(key) + bias,
-                biases: bias + rows.codes.bias(Int(candidate)))
+            let toRow = unsafe CandidatePool.score(key) + bias
             rows.codes.setForm(taken, row: Int(candidate), scratch: scratch)
             let isHidden = unsafe rows.codes.isNear(
-                Int(candidate), rows: chosen, count: taken, least: least, scratch: scratch)
+                Int(candidate), rows: chosen, count: taken, least: toRow, scratch: scratch)
             if !isHidden {
                 unsafe chosen[taken] = candidate
                 taken += 1

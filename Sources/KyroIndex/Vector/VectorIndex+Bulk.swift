@@ -11,12 +11,12 @@ extension VectorIndex {
             graph: VectorGraph(rows: other.rows, parameters: other.parameters))
     }
 
-    /// Whether a graph that is built at once of this index's rows is to be preferred to carrying over
-    /// that of another, whose rows they were. A graph loses recall with each row that is linked
+    /// Whether a graph that is built at once of this index's rows is to be preferred to carrying
+    /// over that of another, whose rows they were. A graph loses recall with each row that is linked
     /// singly and each that is taken out: from a quarter of those that are left on, not before. One
     /// out of a snapshot counts as if all its rows had been linked singly.
     ///
-    /// - Parameter slotCount: slots of the other below were mapped. Its one maintenance thread only.
+    /// - Parameter slotCount: slots of the other below were mapped. Its maintenance thread only.
     public func isBetterBuilt(
         thanCarriedFrom old: VectorIndex, below slotCount: Int, map: SlotMap
     ) -> Bool {

@@ -107,7 +107,7 @@ public final class VectorIndex: Sendable {
             // Without memory for links the row stays in the tail, where searches find it too.
             guard graph.tryReserve(row: UInt32(graph.count)) else { break }
             if repair.takes(UInt32(graph.count), visibility, deadUpTo: deadUpTo) {
-                builder.insertNext(died: visibility.died)
+                builder.insertNext()
             } else {
                 builder.skipNext()
             }

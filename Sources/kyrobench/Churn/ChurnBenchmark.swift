@@ -77,21 +77,24 @@ struct ChurnBenchmark {
                 fixed($0 * 1e6 / Double(old.count), 1)
             }
             let name = rebuilds ? "100 % replaced" : "never rebuilt"
-            let churned = try curve(
+            var churned = try curve(
                 "\(order): \(name)", collection, data,
                 remark: "\(micros[0]) µs to link a row, \(micros[1]) to take one out; "
                     + "\(collection.rebuildCount) rebuilds; "
                     + "\(collection.index.strayEdges()) stray edges, "
                     + "\(collection.index.unreachable(collection.visibility)) not reached")
+            let gaps = [fresh, bulk].map { churned.recallGap(below: $0) }
+            if rebuilds {
+                report.figures += [
+                    .atMost(0.01, "\(order): recall below a fresh graph's, \(name)", gaps[0]),
+                    .atMost(0.01, "\(order): recall below a bulk graph's, \(name)", gaps[1]),
+                ]
+            } else {
+                // What rebuilds are good for: no engine lets it come to this.
+                churned.remark += "; recall below a fresh graph's \(fixed(gaps[0], 4)), "
+                churned.remark += "a bulk graph's \(fixed(gaps[1], 4))"
+            }
             report.append(churned)
-            report.figures += [
-                .atMost(
-                    0.01, "\(order): recall below a fresh graph's, \(name)",
-                    churned.recallGap(below: fresh)),
-                .atMost(
-                    rebuilds ? 0.01 : 0.015, "\(order): recall below a bulk graph's, \(name)",
-                    churned.recallGap(below: bulk)),
-            ]
         }
     }
 

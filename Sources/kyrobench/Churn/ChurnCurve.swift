@@ -71,13 +71,16 @@ struct ChurnCurve: Sendable {
         return points.last?.recall
     }
 
-    /// How far recall lies below another's at equal distances, at the worst point of the other; where
-    /// this curve begins above, at its first point.
+    /// How far recall lies below another's at equal distances, at the worst point of either where
+    /// both have something to say; where there is none, between the ends next to each other.
     func recallGap(below other: ChurnCurve) -> Double {
-        let gaps = other.points.compactMap { point in
+        let theirs = other.points.compactMap { point in
             recall(atDistances: point.distances).map { point.recall - $0 }
         }
-        if let worst = gaps.max() { return worst }
+        let own = points.compactMap { point in
+            other.recall(atDistances: point.distances).map { $0 - point.recall }
+        }
+        if let worst = (theirs + own).max() { return worst }
         return (other.points.last?.recall ?? 0) - (points.first?.recall ?? 0)
     }
 }

@@ -8,17 +8,24 @@ import KyroModel
     /// Row by member, ascending.
     let members: BulkArray<UInt32>
     private let isL2: Bool
+    /// The score of a member against itself, as far as it is known: 1 for the cosine.
+    private let one: Float
     private let hasDistance: Bool
-    private let rule: LeaveOutRule
+    let alpha: Float
+
+    /// Below this share of the squares that it is the difference of, a distance is within what
+    /// codes of 8 bits confuse, and stands for none.
+    private static let doubt: Float = 1e-3
 
     /// - Parameter codes: int8, of all members.
     init(codes: CodeColumn, members: BulkArray<UInt32>, alpha: Float) {
         precondition(codes.model.kind == .sq8, "\(codes.model.kind)")
         self.codes = codes
         self.members = members
+        self.alpha = alpha
         let metric = codes.model.metric
-        rule = LeaveOutRule(metric: metric, alpha: alpha)
         isL2 = metric == .l2
+        one = metric == .cosine ? 1 : 0
         hasDistance = metric != .innerProduct
     }
 
@@ -56,7 +63,11 @@ import KyroModel
     ///
     /// - Parameter score: of the candidate with the row that chooses.
     @inline(__always) func leaveOutScore(_ score: Float, _ row: Int, _ candidate: Int) -> Float {
-        rule.leastScore(score, biases: terms(row).bias + terms(candidate).bias)
+        guard hasDistance else { return score }
+        let distance = one - score
+        let size = isL2 ? -(terms(row).bias + terms(candidate).bias) : 1
+        if distance <= Self.doubt * size { return score }
+        return one - distance / alpha
     }
 
     /// Factor and bias of a pivot that rows choose by: under the inner product the longest pivots

@@ -7,9 +7,8 @@
 // rule of insertion. Whom only the row led to is made known to somebody else.
 //
 // The walk may miss one who leads to the row from afar. His cell goes when his list is next
-// chosen, and at the latest in a sweep over all lists, which begins when one in 64 of the rows has
-// gone since the last and looks at a few thousand in a step: one who leads to a row that is gone
-// leads from there to more of them, which take the places of others in a walk.
+// chosen, and at the latest in a sweep over all lists, which begins when a sixteenth of the rows have
+// gone since the last and looks at a few thousand in a step.
 import CKernels
 import KyroBytes
 import KyroModel
@@ -50,8 +49,6 @@ import Synchronization
     /// Rows looked through in a step: about 0.2 ms.
     private static let lookedRows = 1 << 16
     private static let sweptRows = 1 << 12
-    /// Rows for one that went before a sweep, which costs some 4 µs for each of those.
-    private static let sweptShare = 64
     private static let waitingMax = 1 << 12
 
     init(_ builder: GraphBuilder) {
@@ -89,7 +86,7 @@ import Synchronization
             done += 1
         }
         if done > 0 || !waiting.isEmpty { return done }
-        if sweepCursor != nil || unsweptCount > max(graph.count / Self.sweptShare, 64) {
+        if sweepCursor != nil || unsweptCount > max(graph.count / 16, 64) {
             return sweep(visibility)
         }
         return look(deadUpTo: deadUpTo, deadCount: deadCount, visibility)
@@ -140,9 +137,7 @@ import Synchronization
         let end = min(count, begin + Self.sweptRows)
         near.count = 0
         for row in begin..<end where !graph.isGone(UInt32(row)) {
-            for layer in 0...graph.height(UInt32(row)) {
-                mend(UInt32(row), layer: layer, visibility.died)
-            }
+            for layer in 0...graph.height(UInt32(row)) { mend(UInt32(row), layer: layer) }
         }
         sweepCursor = end == count ? nil : end
         return end - begin
@@ -153,7 +148,7 @@ import Synchronization
     private func takeOut(_ row: UInt32, _ visibility: Visibility) {
         for layer in stride(from: graph.height(row), through: 0, by: -1) {
             meet(row, layer: layer, from: row, visibility)
-            for i in 0..<leading.count { mend(leading[i], layer: layer, visibility.died) }
+            for i in 0..<leading.count { mend(leading[i], layer: layer) }
             let cells = unsafe graph.cells(row, layer: layer)
             for i in 0..<graph.width(layer: layer) {
                 let cell = unsafe cells[i].load(ordering: .relaxed)
@@ -204,7 +199,7 @@ import Synchronization
     }
 
     /// In the place of neighbours that are gone: others out of their lists, and out of `near`.
-    private func mend(_ row: UInt32, layer: Int, _ died: AtomicColumn64) {
+    private func mend(_ row: UInt32, layer: Int) {
         let cells = unsafe graph.cells(row, layer: layer)
         let width = graph.width(layer: layer)
         var kept = 0
@@ -220,7 +215,7 @@ import Synchronization
             }
         }
         guard lost.count > 0 else { return }
-        gather(for: row, layer: layer, kept: kept, died)
+        gather(for: row, layer: layer, kept: kept)
         // A list that has become short grows again.
         let most = min(width, max(kept + lost.count, graph.parameters.neighboursMax))
         let taken = builder.chooseMore(row, kept: kept, among: gathered, limit: most)
@@ -234,8 +229,8 @@ import Synchronization
         }
     }
 
-    /// Fills `gathered` with living candidates that the row does not lead to.
-    private func gather(for row: UInt32, layer: Int, kept: Int, _ died: AtomicColumn64) {
+    /// Fills `gathered` with candidates that the row does not lead to.
+    private func gather(for row: UInt32, layer: Int, kept: Int) {
         memory.beginVisits(rowCount: graph.count)
         let visited = unsafe memory.visited
         let epoch = memory.epoch
@@ -243,9 +238,7 @@ import Synchronization
         for i in 0..<kept { unsafe visited[Int(builder.chosen[i])] = epoch }
         gathered.count = 0
         func take(_ candidate: UInt32) {
-            guard unsafe visited[Int(candidate)] != epoch, !graph.isGone(candidate),
-                died.load(Int(graph.rows.slots[Int(candidate)])) == 0
-            else { return }
+            guard unsafe visited[Int(candidate)] != epoch, !graph.isGone(candidate) else { return }
             unsafe visited[Int(candidate)] = epoch
             if gathered.count < Self.gatheredMax { gathered.append(candidate) }
         }
