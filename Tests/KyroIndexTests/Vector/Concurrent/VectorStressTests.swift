@@ -69,7 +69,7 @@ struct IndexCombination: Sendable, CustomStringConvertible {
     @Test(
         "Every index agrees with brute force while it changes", arguments: IndexCombination.all)
     func agreesWithBruteForce(combination: IndexCombination) {
-        let shared = ConcurrentIndex(combination, rowCount: max(1_200, scaled(3_000)))
+        let shared = ConcurrentIndex(combination, rowCount: max(600, scaled(3_000)))
         #expect(shared.index.codes == combination.indexing.codes)
         let threads = [
             Self.start { shared.write() }, Self.start { shared.maintain() },
@@ -85,7 +85,7 @@ struct IndexCombination: Sendable, CustomStringConvertible {
         for (part, tally) in [("all", outcome.unfiltered), ("filtered", outcome.filtered)] {
             #expect(tally.recall >= combination.stated, "\(combination), \(part): \(tally)")
         }
-        #expect(outcome.snapshots > 0 && outcome.filtered.wanted >= 200)
+        #expect(outcome.snapshots > 0 && outcome.filtered.wanted >= 100)
         let scans: Set<VectorStrategy> = [.flat, .filteredFlat, .none]
         let walks = outcome.strategies.subtracting(scans)
         switch combination.indexing.kind {
