@@ -28,6 +28,10 @@ extension VectorIndex {
     /// Distances that a walk evaluates for each candidate it keeps: measured between 12 and 16 on
     /// real and synthetic rows, for 10^4 to 10^6 rows.
     static let distancesPerCandidate = 14.0
+    /// Candidates that any walk keeps. With fewer, one through a graph whose rows have been replaced
+    /// ends too early: with 30 it finds 0.015 less of `wordnet` than through a fresh one, with 40
+    /// 0.006 less, and it saves a tenth of the distances.
+    static let candidatesMin = 40
     /// From this share of dead rows on, a walk sorts them out on its way and not at its end.
     static let checkedDeadShareMin = 0.25
 
@@ -176,6 +180,6 @@ extension VectorIndex {
     /// many candidates already span more than twice the neighbourhood.
     func candidateCount(_ request: Request, share: Double) -> Int {
         let scaled = Double(efSearch(request)) * share.squareRoot()
-        return max(Int(scaled.rounded(.up)), rerankCount(request))
+        return max(Int(scaled.rounded(.up)), rerankCount(request), Self.candidatesMin)
     }
 }
