@@ -9,7 +9,9 @@ func figureTable(_ figures: [Figure]) -> Table {
     ])
     for figure in figures {
         table.append([
-            figure.name, fixed(figure.value, 3) + (figure.unit.isEmpty ? "" : " " + figure.unit),
+            figure.name,
+            fixed(figure.value, abs(figure.value) < 0.1 ? 4 : 3)
+                + (figure.unit.isEmpty ? "" : " " + figure.unit),
             figure.targetText, figure.isCount ? "count" : "time", figure.passes ? "PASS" : "MISS",
         ])
     }

@@ -27,7 +27,7 @@ struct ChurnBenchmark {
                 + "\(vectors.seed), \(options.repairs ? "graph repaired" : "no repair"); "
                 + "\(Machine.cpu), load average \(loadAverage) at the start\n")
         print(report.curveTable)
-        print(report.figureTable)
+        print(figureTable(report.figures).text())
         let missed = report.figures.contains { !$0.passes && ($0.isCount || vectors.isStrict) }
         return missed ? 1 : 0
     }

@@ -28,18 +28,4 @@ struct ChurnReport {
         }
         return table.text()
     }
-
-    var figureTable: String {
-        var table = Table([
-            .init("figure"), .init("measured", isRightAligned: true), .init("target"),
-            .init("kind"), .init(""),
-        ])
-        for figure in figures {
-            table.append([
-                figure.name, fixed(figure.value, 4), figure.targetText,
-                figure.isCount ? "count" : "time", figure.passes ? "PASS" : "MISS",
-            ])
-        }
-        return table.text()
-    }
 }
