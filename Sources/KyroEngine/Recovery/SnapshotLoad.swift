@@ -44,8 +44,10 @@ struct SnapshotLoad {
         var total = reader.byteCount
         for (id, collection) in engine.catalog.byID {
             for entry in collection.schema.vectors where entry.value.indexing.storage == .disk {
-                let bytes = reader.byteCount(ofSection: SnapshotContents.vectors(id, entry.name))
-                total -= (bytes ?? 0) / 2
+                let section = SnapshotContents.vectors(id, entry.name)
+                guard let bytes = reader.byteCount(ofSection: section) else { continue }
+                let share = VectorIndex.codeShare(of: entry.value)
+                total -= min(total, UInt64(Double(bytes) * (1 - share)))
             }
         }
         return total

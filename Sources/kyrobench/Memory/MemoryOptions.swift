@@ -13,7 +13,7 @@ struct MemoryOptions {
         root), and asked again.
 
           --data-set, --data, --rows, --dimension, --queries, --seed, --folder, --binary
-                         as of kyrobench vectors (default: synthetic, 100000 rows of 768)
+                         as of kyrobench vectors (default: synthetic, 300000 rows of 768)
           --json FILE    write everything measured there
 
         Exit status: 0; 1 when a figure misses its target; 2 for a wrong command line, or a server that
@@ -26,7 +26,7 @@ struct MemoryOptions {
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
         var words = try OptionWords(arguments, of: Self.word, flags: VectorOptions.flags)
-        vectors = try VectorOptions(&words, dataSet: "synthetic", syntheticRows: 100_000)
+        vectors = try VectorOptions(&words, dataSet: "synthetic", syntheticRows: 300_000)
         try words.end()
     }
 }

@@ -13,6 +13,15 @@ extension VectorIndex {
         VectorCodes(rawValue: CodeKind(field).rawValue) ?? .sq8
     }
 
+    /// What a field whose rows stay in the snapshot keeps of them in memory: codes and their terms, for
+    /// each byte of its rows in the file.
+    public static func codeShare(of field: VectorField) -> Double {
+        let kind = CodeKind(field)
+        guard kind != .floats, field.dimension > 0 else { return 1 }
+        let row = field.dimension * (field.indexing.rerank == .bf16 ? 2 : 4)
+        return min(1, Double(kind.byteCount(dimension: field.dimension) + 8) / Double(row))
+    }
+
     /// Zero while the codes are not made for these rows; one more with each training.
     public var codesVersion: UInt32 { rows.codes.model.version }
 
