@@ -8,24 +8,18 @@ struct MemoryBenchmark {
     let options: MemoryOptions
 
     /// A way to keep vectors, and what it may take of the raw floats.
-    private struct Way {
+    struct Way {
         var name: String
         var indexing: VectorIndexing
         var shareMax: Double?
     }
 
-    private static let ways = [
-        Way(name: "by default", indexing: .default, shareMax: 1.2),
-        Way(name: "sq8, f32", indexing: VectorIndexing(codes: .sq8), shareMax: nil),
-        Way(name: "sq4, f32", indexing: VectorIndexing(codes: .sq4), shareMax: 1.2),
-        Way(
-            name: "sq8, bf16", indexing: VectorIndexing(codes: .sq8, rerank: .bf16), shareMax: 1.2),
-        Way(
-            name: "sq8, f32 on disk", indexing: VectorIndexing(codes: .sq8, storage: .disk),
-            shareMax: 0.35),
-        Way(
-            name: "sq4, f32 on disk", indexing: VectorIndexing(codes: .sq4, storage: .disk),
-            shareMax: 0.35),
+    static let ways = [
+        Way(name: "default", indexing: .default, shareMax: 1.2),
+        Way(name: "sq8", indexing: VectorIndexing(codes: .sq8), shareMax: nil),
+        Way(name: "bf16", indexing: VectorIndexing(rerank: .bf16), shareMax: 1.2),
+        Way(name: "disk", indexing: VectorIndexing(storage: .disk), shareMax: 0.35),
+        Way(name: "disk-sq8", indexing: VectorIndexing(codes: .sq8, storage: .disk), shareMax: nil),
     ]
     private static let scope = Scope(namespace: "memory")
     private static let field = "embedding"
@@ -40,9 +34,11 @@ struct MemoryBenchmark {
         let data = try VectorData(options.vectors, folder: folder)
         let report = FigureReport()
         let bare = try measure(data, nil, name: "without vectors", folder: folder, report)
-        for way in Self.ways {
+        for way in Self.ways where options.ways.contains(way.name) {
+            let isProven = way.indexing.storage == .disk && way.shareMax != nil
             let bytes = try measure(
-                data, way.indexing, name: way.name, folder: folder, report, limitedTo: bare)
+                data, way.indexing, name: way.name, folder: folder, report,
+                limitedTo: isProven ? bare : nil)
             let share = Double(bytes - bare) / Double(data.rawBytes)
             if let shareMax = way.shareMax {
                 report.add(.atMost(shareMax, "\(way.name): of the raw floats", share))
@@ -55,8 +51,8 @@ struct MemoryBenchmark {
 
     /// Anonymous resident bytes of a server that was started on the data.
     ///
-    /// - Parameter bare: of one without vectors; where rows are on disk the server is then started
-    ///   under that and the share that the field may take.
+    /// - Parameter bare: of one without vectors; where given, the server is then started under that
+    ///   and the share that rows on disk may take.
     private func measure(
         _ data: VectorData, _ indexing: VectorIndexing?, name: String, folder parent: String,
         _ report: FigureReport, limitedTo bare: Int? = nil
@@ -77,7 +73,7 @@ struct MemoryBenchmark {
             bytes = server.anonymousBytes
             report.fact("\(name): anonymous memory", Double(bytes) / 1e6, "MB")
         }
-        if let indexing, indexing.storage == .disk, let bare {
+        if let bare {
             let limit = bare + data.rawBytes * 35 / 100
             try prove(data, folder, limit: limit, name: name, report)
         }

@@ -12,6 +12,7 @@ struct MemoryOptions {
         once more in a control group whose limit leaves the vectors their share and no more (needs
         root), and asked again.
 
+          --ways LIST    of default, sq8, bf16, disk (rows on disk), disk-sq8 (default: all)
           --data-set, --data, --rows, --dimension, --queries, --seed, --folder, --binary
                          as of kyrobench vectors (default: synthetic, 300000 rows of 768)
           --json FILE    write everything measured there
@@ -21,12 +22,15 @@ struct MemoryOptions {
         """
 
     var vectors: VectorOptions
+    var ways: [String]
     var wantsHelp: Bool { vectors.wantsHelp }
 
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
         var words = try OptionWords(arguments, of: Self.word, flags: VectorOptions.flags)
         vectors = try VectorOptions(&words, dataSet: "synthetic", syntheticRows: 300_000)
+        let known = MemoryBenchmark.ways.map(\.name)
+        ways = try words.names("--ways", of: known) ?? known
         try words.end()
     }
 }
