@@ -87,7 +87,8 @@ import Testing
             // Deleted ones come back with the next version.
             if version < 4 {
                 try stepped.write(
-                    order.prefix(Self.count / 10).map { .remove(.number(UInt64($0))) }, to: Self.scope)
+                    order.prefix(Self.count / 10).map { .remove(.number(UInt64($0))) },
+                    to: Self.scope)
             }
         }
         stepped.scheduler.settle()
