@@ -68,8 +68,8 @@ func stream(
         document: documents.document)
 }
 
-/// Until no row waits for its place in the graph, or nothing moves for ten seconds; for one where
-/// there is no graph, since a small collection needs none.
+/// Until no row waits for its place in the graph, or nothing moves for three minutes; for one second
+/// where there is no graph, since a small collection needs none.
 func waitUntilFolded(_ connection: Connection) throws {
     var last: UInt64 = .max
     var lastChange = clock.monotonicNanos()
@@ -81,8 +81,9 @@ func waitUntilFolded(_ connection: Connection) throws {
             last = tail
             lastChange = clock.monotonicNanos()
         }
+        // Where a graph is built at once nothing changes until all of it does.
         let hasGraph = status.shards.contains { $0.graphRows > 0 }
-        if secondsSince(lastChange) > (hasGraph ? 10 : 1) { return }
+        if secondsSince(lastChange) > (hasGraph ? 180 : 1) { return }
         pause(seconds: 0.1)
     }
 }
