@@ -9,14 +9,20 @@ extension Engine {
     ) throws(KyroError) -> SearchResponse {
         let started = time.monotonicNanos()
         let collection = try collection(of: request.scope)
-        let query = try CheckedQuery(request, schema: collection.schema)
+        var query = try CheckedQuery(request, schema: collection.schema)
+        let page =
+            request.isPage
+            ? try page(of: request, in: collection, cancellation: cancellation) : nil
+        if let page { query.turn(to: page) }
         try waitForSequence(request.minSeq, cancellation: cancellation)
-        let seen = max(clock.stable, request.minSeq)
-        let nowMillis = expiry.nowMillis()
+        let seen = page?.lease.seq ?? max(clock.stable, request.minSeq)
+        let nowMillis = page?.nowMillis ?? expiry.nowMillis()
         let recall = recall(of: query, in: collection)
         var execution = SearchExecution(
             query: query, recall: recall,
-            views: views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
+            views: page.map { page in
+                collection.shards.map { $0.view(seq: page.lease.seq, nowMillis: nowMillis) }
+            } ?? views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
             cancellation: cancellation, time: time, nowMillis: nowMillis)
         let planned = time.monotonicNanos()
         var scratch = takeScratch()
@@ -46,6 +52,14 @@ extension Engine {
         }
         response.vectorEncoding = request.projection?.vectorEncoding ?? .floats
         response.recall = execution.recallEstimate
+        response.aggregations = execution.aggregations
+        if let page {
+            if execution.hasNextPage, let last = response.hits.last {
+                response.nextPageToken = page.nextToken(
+                    query, last: last, count: response.hits.count)
+            }
+            page.lease.isEnded = response.nextPageToken.isEmpty
+        }
         if request.explain {
             var explain = Explain()
             explain.shards = execution.explains
@@ -122,55 +136,31 @@ extension Engine {
             try FilterValidation.check(filter, collection.schema)
         }
         _ = try CheckedQuery.check(request.timeRange)
-        // One sequence for all shards, and none that was acknowledged lies above it.
-        var lease: ScanLease?
-        var after: DocumentID?
-        while lease == nil {
-            let published = shards.reduce(request.minSeq) { max($0, $1.published) }
-            try waitForSequence(published, cancellation: cancellation)
-            // What was stable once stays published, though a writer that is about to begin may make
-            // the clock's own answer fall back for a moment.
-            var seq = max(published, clock.stable)
-            if !request.resumeToken.isEmpty {
-                let token = try checked(request.resumeToken, latest: seq)
-                seq = token.seq
-                after = token.after
-            }
-            lease = collection.leases.take(seq, time: time)
-            if lease == nil, after != nil { throw Self.expired(seq) }
+        let order = try ScanOrder(request.orderBy, schema: collection.schema)
+        let token =
+            request.resumeToken.isEmpty ? nil : try ScanToken(decoding: request.resumeToken)
+        if let token, token.orderHash != order.hash {
+            throw KyroError(
+                .tokenInvalid,
+                "resume_token belongs to a scan in another order; repeat its order_by",
+                field: "resume_token")
         }
-        guard let lease else { throw KyroError(.internal, "a scan without a sequence") }
+        // One sequence for all shards, and none that was acknowledged lies above it.
+        let lease = try lease(
+            token?.seq, in: collection, minSeq: request.minSeq, field: "resume_token",
+            cancellation: cancellation)
         let nowMillis = expiry.nowMillis()
-        if request.filter != nil || request.timeRange != nil {
+        if request.filter != nil || request.timeRange != nil || !order.isByID {
             for part in collection.shards { try part.requireMetadata() }
         }
         return try ScanCursor(
             views: collection.shards.map { $0.view(seq: lease.seq, nowMillis: nowMillis) },
-            request: request, lease: lease, after: after, cancellation: cancellation)
-    }
-
-    private func checked(
-        _ bytes: [UInt8], latest: Sequence
-    ) throws(KyroError) -> ScanToken {
-        let token = try ScanToken(decoding: bytes)
-        guard token.seq <= latest else {
-            throw KyroError(
-                .tokenInvalid,
-                "resume_token names sequence \(token.seq.raw), which this server has not reached",
-                field: "resume_token")
-        }
-        return token
-    }
-
-    private static func expired(_ seq: Sequence) -> KyroError {
-        KyroError(
-            .tokenExpired,
-            "resume_token names sequence \(seq.raw), of which versions have been dropped since; "
-                + "start the scan again", field: "resume_token")
+            request: request, order: order, lease: lease, after: token?.after,
+            cancellation: cancellation)
     }
 
     /// Waits until every shard has published `seq`, which takes one commit at most.
-    private func waitForSequence(
+    func waitForSequence(
         _ seq: Sequence, cancellation: Cancellation
     ) throws(KyroError) {
         guard seq > clock.stable else { return }
@@ -214,6 +204,12 @@ extension Engine {
         for field in request.filter?.fields ?? [] where schema.metadata[field] == nil {
             notes.append(
                 "filter field \"\(field)\" is unknown to the collection: it matches nothing")
+        }
+        for aggregation in request.aggregations {
+            guard let field = aggregation.field, !field.isEmpty, schema.metadata[field] == nil
+            else { continue }
+            notes.append(
+                "aggregation field \"\(field)\" is unknown to the collection: no document has it")
         }
         return notes
     }

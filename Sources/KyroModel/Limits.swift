@@ -46,6 +46,15 @@ public enum Limits {
     /// Bytes an ingest stream may have unacknowledged: memory of a client that ignores its credits
     /// stays under 32 MiB.
     public static let streamCreditBytes = 8 << 20
+    /// Of one search: each walks its columns once at least.
+    public static let aggregationsMax = 64
+    public static let facetLimitDefault = 10
+    public static let facetLimitMax = 10_000
+    /// Distinct values that a facet counts: numbers take 32 bytes each, strings their own beside.
+    public static let facetValuesMax = 1_000_000
+    public static let histogramBucketsMax = 10_000
+    public static let quantilesMax = 100
+    public static let sortKeysMax = 8
     public static let rrfKDefault = 60
     public static let rrfKMax = 1_000_000
 }

@@ -160,6 +160,11 @@ public struct SearchRequest: Equatable, Sendable {
     public var minSeq: Sequence = .zero
     public var exact = false
     public var explain = false
+    public var aggregations: [Aggregation] = []
+    /// Of the answer before; empty on a first page.
+    public var pageToken: [UInt8] = []
+    /// Whether pages shall follow.
+    public var paged = false
 
     public init(scope: Scope) { self.scope = scope }
 }
@@ -181,6 +186,22 @@ public struct LookupRequest: Equatable, Sendable {
     }
 }
 
+/// What documents are sorted by. Of a list the smallest element counts, or the greatest where
+/// descending.
+public struct SortKey: Equatable, Sendable {
+    /// A metadata field; empty for the event time.
+    public var field: String
+    public var isDescending: Bool
+    /// Whether documents without a value come before the others, and not behind.
+    public var isMissingFirst: Bool
+
+    public init(_ field: String = "", isDescending: Bool = false, isMissingFirst: Bool = false) {
+        self.field = field
+        self.isDescending = isDescending
+        self.isMissingFirst = isMissingFirst
+    }
+}
+
 public struct ScanRequest: Equatable, Sendable {
     public var scope: Scope
     public var filter: Filter?
@@ -191,6 +212,8 @@ public struct ScanRequest: Equatable, Sendable {
     public var limit: UInt64 = 0
     public var resumeToken: [UInt8] = []
     public var minSeq: Sequence = .zero
+    /// Most significant first; equal documents by id, as all where it is empty.
+    public var orderBy: [SortKey] = []
 
     public init(scope: Scope) { self.scope = scope }
 }

@@ -104,6 +104,10 @@ public struct SearchResponse: Equatable, Sendable {
     public var explain: Explain?
     /// Where a recall was asked for.
     public var recall: RecallEstimate?
+    /// In the order asked.
+    public var aggregations: [AggregationResult] = []
+    /// Of a page that others follow.
+    public var nextPageToken: [UInt8] = []
     /// How vectors of the hits are written on the wire.
     public var vectorEncoding: VectorEncoding = .floats
 

@@ -115,6 +115,27 @@ extension LookupResponse: WireEncodable {
 
 // MARK: Scan
 
+extension SortKey: WireDraft, WireEncodable {
+    init() { self.init("") }
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        case (2, .varint): isDescending = try reader.bool("descending")
+        case (3, .varint): isMissingFirst = try reader.bool("missing_first")
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() -> SortKey { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        sink.bool(2, isDescending)
+        sink.bool(3, isMissingFirst)
+    }
+}
+
 struct ScanRequestDraft: WireDraft {
     var scope = ScopeDraft()
     var filter: FilterDraft?
@@ -123,6 +144,7 @@ struct ScanRequestDraft: WireDraft {
     var limit: UInt64 = 0
     var resumeToken: [UInt8] = []
     var minSeq: UInt64 = 0
+    var orderBy: [SortKey] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -133,6 +155,12 @@ struct ScanRequestDraft: WireDraft {
         case (5, .varint): limit = try reader.varint("limit")
         case (6, .bytes): resumeToken = try reader.byteString("resume_token")
         case (7, .varint): minSeq = try reader.varint("min_seq")
+        case (8, .bytes):
+            guard orderBy.count < Limits.sortKeysMax else {
+                throw .overLimit(
+                    path: "order_by", problem: "has more than \(Limits.sortKeysMax) keys")
+            }
+            try reader.message("order_by", appendingTo: &orderBy)
         default: try reader.skip(field)
         }
     }
@@ -145,6 +173,7 @@ struct ScanRequestDraft: WireDraft {
         request.limit = limit
         request.resumeToken = resumeToken
         request.minSeq = Sequence(minSeq)
+        request.orderBy = orderBy
         return request
     }
 }
@@ -164,6 +193,7 @@ extension ScanRequest: WireEncodable {
         sink.uint(5, limit)
         sink.bytes(6, resumeToken)
         sink.uint(7, minSeq.raw)
+        sink.messages(8, orderBy)
     }
 }
 

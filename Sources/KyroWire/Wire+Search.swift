@@ -173,6 +173,9 @@ struct SearchRequestDraft: WireDraft {
     var minSeq: UInt64 = 0
     var exact = false
     var explain = false
+    var aggregations: [AggregationDraft] = []
+    var pageToken: [UInt8] = []
+    var paged = false
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -191,6 +194,9 @@ struct SearchRequestDraft: WireDraft {
         case (13, .varint): minSeq = try reader.varint("min_seq")
         case (14, .varint): exact = try reader.bool("exact")
         case (15, .varint): explain = try reader.bool("explain")
+        case (17, .bytes): try reader.aggregation(into: &aggregations)
+        case (18, .bytes): pageToken = try reader.byteString("page_token")
+        case (20, .varint): paged = try reader.bool("paged")
         default: try reader.skip(field)
         }
     }
@@ -211,6 +217,9 @@ struct SearchRequestDraft: WireDraft {
         request.minSeq = Sequence(minSeq)
         request.exact = exact
         request.explain = explain
+        request.aggregations = try finishList(aggregations, "aggregations")
+        request.pageToken = pageToken
+        request.paged = paged
         return request
     }
 }
@@ -239,6 +248,9 @@ extension SearchRequest: WireEncodable {
         sink.uint(13, minSeq.raw)
         sink.bool(14, exact)
         sink.bool(15, explain)
+        sink.messages(17, aggregations)
+        sink.bytes(18, pageToken)
+        sink.bool(20, paged)
     }
 }
 

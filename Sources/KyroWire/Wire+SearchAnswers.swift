@@ -189,6 +189,8 @@ struct SearchResponseDraft: WireDraft {
     var seq: UInt64 = 0
     var explain: ExplainDraft?
     var recall: RecallEstimate?
+    var aggregations: [AggregationResultDraft] = []
+    var nextPageToken: [UInt8] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -196,6 +198,8 @@ struct SearchResponseDraft: WireDraft {
         case (2, .varint): seq = try reader.varint("seq")
         case (3, .bytes): try reader.message("explain", into: &explain)
         case (4, .bytes): try reader.message("recall", into: &recall)
+        case (5, .bytes): try reader.message("aggregations", appendingTo: &aggregations)
+        case (6, .bytes): nextPageToken = try reader.byteString("next_page_token")
         default: try reader.skip(field)
         }
     }
@@ -205,6 +209,8 @@ struct SearchResponseDraft: WireDraft {
             hits: try finishList(hits, "hits"), seq: Sequence(seq),
             explain: try explain?.finish("explain"))
         response.recall = recall
+        response.aggregations = try finishList(aggregations, "aggregations")
+        response.nextPageToken = nextPageToken
         return response
     }
 }
@@ -222,6 +228,8 @@ extension SearchResponse: WireEncodable {
         sink.uint(2, seq.raw)
         sink.message(3, explain)
         sink.message(4, recall)
+        sink.messages(5, aggregations)
+        sink.bytes(6, nextPageToken)
     }
 }
 

@@ -9,7 +9,11 @@ extension Command {
         details: """
             At least one of --text, --vector, --like and --sparse says what to look for; with
             several, each finds its candidates and their scores are fused: a weighted sum of
-            normalised scores, or reciprocal ranks with --rrf.
+            normalised scores, or reciprocal ranks with --rrf. --facet, --histogram and --stats need
+            none of them: alone they count what passes the filter.
+
+            --all-pages goes through the whole ranking as it was when the search began, --limit hits
+            at a time; --paged shows the first page, and the --page-token that goes on behind it.
 
             \(ReadOptions.filterHelp)
             """,
@@ -41,6 +45,10 @@ extension Command {
                 "share of the true best to find, such as 0.97; the server takes the breadth it needs"
             ),
             Option("exact", "compare with every vector instead of walking the graph"),
+        ] + AggregationOutput.options + [
+            Option("paged", "tell how to get the page behind this one"),
+            Option("page-token", value: "TOKEN", "go on behind a token that was printed before"),
+            Option("all-pages", "one page after the other, to the end of the ranking"),
             Option("explain", "show what each shard did"),
             ReadOptions.fields, ReadOptions.minSeq,
         ],
@@ -61,6 +69,10 @@ extension Command {
                 "as good as asked, and what it took"
             ),
             ("search -n commits --text deadlock --since 2024-01-01 --json", "for scripts"),
+            (
+                "search -n commits --facet repo --histogram @time:month --stats files",
+                "what there is, without looking for anything"
+            ),
         ],
         run: runSearch)
 }
@@ -76,20 +88,34 @@ private func runSearch(_ session: Session) throws -> ExitCode {
     if let like {
         let vector = try vectorOf(like, client, scope, field: request.vector?.field ?? "")
         request.vector?.vector = vector
-        request.limit += 1
+        if !request.paged { request.limit += 1 }
     }
     request.projection = try ReadOptions.projection(session, scope: scope)
 
-    let start = Now.monotonicNanos
-    var response = try client.search(request)
-    let micros = (Now.monotonicNanos - start) / 1_000
-    if let like { response.hits = Array(response.hits.filter { $0.id != like }.prefix(limit)) }
-    if session.isJSON {
-        session.write(json(of: response, micros: micros))
-    } else {
-        show(response, micros: micros, firstRank: Int(request.offset) + 1, session)
+    var rank = Int(request.offset) + 1
+    while true {
+        let start = Now.monotonicNanos
+        var response = try client.search(request)
+        let micros = (Now.monotonicNanos - start) / 1_000
+        let found = response.hits.count
+        if let like { response.hits = Array(response.hits.filter { $0.id != like }.prefix(limit)) }
+        if session.isJSON {
+            session.write(json(of: response, micros: micros))
+        } else {
+            show(response, micros: micros, firstRank: rank, session)
+        }
+        let token = response.nextPageToken
+        guard arguments.flag("all-pages"), !token.isEmpty else {
+            if !session.isJSON, !token.isEmpty {
+                session.write("…go on by --page-token \(Hex.text(token))\n")
+            }
+            return .done
+        }
+        rank += found
+        request.pageToken = token
+        // They are those of the first page.
+        request.aggregations = []
     }
-    return .done
 }
 
 extension SearchRequest {
@@ -128,8 +154,12 @@ extension SearchRequest {
                 field: arguments.string("sparse-field") ?? "",
                 vector: try VectorSource.sparse(text))
         }
-        guard request.vector != nil || request.text != nil || request.sparse != nil else {
-            throw UsageError("what to look for? Give --text, --vector, --like or --sparse")
+        request.aggregations = try AggregationOutput.aggregations(arguments)
+        let hasLeg = request.vector != nil || request.text != nil || request.sparse != nil
+        guard hasLeg || !request.aggregations.isEmpty else {
+            throw UsageError(
+                "what to look for? Give --text, --vector, --like or --sparse, or what to count: "
+                    + "--facet, --histogram or --stats")
         }
         request.filter = try ReadOptions.filter(session)
         request.timeRange = try ReadOptions.timeRange(session)
@@ -140,13 +170,23 @@ extension SearchRequest {
             throw UsageError("--decay-origin needs --decay")
         }
         request.fusion = try fusion(arguments)
-        request.limit = UInt32(try arguments.integer("limit", in: 1...Limits.hitsMax) ?? 10)
+        let limitMin = request.aggregations.isEmpty ? 1 : 0
+        request.limit = UInt32(
+            try arguments.integer("limit", in: limitMin...Limits.hitsMax) ?? (hasLeg ? 10 : 0))
         request.offset = UInt32(try arguments.integer("offset", in: 0...Limits.hitsMax) ?? 0)
         request.candidates = UInt32(
             try arguments.integer("candidates", in: 1...Limits.hitsMax) ?? 0)
         request.minSeq = try ReadOptions.minSeq(session)
         request.exact = arguments.flag("exact")
         request.explain = arguments.flag("explain")
+        request.paged = arguments.flag("paged") || arguments.flag("all-pages")
+        if let token = arguments.string("page-token") {
+            guard let bytes = Hex.bytes(token), !bytes.isEmpty else {
+                throw UsageError("--page-token: \"\(token)\" is no token of a search")
+            }
+            request.pageToken = bytes
+            request.paged = true
+        }
         return request
     }
 
@@ -211,6 +251,14 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
         JSON.Member("hits", .array(hits)), JSON.Member("seq", JSON(response.seq)),
         JSON.Member("micros", .int(micros)),
     ]
+    if !response.aggregations.isEmpty {
+        let results = response.aggregations.map(AggregationOutput.json)
+        members.append(JSON.Member("aggregations", .array(results)))
+    }
+    if !response.nextPageToken.isEmpty {
+        members.append(
+            JSON.Member("next_page_token", .string(Hex.text(response.nextPageToken))))
+    }
     if let recall = response.recall {
         members.append(JSON.Member("recall", ExplainOutput.json(of: recall)))
     }
@@ -261,6 +309,7 @@ private func show(
     let noun = hits.count == 1 ? "hit" : "hits"
     session.write(
         "\(hits.count) \(noun) in \(TimeSpan.text(micros: micros)), seq \(response.seq.raw)\n")
+    for result in response.aggregations { AggregationOutput.show(result, session) }
     if let recall = response.recall { ExplainOutput.show(recall, session) }
     if let explain = response.explain { ExplainOutput.show(explain, session) }
 }

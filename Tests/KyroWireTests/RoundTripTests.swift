@@ -160,6 +160,7 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
                 request.limit = random.number()
                 request.resumeToken = random.list(9) { UInt8($0.below(256)) }
                 request.minSeq = Sequence(random.number())
+                request.orderBy = random.list(4) { $0.sortKey() }
                 return request
             }, ScanRequest.decode, { $0.encodeWire() }),
         RoundTrip(

@@ -208,6 +208,9 @@ struct Random: RandomNumberGenerator {
         request.minSeq = Sequence(number())
         request.exact = chance()
         request.explain = chance()
+        request.aggregations = list(4) { $0.aggregation() }
+        request.pageToken = list(5) { UInt8($0.below(256)) }
+        request.paged = chance()
         return request
     }
 
@@ -249,6 +252,8 @@ struct Random: RandomNumberGenerator {
         var response = SearchResponse(
             hits: hits, seq: Sequence(number()), explain: maybe { $0.explain() })
         response.recall = maybe { $0.recall() }
+        response.aggregations = list(4) { $0.aggregationResult() }
+        response.nextPageToken = list(5) { UInt8($0.below(256)) }
         return response
     }
 

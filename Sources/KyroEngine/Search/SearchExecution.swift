@@ -22,7 +22,10 @@ struct SearchExecution {
     /// Where a recall was asked for.
     private(set) var recallEstimate: RecallEstimate?
     private(set) var explains: [ShardExplain]
-    private var masks: [SlotMask?]
+    private(set) var aggregations: [AggregationResult] = []
+    /// Whether a page follows this one.
+    private(set) var hasNextPage = false
+    private(set) var masks: [SlotMask?]
     private var maskCounts: [Int]
     private var counters: [SearchCounters]
     private var nanos: [UInt64]
@@ -84,6 +87,8 @@ struct SearchExecution {
                     halfLifeMillis: decay.halfLifeMillis)
             }
         }
+        if !query.aggregations.isEmpty { aggregations = try aggregate(hits) }
+        if let page = query.page { hasNextPage = page.leavePassed(&hits, query, views) }
         return Array(
             Ranking.page(&hits, offset: query.offset, limit: query.limit, precedes: precedes))
     }
@@ -186,7 +191,12 @@ struct SearchExecution {
                 documentFrequency: Array(repeating: 0, count: fieldTerms.count))
             for view in views {
                 guard let texts = view.root.texts[field] else { continue }
-                sum = sum + texts.statistics(of: fieldTerms)
+                sum =
+                    try sum
+                    + (query.page == nil
+                        ? texts.statistics(of: fieldTerms)
+                        : texts.statistics(
+                            of: fieldTerms, at: view.visibility, cancellation: cancellation))
             }
             terms.append(fieldTerms)
             statistics.append(sum)

@@ -392,13 +392,15 @@ struct CollectionView: Sendable {
     let visibility: Visibility
 
     /// The version of a document that this view sees.
-    func slot(of id: DocumentID) -> Int? {
+    /// - Parameter expired: whether one that has expired counts too.
+    func slot(of id: DocumentID, expired: Bool = false) -> Int? {
         let rows = shard.rows
         var candidate = root.ids.find(shard.key(id), in: rows.ids)
         while let slot = candidate {
             // A version above the published count is still being written; the one before it is
             // reachable because `previous` was stored before the id table's cell.
             if visibility.isVisible(slot) { return slot }
+            if expired, visibility.isAlive(slot) { return slot }
             if slot < visibility.slotCount, rows.born[slot] <= visibility.seq { return nil }
             let older = rows.previous[slot]
             candidate = older == 0 ? nil : Int(older) - 1

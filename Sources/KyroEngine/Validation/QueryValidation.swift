@@ -37,6 +37,11 @@ struct CheckedQuery {
     var candidates: Int
     var exact: Bool
     var explains: Bool
+    var aggregations: [Aggregation]
+    /// Of the schema, where there is something to aggregate.
+    var metadataTypes: FieldMap<ValueType> = [:]
+    /// Where the answer is one of several pages.
+    var page: SearchPage?
 
     var legCount: Int {
         (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
@@ -44,10 +49,13 @@ struct CheckedQuery {
 
     init(_ request: SearchRequest, schema: Schema) throws(KyroError) {
         limit = Int(request.limit)
-        offset = Int(request.offset)
+        // Later pages are counted from the first one's beginning.
+        offset = request.pageToken.isEmpty ? Int(request.offset) : 0
         exact = request.exact
         explains = request.explain
-        guard (1...Limits.hitsMax).contains(limit) else {
+        aggregations = request.aggregations
+        let limitMin = aggregations.isEmpty ? 1 : 0
+        guard (limitMin...Limits.hitsMax).contains(limit) else {
             throw .overLimit("limit", "is \(limit); it must lie in 1...\(Limits.hitsMax)")
         }
         guard offset + limit <= Limits.hitsMax else {
@@ -62,9 +70,16 @@ struct CheckedQuery {
         candidates = max(
             request.candidates == 0 ? Limits.candidatesDefault : Int(request.candidates),
             offset + limit)
-        guard request.vector != nil || request.sparse != nil || request.text != nil else {
+        guard
+            request.vector != nil || request.sparse != nil || request.text != nil
+                || !aggregations.isEmpty
+        else {
             throw .invalid(
                 "vector", "is missing, as are sparse and text: a search needs at least one of them")
+        }
+        if !aggregations.isEmpty {
+            try AggregationValidation.check(request, schema)
+            metadataTypes = schema.metadata
         }
         if let query = request.vector { vector = try Self.check(query, schema: schema) }
         if let query = request.sparse { sparse = try Self.check(query, schema: schema) }
@@ -86,7 +101,11 @@ struct CheckedQuery {
             self.fusion = fusion
         }
         // Nothing is fused: what lies behind the page is of no use.
-        if request.candidates == 0, request.hasOneBareLeg { candidates = offset + limit }
+        if request.candidates == 0, request.hasOneBareLeg,
+            !aggregations.contains(where: { $0.over == .candidates })
+        {
+            candidates = max(1, offset + limit)
+        }
     }
 
     static func check(_ range: TimeRange?) throws(KyroError) -> TimeRange? {

@@ -123,7 +123,7 @@ public final class MetadataIndex: @unchecked Sendable {
                 range: low...high, slotCount: slotCount, cancellation: cancellation))
     }
 
-    private func column(_ name: String) -> MetadataColumn? {
+    func column(_ name: String) -> MetadataColumn? {
         names.find(Array(name.utf8)).map { columns[$0] }
     }
 
@@ -164,6 +164,10 @@ public final class MetadataIndex: @unchecked Sendable {
         eventTimes.append(time.map { max($0, .min + 1) } ?? Self.noEventTime, at: slot)
         eventRows.store(slot + 1, ordering: .releasing)
     }
+
+    /// By slot, below `eventTimeRows`.
+    var eventTimeColumn: Column<Int64> { eventTimes }
+    var eventTimeRows: Int { eventRows.load(ordering: .acquiring) }
 
     /// Fields in the order of their first appearance; a snapshot writes those it finds.
     var fields: [(name: [UInt8], column: MetadataColumn)] {

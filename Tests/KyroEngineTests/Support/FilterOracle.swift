@@ -34,7 +34,7 @@ func satisfies(_ metadata: FieldMap<MetadataValue>, _ filter: Filter) -> Bool {
     }
 }
 
-private func elements(_ value: MetadataValue) -> [MetadataValue] {
+func elements(_ value: MetadataValue) -> [MetadataValue] {
     switch value {
     case .strings(let all): all.map { .string($0) }
     case .int64s(let all): all.map { .int64($0) }

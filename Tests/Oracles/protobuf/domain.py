@@ -5,6 +5,7 @@ rules it breaks, each as (reason, path of the field). Every rule is of one of th
 
     DocumentId, Value, Filter, Mutation, StreamRequest, StreamResponse, SearchManyResponse
                             without a member of their oneof (an absent message is an empty one)
+    Aggregation             the same
     DenseVector             format unknown; values and packed both; packed of odd length
     SparseVector            indices and values of different counts
     VectorQuery, SparseQuery, SearchManyRequest
@@ -350,8 +351,30 @@ def stream_response(m, path, out):
 # Search
 
 
+def aggregation(m, path, out):
+    has_kind(m, path, out)
+    enum(m, "over", path, out, 2)
+    if m.HasField("time_histogram"):
+        enum(m.time_histogram, "calendar", join(path, "time_histogram"), out, 5)
+    if m.HasField("filter"):
+        filter_root(m.filter, join(path, "filter"), out)
+
+
+def aggregation_result(m, path, out):
+    if m.HasField("facet"):
+        for index, bucket in enumerate(m.facet.buckets):
+            has_kind(bucket.value, join(path, f"facet.buckets[{index}].value"), out)
+            bucket.value.SetInParent()
+    if m.HasField("stats"):
+        for bound in ("min", "max"):
+            if m.stats.HasField(bound):
+                has_kind(getattr(m.stats, bound), join(path, f"stats.{bound}"), out)
+
+
 def search_request(m, path, out):
     scope(m)
+    for index, item in enumerate(m.aggregations):
+        aggregation(item, join(path, f"aggregations[{index}]"), out)
     for leg, check in (("vector", dense_vector), ("sparse", sparse_vector)):
         if m.HasField(leg):
             query, here = getattr(m, leg), join(path, leg + ".vector")
@@ -373,6 +396,8 @@ def search_response(m, path, out):
         has_kind(hit.id, join(here, "id"), out)
         if hit.HasField("document"):
             document(hit.document, join(here, "document"), out)
+    for index, item in enumerate(m.aggregations):
+        aggregation_result(item, join(path, f"aggregations[{index}]"), out)
     if m.HasField("explain"):
         for index, item in enumerate(m.explain.shards):
             enum(item, "vector_strategy", join(path, f"explain.shards[{index}]"), out, 7)

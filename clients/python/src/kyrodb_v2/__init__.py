@@ -1,13 +1,18 @@
 """Client of KyroDB: documents with vectors, texts and typed metadata, found by any mix of them."""
-from . import filters
+from . import aggregations, filters
 from .client import Client
 from .errors import KyroError
 from .ingest import IngestReport
 from .types import (
     Backup,
     Collection,
+    Count,
     Document,
     Explain,
+    Facet,
+    FacetBucket,
+    Histogram,
+    HistogramBucket,
     Hit,
     ItemFailure,
     LegScore,
@@ -18,6 +23,7 @@ from .types import (
     SearchResult,
     SnapshotResult,
     SparseVector,
+    Stats,
     Status,
     TextField,
     Update,
@@ -29,9 +35,9 @@ from .types import (
 )
 
 __all__ = [
-    "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport",
-    "ItemFailure", "KyroError", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
-    "SearchResult", "SnapshotResult", "SparseVector", "Status", "TextField", "Update",
-    "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
-    "filters",
+    "Backup", "Client", "Collection", "Count", "Document", "Explain", "Facet", "FacetBucket",
+    "Histogram", "HistogramBucket", "Hit", "IngestReport", "ItemFailure", "KyroError", "LegScore",
+    "LookupResult", "Query", "RecallEstimate", "Schema", "SearchResult", "SnapshotResult",
+    "SparseVector", "Stats", "Status", "TextField", "Update", "VectorField", "VectorIndexStatus",
+    "VectorIndexing", "WriteOutcome", "WriteResult", "aggregations", "filters",
 ]

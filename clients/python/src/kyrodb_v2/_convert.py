@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 
 from . import types
-from ._proto import collections_pb2, ingest_pb2, search_pb2, types_pb2
+from ._proto import aggregations_pb2, collections_pb2, ingest_pb2, search_pb2, types_pb2
 from .errors import KyroError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -291,7 +291,8 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
     message = search_pb2.SearchRequest(
         scope=scope, filter=raw.filter, time_range=time_range(raw.time_from, raw.time_to),
         limit=raw.limit, offset=raw.offset, candidates=raw.candidates, min_seq=raw.min_seq,
-        exact=raw.exact, explain=raw.explain)
+        exact=raw.exact, explain=raw.explain, aggregations=raw.aggregations, paged=raw.paged,
+        page_token=raw.page_token)
     if raw.metadata or raw.texts or raw.vectors:
         message.projection.CopyFrom(projection(raw.metadata, raw.texts, raw.vectors))
     if raw.vector is not None:
@@ -341,6 +342,41 @@ def plain(message) -> dict[str, int | str]:
     return fields
 
 
+def _moment(unix_millis: int) -> datetime:
+    """A bound of a bucket may lie outside what datetime holds."""
+    try:
+        return time(unix_millis)
+    except OverflowError:
+        return (datetime.max if unix_millis > 0 else datetime.min).replace(tzinfo=timezone.utc)
+
+
+def aggregation_back(
+    message: aggregations_pb2.AggregationResult,
+) -> types.Count | types.Facet | types.Histogram | types.Stats:
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        return types.Count(message.name, message.documents)
+    told = getattr(message, kind)
+    if kind == "facet":
+        return types.Facet(
+            message.name, message.documents,
+            [types.FacetBucket(value_back(b.value), b.documents) for b in told.buckets],
+            told.other_values, told.other_documents, told.missing)
+    if kind == "stats":
+        return types.Stats(
+            message.name, message.documents, told.count, told.missing,
+            value_back(told.min) if told.HasField("min") else None,
+            value_back(told.max) if told.HasField("max") else None, told.sum, told.mean,
+            {quantile.q: quantile.value for quantile in told.quantiles})
+    if kind == "histogram":
+        buckets = [types.HistogramBucket(b.lower, b.upper, b.documents)
+                   for b in told.buckets]
+    else:
+        buckets = [types.HistogramBucket(_moment(b.from_ms), _moment(b.to_ms), b.documents)
+                   for b in told.buckets]
+    return types.Histogram(message.name, message.documents, buckets, told.missing)
+
+
 def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
     hits = [
         types.Hit(
@@ -356,4 +392,6 @@ def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
             [plain(shard) for shard in told.shards], list(told.notes), told.plan_micros,
             told.search_micros, told.merge_micros)
     recall = types.RecallEstimate(**plain(message.recall)) if message.HasField("recall") else None
-    return types.SearchResult(hits, message.seq, explain, recall)
+    return types.SearchResult(
+        hits, message.seq, explain, recall, [aggregation_back(a) for a in message.aggregations],
+        message.next_page_token)

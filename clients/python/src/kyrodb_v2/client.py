@@ -163,6 +163,21 @@ class Client:
         request = _convert.query(self._scope(namespace), query)
         return _convert.search_back(self._call(self._search.Search, request, timeout))
 
+    def search_pages(
+        self, namespace: str, query: types.Query | None = None, *,
+        timeout: float | None = None, **fields: Any,
+    ) -> Iterator[types.SearchResult]:
+        """The whole ranking, `limit` hits at a time, as it was when the first page was read."""
+        query = types.Query(**fields) if query is None else dataclasses.replace(query, **fields)
+        query = dataclasses.replace(query, paged=True)
+        while True:
+            page = self.search(namespace, query, timeout=timeout)
+            yield page
+            if not page.next_page_token:
+                return
+            # What is counted beside the hits is the same on all pages.
+            query = dataclasses.replace(query, page_token=page.next_page_token, aggregations=())
+
     def search_many(
         self, namespace: str, queries: Iterable[types.Query], *, window: int = 64,
         timeout: float | None = None,
@@ -233,9 +248,12 @@ class Client:
         time_from: datetime | None = None, time_to: datetime | None = None,
         metadata: bool | Sequence[str] = True, texts: bool | Sequence[str] = True,
         vectors: bool | Sequence[str] = True, limit: int = 0, min_seq: int = 0,
-        timeout: float | None = None,
+        order_by: Sequence[str] = (), timeout: float | None = None,
     ) -> Iterator[types.Document]:
         """Visits documents in the order of their ids, as they were at one sequence.
+
+        `order_by` names fields to sort by instead, the event time by an empty name; "-" in front
+        makes an order descending. Documents without a value come last.
 
         A broken connection is taken up again behind the last document once per failure, as long
         as each attempt brings something new.
@@ -243,6 +261,9 @@ class Client:
         request = search_pb2.ScanRequest(
             scope=self._scope(namespace), filter=filter, min_seq=min_seq,
             time_range=_convert.time_range(time_from, time_to), limit=limit,
+            order_by=[search_pb2.SortKey(
+                field=name.removeprefix("-"), descending=name.startswith("-"))
+                for name in order_by],
             projection=_convert.projection(metadata, texts, vectors))
         while True:
             progressed = False

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from ._proto.aggregations_pb2 import Aggregation
     from ._proto.types_pb2 import Filter
     from .errors import KyroError
 
@@ -180,6 +181,9 @@ class Query:
     min_seq: int = 0
     exact: bool = False
     explain: bool = False
+    aggregations: Sequence[Aggregation] = ()  # from `aggregations`; limit may be 0 beside them
+    paged: bool = False  # the first of several pages
+    page_token: bytes = b""  # the next one: `next_page_token` of the result before
 
 
 @dataclass(frozen=True)
@@ -220,11 +224,63 @@ class RecallEstimate:
 
 
 @dataclass(frozen=True)
+class FacetBucket:
+    value: Scalar
+    documents: int
+
+
+@dataclass(frozen=True)
+class Facet:
+    name: str
+    documents: int  # what it is over
+    buckets: Sequence[FacetBucket]  # most documents first
+    other_values: int  # distinct values that are not among the buckets
+    other_documents: int
+    missing: int  # documents without a value
+
+
+@dataclass(frozen=True)
+class HistogramBucket:
+    start: float | datetime  # inclusive
+    end: float | datetime  # exclusive
+    documents: int
+
+
+@dataclass(frozen=True)
+class Histogram:
+    name: str
+    documents: int
+    buckets: Sequence[HistogramBucket]  # ascending, none empty
+    missing: int
+
+
+@dataclass(frozen=True)
+class Stats:
+    name: str
+    documents: int
+    count: int  # values
+    missing: int
+    min: Scalar | None
+    max: Scalar | None
+    sum: float  # of a timestamp in Unix milliseconds, as mean and quantiles
+    mean: float
+    quantiles: Mapping[float, float]
+
+
+@dataclass(frozen=True)
+class Count:
+    name: str
+    documents: int
+
+
+@dataclass(frozen=True)
 class SearchResult:
     hits: Sequence[Hit]
     seq: int  # everything up to here was visible
     explain: Explain | None = None
     recall: RecallEstimate | None = None  # where a recall was asked for
+    aggregations: Sequence[Count | Facet | Histogram | Stats] = ()  # in the order asked
+    next_page_token: bytes = b""  # empty on the last page
 
 
 @dataclass(frozen=True)
