@@ -15,7 +15,7 @@ extension Command {
             \(ReadOptions.filterHelp)
             """,
         options: [
-            ReadOptions.filter, ReadOptions.since, ReadOptions.until,
+            ReadOptions.filter, ReadOptions.sqlNot, ReadOptions.since, ReadOptions.until,
             Option(
                 "limit", short: "k", value: "N",
                 "at most so many; 0 for all (default: all with --json, else \(tableRows))"),

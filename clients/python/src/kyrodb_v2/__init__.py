@@ -8,6 +8,7 @@ from .types import (
     Collection,
     Document,
     Explain,
+    GeoPoint,
     Hit,
     ItemFailure,
     LegScore,
@@ -29,8 +30,8 @@ from .types import (
 )
 
 __all__ = [
-    "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport",
-    "ItemFailure", "KyroError", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
+    "Backup", "Client", "Collection", "Document", "Explain", "GeoPoint", "Hit",
+    "IngestReport", "ItemFailure", "KyroError", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
     "SearchResult", "SnapshotResult", "SparseVector", "Status", "TextField", "Update",
     "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
     "filters",
