@@ -29,7 +29,15 @@ extension JSON {
         case .bools(let flags): self = .array(flags.map { .bool($0) })
         case .timestamps(let all):
             self = .array(all.map { .string(Timestamp.text(millis: $0)) })
+        case .geoPoint(let point): self.init(point)
+        case .geoPoints(let points): self = .array(points.map { JSON($0) })
         }
+    }
+
+    public init(_ point: GeoPoint) {
+        self = .object([
+            Member("lat", .double(point.latitude)), Member("lon", .double(point.longitude)),
+        ])
     }
 
     public init(floats: [Float]) { self = .array(floats.map { .double(Double($0)) }) }
@@ -124,6 +132,13 @@ extension MetadataValue {
         case .int64s, .doubles, .bools: String(JSON(self).text.dropFirst().dropLast())
         case .timestamps(let all):
             all.map { Timestamp.text(millis: $0) }.joined(separator: ", ")
+        case .geoPoint(let point): point.cell
+        case .geoPoints(let points): points.map(\.cell).joined(separator: ", ")
         }
     }
+}
+
+extension GeoPoint {
+    /// As the filter language writes it: `(48.85, 2.35)`.
+    var cell: String { "(\(latitude), \(longitude))" }
 }

@@ -231,19 +231,6 @@ private struct AnswerSize {
     }
 }
 
-extension Filter {
-    /// Names of the fields it looks at, in order of appearance.
-    var fields: [String] {
-        switch self {
-        case .all(let filters), .any(let filters): filters.flatMap(\.fields)
-        case .not(let filter): filter.fields
-        case .equals(let field, _), .isIn(let field, _), .range(let field, _, _),
-            .exists(let field), .prefix(let field, _):
-            [field]
-        }
-    }
-}
-
 extension Engine {
     /// Whether a read that demands `seq` has to wait for a commit, and so must not run on a loop.
     public func mustWait(for seq: Sequence) -> Bool { seq > clock.stable }

@@ -16,7 +16,7 @@ extension Command {
             \(ReadOptions.filterHelp)
             """,
         options: [
-            ReadOptions.filter, ReadOptions.since, ReadOptions.until,
+            ReadOptions.filter, ReadOptions.sqlNot, ReadOptions.since, ReadOptions.until,
             Option(
                 "order-by", value: "FIELDS",
                 "such as files:desc,\(eventTimeName); FIELD:first puts those without it first"),

@@ -29,7 +29,7 @@ extension Command {
             Option(
                 "sparse", value: "JSON", "rank by {\"indices\": [1, 5], \"values\": [0.5, 2]}"),
             Option("sparse-field", value: "NAME", "which sparse field (default: the only one)"),
-            ReadOptions.filter, ReadOptions.since, ReadOptions.until,
+            ReadOptions.filter, ReadOptions.sqlNot, ReadOptions.since, ReadOptions.until,
             Option("decay", value: "TIME", "halve a score for each such age, such as 30d"),
             Option("decay-origin", value: "TIME", "where age counts from (default: now)"),
             Option("rrf", "fuse by reciprocal ranks"),

@@ -177,7 +177,8 @@ def tour(kyro, client):
     check(max(abs(h.score - scores[h.id]) for h in found.hits) < 1e-5, "scores")
     check(found.explain is not None and found.explain.shards, "explain")
     kept = filters.all_of(filters.equals("repo", "r1"), filters.less_than("files", 10),
-                          filters.negate(filters.prefix("repo", "x")))
+                          filters.negate(filters.prefix("repo", "x")),
+                          filters.negate(filters.sql_not(filters.contains_any("repo", ["r1"]))))
     filtered = client.search("notes", vector=query.astype(np.float16), filter=kept, exact=True)
     check(all(h.document.metadata["repo"] == "r1" and h.document.metadata["files"] < 10
               for h in filtered.hits) and len(filtered.hits) == 10, "filtered search")

@@ -67,7 +67,7 @@ struct Random: RandomNumberGenerator {
     }
 
     mutating func value() -> MetadataValue {
-        switch below(10) {
+        switch below(12) {
         case 0: .string(text())
         case 1: .int64(signed())
         case 2: .double(double())
@@ -77,9 +77,13 @@ struct Random: RandomNumberGenerator {
         case 6: .int64s(list(4) { $0.signed() })
         case 7: .doubles(list(4) { $0.double() })
         case 8: .bools(list(4) { $0.chance() })
-        default: .timestamps(list(4) { $0.signed() })
+        case 9: .timestamps(list(4) { $0.signed() })
+        case 10: .geoPoint(point())
+        default: .geoPoints(list(4) { $0.point() })
         }
     }
+
+    mutating func point() -> GeoPoint { GeoPoint(latitude: double(), longitude: double()) }
 
     mutating func document() -> Document {
         var document = Document(id: id())
@@ -95,14 +99,22 @@ struct Random: RandomNumberGenerator {
     mutating func bound() -> Filter.Bound { Filter.Bound(value(), isInclusive: chance()) }
 
     mutating func filter(depth: Int = 0) -> Filter {
-        switch below(depth < 4 ? 8 : 5) {
+        switch below(depth < 4 ? 13 : 9) {
         case 0: .equals(field: text(), value())
         case 1: .isIn(field: text(), list(4) { $0.value() })
         case 2: .range(field: text(), lower: maybe { $0.bound() }, upper: maybe { $0.bound() })
         case 3: .exists(field: text())
         case 4: .prefix(field: text(), text())
-        case 5: .all(list(4) { $0.filter(depth: depth + 1) })
-        case 6: .any(list(4) { $0.filter(depth: depth + 1) })
+        case 5: .withinDistance(field: text(), center: point(), metres: double())
+        case 6:
+            .withinBox(
+                field: text(),
+                GeoBox(south: double(), west: double(), north: double(), east: double()))
+        case 7: .containsAny(field: text(), list(4) { $0.value() })
+        case 8: .containsAll(field: text(), list(4) { $0.value() })
+        case 9: .all(list(4) { $0.filter(depth: depth + 1) })
+        case 10: .any(list(4) { $0.filter(depth: depth + 1) })
+        case 11: .sqlNot(filter(depth: depth + 1))
         default: .not(filter(depth: depth + 1))
         }
     }
@@ -166,7 +178,7 @@ struct Random: RandomNumberGenerator {
                 analyzer: AnalyzerKind.allCases[$0.below(3)], language: $0.text(),
                 bm25: BM25Parameters(k1: $0.double(), b: $0.double()))
         }
-        schema.metadata = fields { ValueType.allCases[$0.below(10)] }
+        schema.metadata = fields { ValueType.allCases[$0.below(12)] }
         return schema
     }
 

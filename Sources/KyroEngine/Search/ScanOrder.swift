@@ -44,6 +44,14 @@ struct ScanOrder {
                 "order_by[\(index)].field",
                 "has \(key.field.utf8.count) bytes; the limit is \(Limits.nameBytesMax)")
         }
+        for (index, key) in keys.enumerated() {
+            guard let type = schema.metadata[key.field], type.element == .geoPoint else { continue }
+            let path = "order_by[\(index)].field"
+            throw KyroError(
+                .typeMismatch,
+                "\(path) needs values with an order; the field \"\(key.field)\" is a \(type.name)",
+                field: path)
+        }
         self.keys = keys
         types = keys.map { schema.metadata[$0.field] }
         var bytes: [UInt8] = []

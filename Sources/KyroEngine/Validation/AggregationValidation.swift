@@ -45,6 +45,9 @@ enum AggregationValidation {
             guard !facet.field.isEmpty else {
                 throw .invalid(path + ".field", "is empty; name a metadata field")
             }
+            try checkType(
+                facet.field, [.string, .int64, .double, .bool, .timestamp], "values with an order",
+                schema, path)
             guard facet.limit <= Limits.facetLimitMax else {
                 throw .overLimit(
                     path + ".limit", "is \(facet.limit); the limit is \(Limits.facetLimitMax)")

@@ -38,7 +38,7 @@ public final class MetadataIndex: @unchecked Sendable {
     /// The visible slots that satisfy both; nil when neither is asked. A comparison with a field
     /// that is unknown or of another type is false.
     ///
-    /// Two-valued, as `Filter` says. The answer is the caller's own.
+    /// Three-valued, as `Filter` says. The answer is the caller's own.
     public func evaluate(
         filter: Filter?, timeRange: TimeRange?, visibility: Visibility,
         cancellation: Cancellation
@@ -89,11 +89,13 @@ public final class MetadataIndex: @unchecked Sendable {
         case .not(let child):
             let inner = try slots(child, slotCount: slotCount, cancellation: cancellation)
             return inner.complement(slotCount: slotCount)
+        case .sqlNot(let child):
+            return try slotsWhereFalse(child, slotCount: slotCount, cancellation: cancellation)
         case .equals(let field, let value):
             return try column(field)?.slots(
                 equalToAny: [value], slotCount: slotCount, cancellation: cancellation)
                 ?? .empty(slotCount: slotCount)
-        case .isIn(let field, let values):
+        case .isIn(let field, let values), .containsAny(let field, let values):
             return try column(field)?.slots(
                 equalToAny: values, slotCount: slotCount, cancellation: cancellation)
                 ?? .empty(slotCount: slotCount)
@@ -108,6 +110,59 @@ public final class MetadataIndex: @unchecked Sendable {
             return try column(field)?.slots(
                 prefix: prefix, slotCount: slotCount, cancellation: cancellation)
                 ?? .empty(slotCount: slotCount)
+        case .withinDistance(let field, let center, let metres):
+            return try column(field)?.slots(
+                around: center, metres: metres, slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        case .withinBox(let field, let box):
+            return try column(field)?.slots(
+                in: box, slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        case .containsAll(let field, let values):
+            return try column(field)?.slots(
+                withAll: values, slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        }
+    }
+
+    /// Where the filter is neither true nor unknown. By De Morgan's laws, which hold in Kleene's
+    /// logic, a negation goes down to the comparisons: no set of the unknown is ever built.
+    private func slotsWhereFalse(
+        _ filter: Filter, slotCount: Int, cancellation: Cancellation
+    ) throws(KyroError) -> SlotSet {
+        try cancellation.check()
+        switch filter {
+        case .all(let children):
+            var result = SlotSet.empty(slotCount: slotCount)
+            for child in children {
+                result.formUnion(
+                    try slotsWhereFalse(child, slotCount: slotCount, cancellation: cancellation))
+            }
+            return result
+        case .any(let children):
+            var result: SlotSet?
+            for child in children {
+                let next = try slotsWhereFalse(
+                    child, slotCount: slotCount, cancellation: cancellation)
+                if result == nil { result = next } else { result?.formIntersection(next) }
+                if result?.isKnownEmpty == true { break }
+            }
+            return result ?? .dense(SlotMask(slotCount: slotCount, filledWith: true))
+        case .not(let child), .sqlNot(let child):
+            // Either negation is false just where its operand is true.
+            return try slots(child, slotCount: slotCount, cancellation: cancellation)
+        case .exists:
+            let present = try slots(filter, slotCount: slotCount, cancellation: cancellation)
+            return present.complement(slotCount: slotCount)
+        case .equals, .isIn, .range, .prefix, .withinDistance, .withinBox, .containsAny,
+            .containsAll:
+            guard let field = filter.fields.first, let column = column(field) else {
+                return .empty(slotCount: slotCount)
+            }
+            let holds = try slots(filter, slotCount: slotCount, cancellation: cancellation)
+            var result = column.presence.mask(slotCount: slotCount)
+            result.subtract(holds.mask(slotCount: slotCount))
+            return .dense(result)
         }
     }
 

@@ -121,6 +121,7 @@ import Testing
     @Test(arguments: [
         (Aggregation.Kind.facet(FacetAggregation(field: "")), "facet.field"),
         (.facet(FacetAggregation(field: "s", limit: 10_001)), "facet.limit"),
+        (.facet(FacetAggregation(field: "g")), "facet.field"),
         (.histogram(HistogramAggregation(field: "s", interval: 1)), "histogram.field"),
         (.histogram(HistogramAggregation(field: "i", interval: 0)), "histogram.interval"),
         (.histogram(HistogramAggregation(field: "i", interval: .nan)), "histogram.interval"),
@@ -150,6 +151,7 @@ import Testing
         var schema = Schema()
         schema.metadata["s"] = .strings
         schema.metadata["i"] = .int64
+        schema.metadata["g"] = .geoPoints
         try test.create(Self.scope, schema)
         var request = SearchRequest(scope: Self.scope)
         request.limit = 0

@@ -187,6 +187,7 @@ enum AggregationOracle {
 
 extension World {
     mutating func aggregation() -> Aggregation {
+        let ordered = metadataTypes.filter { $0.element != .geoPoint }
         let numbers: [ValueType] = metadataTypes.filter {
             [.int64, .double].contains($0.element)
         }
@@ -197,7 +198,7 @@ extension World {
         case 1...3:
             kind = .facet(
                 FacetAggregation(
-                    field: dice.chance(4) ? "unknown" : dice.pick(metadataTypes).name,
+                    field: dice.chance(4) ? "unknown" : dice.pick(ordered).name,
                     limit: dice.pick([0, 1, 3, 100]), minCount: dice.pick([0, 1, 4, 30])))
         case 4, 5:
             kind = .histogram(
@@ -226,9 +227,10 @@ extension World {
     }
 
     mutating func sortKeys() -> [SortKey] {
-        (0..<(1 + dice.below(3))).map { _ in
+        let ordered = metadataTypes.filter { $0.element != .geoPoint }
+        return (0..<(1 + dice.below(3))).map { _ in
             SortKey(
-                dice.chance(20) ? "" : dice.chance(5) ? "unknown" : dice.pick(metadataTypes).name,
+                dice.chance(20) ? "" : dice.chance(5) ? "unknown" : dice.pick(ordered).name,
                 isDescending: dice.chance(50), isMissingFirst: dice.chance(40))
         }
     }

@@ -8,12 +8,13 @@ rules it breaks, each as (reason, path of the field). Every rule is of one of th
     Aggregation             the same
     DenseVector             format unknown; values and packed both; packed of odd length
     SparseVector            indices and values of different counts
-    VectorQuery, SparseQuery, SearchManyRequest
+    VectorQuery, SparseQuery, SearchManyRequest, GeoDistanceFilter
                             without the message that they are about
     Schema                  a name declared twice
     any enum                a number that the .proto does not name; VALUE_TYPE_UNSPECIFIED
     Filter                  nested deeper than 32 (LIMIT_EXCEEDED at the outermost filter)
-    Filter.in_set           more than 4096 values (LIMIT_EXCEEDED at in_set.values)
+    Filter.in_set, contains_any, contains_all
+                            more than 4096 values (LIMIT_EXCEEDED at in_set.values and so on)
     Document, Schema, PartialUpdate, RebuildRequest
                             more than 256 fields of a kind, in a map or a list (LIMIT_EXCEEDED there)
 
@@ -132,8 +133,8 @@ def document(m, path, out):
 
 def filter_depth(m):
     node = m.WhichOneof("node")
-    if node == "negation":
-        return 1 + filter_depth(m.negation)
+    if node in ("negation", "sql_not"):
+        return 1 + filter_depth(getattr(m, node))
     if node in ("all_of", "any_of"):
         return 1 + max(map(filter_depth, getattr(m, node).filters), default=0)
     return 1
@@ -148,16 +149,19 @@ def filter_node(m, path, out):
     if node in ("all_of", "any_of"):
         for index, child in enumerate(inner.filters):
             filter_node(child, join(path, f"filters[{index}]"), out)
-    elif node == "negation":
+    elif node in ("negation", "sql_not"):
         filter_node(inner, path, out)
     elif node == "equals":
         has_kind(inner.value, join(path, "value"), out)
         inner.value.SetInParent()
-    elif node == "in_set":
+    elif node in ("in_set", "contains_any", "contains_all"):
         if len(inner.values) > SET_VALUES_MAX:
             out.append((LIMIT, join(path, "values")))
         for index, item in enumerate(inner.values):
             has_kind(item, join(path, f"values[{index}]"), out)
+    elif node == "within_distance":
+        if not inner.HasField("center"):
+            out.append((INVALID, join(path, "center")))
     elif node == "range":
         for bound in (inner.WhichOneof("lower"), inner.WhichOneof("upper")):
             if bound:
@@ -221,7 +225,7 @@ def schema(m, path, out):
                 if not item.HasField("bm25"):
                     item.bm25.k1, item.bm25.b = 1.2, 0.75
             elif kind == "metadata":
-                enum(item, "type", here, out, 11, first=1)
+                enum(item, "type", here, out, 13, first=1)
         if len(fields) > 1:
             fields.sort(key=lambda item: item.name.encode())
 

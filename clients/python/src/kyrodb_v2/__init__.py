@@ -11,6 +11,7 @@ from .types import (
     Explain,
     Facet,
     FacetBucket,
+    GeoPoint,
     Histogram,
     HistogramBucket,
     Hit,
@@ -36,8 +37,8 @@ from .types import (
 
 __all__ = [
     "Backup", "Client", "Collection", "Count", "Document", "Explain", "Facet", "FacetBucket",
-    "Histogram", "HistogramBucket", "Hit", "IngestReport", "ItemFailure", "KyroError", "LegScore",
-    "LookupResult", "Query", "RecallEstimate", "Schema", "SearchResult", "SnapshotResult",
+    "GeoPoint", "Histogram", "HistogramBucket", "Hit", "IngestReport", "ItemFailure", "KyroError",
+    "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema", "SearchResult", "SnapshotResult",
     "SparseVector", "Stats", "Status", "TextField", "Update", "VectorField", "VectorIndexStatus",
     "VectorIndexing", "WriteOutcome", "WriteResult", "aggregations", "filters",
 ]

@@ -16,7 +16,7 @@ _METRICS = ("cosine", "inner_product", "l2")
 _ANALYZERS = ("standard", "code", "raw")
 _DURABILITIES = ("always", "interval", "never")
 _VALUE_TYPES = ("", "string", "int64", "double", "bool", "timestamp", "string_list", "int64_list",
-                "double_list", "bool_list", "timestamp_list")
+                "double_list", "bool_list", "timestamp_list", "geo_point", "geo_point_list")
 _FUSIONS = ("weighted", "rrf")
 _INDEXING = {
     "kind": ("automatic", "graph", "ivf", "flat"),
@@ -86,6 +86,14 @@ def sparse_back(message: types_pb2.SparseVector) -> types.SparseVector:
         np.array(message.indices, dtype=np.uint32), np.array(message.values, dtype=np.float32))
 
 
+def geo_point(raw: types.GeoPoint) -> types_pb2.GeoPoint:
+    return types_pb2.GeoPoint(lat=raw.lat, lon=raw.lon)
+
+
+def geo_point_back(message: types_pb2.GeoPoint) -> types.GeoPoint:
+    return types.GeoPoint(message.lat, message.lon)
+
+
 def value(raw: types.Value) -> types_pb2.Value:
     if isinstance(raw, str):
         return types_pb2.Value(string_value=raw)
@@ -97,6 +105,8 @@ def value(raw: types.Value) -> types_pb2.Value:
         return types_pb2.Value(double_value=float(raw))
     if isinstance(raw, datetime):
         return types_pb2.Value(timestamp_ms=millis(raw))
+    if isinstance(raw, types.GeoPoint):
+        return types_pb2.Value(geo_point=geo_point(raw))
     items = list(raw)
     first = items[0] if items else ""
     if isinstance(first, str):
@@ -105,6 +115,8 @@ def value(raw: types.Value) -> types_pb2.Value:
         return types_pb2.Value(bools=types_pb2.BoolList(values=items))
     if isinstance(first, datetime):
         return types_pb2.Value(timestamps_ms=types_pb2.Int64List(values=map(millis, items)))
+    if isinstance(first, types.GeoPoint):
+        return types_pb2.Value(geo_points=types_pb2.GeoPointList(points=map(geo_point, items)))
     if any(isinstance(item, (float, np.floating)) for item in items):
         return types_pb2.Value(doubles=types_pb2.DoubleList(values=items))
     return types_pb2.Value(ints=types_pb2.Int64List(values=items))
@@ -119,6 +131,10 @@ def value_back(message: types_pb2.Value) -> types.Value:
         return time(raw)
     if kind == "timestamps_ms":
         return [time(item) for item in raw.values]
+    if kind == "geo_point":
+        return geo_point_back(raw)
+    if kind == "geo_points":
+        return [geo_point_back(item) for item in raw.points]
     if kind in ("strings", "ints", "doubles", "bools"):
         return list(raw.values)
     return raw

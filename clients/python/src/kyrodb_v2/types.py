@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from .errors import KyroError
 
 DocumentID = Union[int, str]
-Scalar = Union[str, int, float, bool, datetime]
+
+
+@dataclass(frozen=True)
+class GeoPoint:
+    """Degrees north (−90 to 90) and east (−180 to 180)."""
+
+    lat: float
+    lon: float
+
+
+Scalar = Union[str, int, float, bool, datetime, GeoPoint]
 Value = Union[Scalar, Sequence[Scalar]]
 Vector = npt.NDArray[np.floating]
 
