@@ -18,6 +18,7 @@ SOURCES = {
     "types": "kyrodb/v2/types.proto",
     "collections": "kyrodb/v2/collections.proto",
     "ingest": "kyrodb/v2/ingest.proto",
+    "ranking": "kyrodb/v2/ranking.proto",
     "search": "kyrodb/v2/search.proto",
     "operations": "kyrodb/v2/operations.proto",
     "rpc_status": "google/rpc/status.proto",
