@@ -41,6 +41,7 @@ extension Engine {
             answer.vector = hit.vector
             answer.sparse = hit.sparse
             answer.text = hit.text
+            if request.explain { answer.details = execution.details(of: hit) }
             if let projection = request.projection {
                 try cancellation.check()
                 let document = try view.shard.document(
@@ -63,10 +64,13 @@ extension Engine {
         if request.explain {
             var explain = Explain()
             explain.shards = execution.explains
-            explain.notes = notes(on: request, schema: collection.schema)
+            explain.notes = notes(on: request, query, schema: collection.schema)
             explain.planMicros = (planned - started) / 1_000
             explain.searchMicros = (searched - planned) / 1_000
             explain.mergeMicros = (time.monotonicNanos() - searched) / 1_000
+            explain.add(execution.legExplains)
+            explain.stages = execution.stages.micros
+            explain.stages?.fetch = explain.mergeMicros
             response.explain = explain
         }
         return response
@@ -79,7 +83,7 @@ extension Engine {
         var known = collection.recall.field(leg.field)
         if leg.recall > 0, let field = collection.schema.vectors[leg.field] {
             let (asked, isNews) = collection.recall.ask(
-                field, leg.field, k: query.candidates, shardCount: shards.count)
+                field, leg.field, k: query.candidates(of: .vector), shardCount: shards.count)
             if isNews { recallGate.open() }
             known = asked
         }
@@ -199,7 +203,9 @@ extension Engine {
         }
     }
 
-    private func notes(on request: SearchRequest, schema: Schema) -> [String] {
+    private func notes(
+        on request: SearchRequest, _ query: CheckedQuery, schema: Schema
+    ) -> [String] {
         var notes: [String] = []
         for field in request.filter?.fields ?? [] where schema.metadata[field] == nil {
             notes.append(
@@ -210,6 +216,11 @@ extension Engine {
             else { continue }
             notes.append(
                 "aggregation field \"\(field)\" is unknown to the collection: no document has it")
+        }
+        for field in query.ranking?.formula?.fields ?? [] where schema.metadata[field.name] == nil {
+            notes.append(
+                "formula field \"\(field.name)\" is unknown to the collection: it is missing "
+                    + "everywhere")
         }
         return notes
     }

@@ -57,4 +57,10 @@ public enum Limits {
     public static let sortKeysMax = 8
     public static let rrfKDefault = 60
     public static let rrfKMax = 1_000_000
+    /// UTF-8 bytes of a formula: several screens of it.
+    public static let formulaBytesMax = 4_096
+    /// Steps of a compiled formula, each about 1 ns: 10,000 candidates take 10 ms at most.
+    public static let formulaStepsMax = 1_024
+    /// Nesting, and values waiting for an operation.
+    public static let formulaDepthMax = 64
 }

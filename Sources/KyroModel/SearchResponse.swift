@@ -21,6 +21,8 @@ public struct Hit: Equatable, Sendable {
     public var document: Document?
     /// The sequence that wrote this version.
     public var seq: Sequence
+    /// Where explain was asked for.
+    public var details: ScoreDetails?
 
     public init(id: DocumentID, score: Double, seq: Sequence) {
         self.id = id
@@ -82,6 +84,12 @@ public struct ShardExplain: Equatable, Sendable {
     public var micros: UInt64 = 0
     /// Why this strategy and no other, in words.
     public var vectorReason = ""
+    /// Of the text and sparse legs, before they ran.
+    public var postingsEstimated: UInt64 = 0
+    /// What this shard gave to each leg.
+    public var vectorCandidates: UInt64 = 0
+    public var sparseCandidates: UInt64 = 0
+    public var textCandidates: UInt64 = 0
 
     public init(shard: UInt32) { self.shard = shard }
 }
@@ -92,6 +100,11 @@ public struct Explain: Equatable, Sendable {
     public var planMicros: UInt64 = 0
     public var searchMicros: UInt64 = 0
     public var mergeMicros: UInt64 = 0
+    /// Absent where the question has no such leg.
+    public var vector: LegExplain?
+    public var sparse: LegExplain?
+    public var text: LegExplain?
+    public var stages: StageMicros?
 
     public init() {}
 }

@@ -85,22 +85,35 @@ extension TextQuery: WireDraft, WireEncodable {
 
 // MARK: TimeDecay, Fusion
 
-extension TimeDecay: WireDraft, WireEncodable {
-    init() { self.init(halfLifeMillis: 0) }
+struct TimeDecayDraft: WireDraft {
+    var decay = TimeDecay(halfLifeMillis: 0)
+    var shape: Int32 = 0
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
-        case (1, .varint): halfLifeMillis = try reader.int64("half_life_ms")
-        case (2, .varint): originMillis = try reader.int64("origin_ms")
+        case (1, .varint): decay.halfLifeMillis = try reader.int64("half_life_ms")
+        case (2, .varint): decay.originMillis = try reader.int64("origin_ms")
+        case (3, .varint): shape = try reader.int32("shape")
+        case (4, .varint): decay.offsetMillis = try reader.int64("offset_ms")
+        case (5, .fixed64): decay.floor = try reader.double("floor")
         default: try reader.skip(field)
         }
     }
 
-    func finish() -> TimeDecay { self }
+    func finish() throws(WireError) -> TimeDecay {
+        var finished = decay
+        finished.shape = try enumValue(shape, "shape", DecayShape.init(rawValue:))
+        return finished
+    }
+}
 
+extension TimeDecay: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.int(1, halfLifeMillis)
         if let originMillis { sink.presentInt(2, originMillis) }
+        sink.uint(3, UInt32(shape.rawValue))
+        sink.int(4, offsetMillis)
+        sink.double(5, floor)
     }
 }
 
@@ -126,16 +139,41 @@ extension LegWeights: WireDraft, WireEncodable {
     }
 }
 
+extension LegCandidates: WireDraft, WireEncodable {
+    init() { self.init(vector: 0) }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): vector = try reader.uint32("vector")
+        case (2, .varint): sparse = try reader.uint32("sparse")
+        case (3, .varint): text = try reader.uint32("text")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> LegCandidates { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.uint(1, vector)
+        sink.uint(2, sparse)
+        sink.uint(3, text)
+    }
+}
+
 struct FusionDraft: WireDraft {
     var method: Int32 = 0
     var rrfK: UInt32 = 0
     var weights: LegWeights?
+    var normalisation: Int32 = 0
+    var candidates: LegCandidates?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .varint): method = try reader.int32("method")
         case (2, .varint): rrfK = try reader.uint32("rrf_k")
         case (3, .bytes): try reader.message("weights", into: &weights)
+        case (4, .varint): normalisation = try reader.int32("normalisation")
+        case (5, .bytes): try reader.message("candidates", into: &candidates)
         default: try reader.skip(field)
         }
     }
@@ -143,7 +181,10 @@ struct FusionDraft: WireDraft {
     func finish() throws(WireError) -> Fusion {
         Fusion(
             method: try enumValue(method, "method", FusionMethod.init(rawValue:)), rrfK: rrfK,
-            weights: weights)
+            weights: weights,
+            normalisation: try enumValue(
+                normalisation, "normalisation", ScoreNormalisation.init(rawValue:)),
+            candidates: candidates)
     }
 }
 
@@ -152,6 +193,8 @@ extension Fusion: WireEncodable {
         sink.uint(1, UInt32(method.rawValue))
         sink.uint(2, rrfK)
         sink.message(3, weights)
+        sink.uint(4, UInt32(normalisation.rawValue))
+        sink.message(5, candidates)
     }
 }
 
@@ -164,7 +207,7 @@ struct SearchRequestDraft: WireDraft {
     var text: TextQuery?
     var filter: FilterDraft?
     var timeRange: TimeRange?
-    var timeDecay: TimeDecay?
+    var timeDecay: TimeDecayDraft?
     var fusion: FusionDraft?
     var limit: UInt32 = 0
     var offset: UInt32 = 0
@@ -173,6 +216,7 @@ struct SearchRequestDraft: WireDraft {
     var minSeq: UInt64 = 0
     var exact = false
     var explain = false
+    var ranking: RankingOptions?
     var aggregations: [AggregationDraft] = []
     var pageToken: [UInt8] = []
     var paged = false
@@ -194,6 +238,7 @@ struct SearchRequestDraft: WireDraft {
         case (13, .varint): minSeq = try reader.varint("min_seq")
         case (14, .varint): exact = try reader.bool("exact")
         case (15, .varint): explain = try reader.bool("explain")
+        case (16, .bytes): try reader.message("ranking", into: &ranking)
         case (17, .bytes): try reader.aggregation(into: &aggregations)
         case (18, .bytes): pageToken = try reader.byteString("page_token")
         case (20, .varint): paged = try reader.bool("paged")
@@ -208,7 +253,7 @@ struct SearchRequestDraft: WireDraft {
         request.text = text
         request.filter = try filter?.finish("filter")
         request.timeRange = timeRange
-        request.timeDecay = timeDecay
+        request.timeDecay = try timeDecay?.finish("time_decay")
         request.fusion = try fusion?.finish("fusion")
         request.limit = limit
         request.offset = offset
@@ -217,6 +262,7 @@ struct SearchRequestDraft: WireDraft {
         request.minSeq = Sequence(minSeq)
         request.exact = exact
         request.explain = explain
+        request.ranking = ranking
         request.aggregations = try finishList(aggregations, "aggregations")
         request.pageToken = pageToken
         request.paged = paged
@@ -248,6 +294,7 @@ extension SearchRequest: WireEncodable {
         sink.uint(13, minSeq.raw)
         sink.bool(14, exact)
         sink.bool(15, explain)
+        sink.message(16, ranking)
         sink.messages(17, aggregations)
         sink.bytes(18, pageToken)
         sink.bool(20, paged)

@@ -30,6 +30,7 @@ struct HitDraft: WireDraft {
     var text: LegScore?
     var document: DocumentDraft?
     var seq: UInt64 = 0
+    var details: ScoreDetails?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -40,6 +41,7 @@ struct HitDraft: WireDraft {
         case (5, .bytes): try reader.message("text", into: &text)
         case (6, .bytes): try reader.message("document", into: &document)
         case (7, .varint): seq = try reader.varint("seq")
+        case (10, .bytes): try reader.message("details", into: &details)
         default: try reader.skip(field)
         }
     }
@@ -50,6 +52,7 @@ struct HitDraft: WireDraft {
         hit.sparse = sparse
         hit.text = text
         hit.document = try document?.finish("document")
+        hit.details = details
         return hit
     }
 }
@@ -66,6 +69,7 @@ private struct HitOnWire: WireEncodable {
         sink.message(5, hit.text)
         if let document = hit.document { sink.message(6, DocumentOnWire(document, encoding)) }
         sink.uint(7, hit.seq.raw)
+        sink.message(10, hit.details)
     }
 }
 
@@ -88,6 +92,10 @@ struct ShardExplainDraft: WireDraft {
         case (9, .varint): explain.estimatedCost = try reader.varint("estimated_cost")
         case (10, .varint): explain.micros = try reader.varint("micros")
         case (11, .bytes): explain.vectorReason = try reader.string("vector_reason")
+        case (15, .varint): explain.postingsEstimated = try reader.varint("postings_estimated")
+        case (16, .varint): explain.vectorCandidates = try reader.varint("vector_candidates")
+        case (17, .varint): explain.sparseCandidates = try reader.varint("sparse_candidates")
+        case (18, .varint): explain.textCandidates = try reader.varint("text_candidates")
         default: try reader.skip(field)
         }
     }
@@ -113,6 +121,10 @@ extension ShardExplain: WireEncodable {
         sink.uint(9, estimatedCost)
         sink.uint(10, micros)
         sink.string(11, vectorReason)
+        sink.uint(15, postingsEstimated)
+        sink.uint(16, vectorCandidates)
+        sink.uint(17, sparseCandidates)
+        sink.uint(18, textCandidates)
     }
 }
 
@@ -122,6 +134,10 @@ struct ExplainDraft: WireDraft {
     var planMicros: UInt64 = 0
     var searchMicros: UInt64 = 0
     var mergeMicros: UInt64 = 0
+    var vector: LegExplain?
+    var sparse: LegExplain?
+    var text: LegExplain?
+    var stages: StageMicros?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -130,6 +146,10 @@ struct ExplainDraft: WireDraft {
         case (3, .varint): planMicros = try reader.varint("plan_micros")
         case (4, .varint): searchMicros = try reader.varint("search_micros")
         case (5, .varint): mergeMicros = try reader.varint("merge_micros")
+        case (6, .bytes): try reader.message("vector", into: &vector)
+        case (7, .bytes): try reader.message("sparse", into: &sparse)
+        case (8, .bytes): try reader.message("text", into: &text)
+        case (9, .bytes): try reader.message("stages", into: &stages)
         default: try reader.skip(field)
         }
     }
@@ -141,6 +161,10 @@ struct ExplainDraft: WireDraft {
         explain.planMicros = planMicros
         explain.searchMicros = searchMicros
         explain.mergeMicros = mergeMicros
+        explain.vector = vector
+        explain.sparse = sparse
+        explain.text = text
+        explain.stages = stages
         return explain
     }
 }
@@ -152,6 +176,10 @@ extension Explain: WireEncodable {
         sink.uint(3, planMicros)
         sink.uint(4, searchMicros)
         sink.uint(5, mergeMicros)
+        sink.message(6, vector)
+        sink.message(7, sparse)
+        sink.message(8, text)
+        sink.message(9, stages)
     }
 }
 

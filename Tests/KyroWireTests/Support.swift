@@ -204,13 +204,21 @@ struct Random: RandomNumberGenerator {
         request.timeRange = maybe { $0.timeRange() }
         request.timeDecay = maybe { random in
             TimeDecay(
-                halfLifeMillis: random.signed(), originMillis: random.maybe { $0.signed() })
+                halfLifeMillis: random.signed(), originMillis: random.maybe { $0.signed() },
+                shape: DecayShape.allCases[random.below(3)], offsetMillis: random.signed(),
+                floor: random.double())
         }
         request.fusion = maybe { random in
             Fusion(
-                method: random.chance() ? .weighted : .rrf, rrfK: UInt32(random.below(100)),
+                method: FusionMethod.allCases[random.below(3)], rrfK: UInt32(random.below(100)),
                 weights: random.maybe {
                     LegWeights(vector: $0.double(), sparse: $0.double(), text: $0.double())
+                },
+                normalisation: ScoreNormalisation.allCases[random.below(3)],
+                candidates: random.maybe {
+                    LegCandidates(
+                        vector: UInt32($0.below(9)), sparse: UInt32($0.below(9)),
+                        text: UInt32($0.below(9)))
                 })
         }
         request.limit = UInt32(below(20))
@@ -220,6 +228,7 @@ struct Random: RandomNumberGenerator {
         request.minSeq = Sequence(number())
         request.exact = chance()
         request.explain = chance()
+        request.ranking = maybe { RankingOptions(formula: $0.text()) }
         request.aggregations = list(4) { $0.aggregation() }
         request.pageToken = list(5) { UInt8($0.below(256)) }
         request.paged = chance()
@@ -227,6 +236,45 @@ struct Random: RandomNumberGenerator {
     }
 
     mutating func leg() -> LegScore { LegScore(score: float(), rank: UInt32(below(100))) }
+
+    mutating func contribution() -> LegContribution {
+        LegContribution(normalised: double(), weighted: double())
+    }
+
+    mutating func details() -> ScoreDetails {
+        var details = ScoreDetails(fused: double(), decay: double())
+        details.vector = maybe { $0.contribution() }
+        details.sparse = maybe { $0.contribution() }
+        details.text = maybe { $0.contribution() }
+        details.formula = maybe { $0.double() }
+        return details
+    }
+
+    mutating func legExplain() -> LegExplain {
+        var leg = LegExplain()
+        leg.asked = number()
+        leg.candidates = number()
+        leg.weight = double()
+        leg.best = double()
+        leg.worst = double()
+        leg.mean = double()
+        leg.deviation = double()
+        return leg
+    }
+
+    mutating func stages() -> StageMicros {
+        var stages = StageMicros()
+        stages.filter = number()
+        stages.vector = number()
+        stages.sparse = number()
+        stages.text = number()
+        stages.merge = number()
+        stages.fuse = number()
+        stages.rank = number()
+        stages.fetch = number()
+        stages.aggregate = number()
+        return stages
+    }
 
     mutating func explain() -> Explain {
         var explain = Explain()
@@ -243,12 +291,20 @@ struct Random: RandomNumberGenerator {
             shard.postingsScored = random.number()
             shard.estimatedCost = random.number()
             shard.micros = random.number()
+            shard.postingsEstimated = random.number()
+            shard.vectorCandidates = random.number()
+            shard.sparseCandidates = random.number()
+            shard.textCandidates = random.number()
             return shard
         }
         explain.notes = list(3) { $0.text() }
         explain.planMicros = number()
         explain.searchMicros = number()
         explain.mergeMicros = number()
+        explain.vector = maybe { $0.legExplain() }
+        explain.sparse = maybe { $0.legExplain() }
+        explain.text = maybe { $0.legExplain() }
+        explain.stages = maybe { $0.stages() }
         return explain
     }
 
@@ -259,6 +315,7 @@ struct Random: RandomNumberGenerator {
             hit.sparse = random.maybe { $0.leg() }
             hit.text = random.maybe { $0.leg() }
             hit.document = random.maybe { $0.document() }
+            hit.details = random.maybe { $0.details() }
             return hit
         }
         var response = SearchResponse(

@@ -19,6 +19,7 @@ SOURCES = {
     "collections": "kyrodb/v2/collections.proto",
     "ingest": "kyrodb/v2/ingest.proto",
     "aggregations": "kyrodb/v2/aggregations.proto",
+    "ranking": "kyrodb/v2/ranking.proto",
     "search": "kyrodb/v2/search.proto",
     "operations": "kyrodb/v2/operations.proto",
     "rpc_status": "google/rpc/status.proto",

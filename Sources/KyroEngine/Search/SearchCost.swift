@@ -50,7 +50,7 @@ extension Engine {
             }
         }
         if let query = request.text { cost += textCost(query, roots.map(\.1)) }
-        return cost
+        return cost + rankingCost(request)
     }
 
     /// Of a look-up, in the same unit.
@@ -87,7 +87,8 @@ extension Engine {
             return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows
         }
         let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)
-        let asked = request.candidates == 0 ? otherwise : request.candidates
+        let own = request.fusion?.candidates?.vector ?? 0
+        let asked = own > 0 ? own : request.candidates == 0 ? otherwise : request.candidates
         let k = max(Int(min(asked, UInt32(Limits.hitsMax))), hits)
         let efSearch =
             query.recall > 0
@@ -118,6 +119,13 @@ extension Engine {
         return rows
     }
 
+    /// A step of a formula takes at least one byte and about 3 ns, a look-up of a field 100 ns.
+    private func rankingCost(_ request: SearchRequest) -> Int {
+        guard let ranking = request.ranking, !ranking.isEmpty else { return 0 }
+        let bytes = min(ranking.formula.utf8.count, Limits.formulaBytesMax)
+        return max(request.candidatesInAll, Limits.candidatesDefault) * (10 + bytes) / 30
+    }
+
     private func textCost(_ query: TextQuery, _ roots: [IndexRoot]) -> Int {
         var termsByField = FieldMap<[String]>()
         var cost = 0
@@ -137,6 +145,17 @@ extension SearchRequest {
     /// One leg, whose scores are the answer's: no candidates are needed beyond the page.
     var hasOneBareLeg: Bool {
         let legs = (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
-        return legs == 1 && fusion == nil && timeDecay == nil
+        return legs == 1 && fusion == nil && timeDecay == nil && ranking?.isEmpty ?? true
+    }
+
+    /// Of all legs together, at most.
+    var candidatesInAll: Int {
+        let own = fusion?.candidates ?? LegCandidates()
+        return [
+            (vector != nil, own.vector), (sparse != nil, own.sparse), (text != nil, own.text),
+        ].reduce(0) { sum, leg in
+            let count = leg.1 > 0 ? leg.1 : max(candidates, UInt32(Limits.candidatesDefault))
+            return sum + (leg.0 ? Int(min(count, UInt32(Limits.hitsMax))) : 0)
+        }
     }
 }

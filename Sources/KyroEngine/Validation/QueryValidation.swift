@@ -33,8 +33,9 @@ struct CheckedQuery {
     var fusion: Fusion?
     var limit: Int
     var offset: Int
-    /// Of each leg, before fusion.
+    /// Of each leg, before fusion, where `legCandidates` says nothing else.
     var candidates: Int
+    var legCandidates: LegCandidates
     var exact: Bool
     var explains: Bool
     var aggregations: [Aggregation]
@@ -42,9 +43,21 @@ struct CheckedQuery {
     var metadataTypes: FieldMap<ValueType> = [:]
     /// Where the answer is one of several pages.
     var page: SearchPage?
+    /// What happens to the fused scores; nil for nothing.
+    var ranking: CheckedRanking?
 
     var legCount: Int {
         (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
+    }
+
+    func candidates(of kind: Ranking.Leg.Kind) -> Int {
+        let own =
+            switch kind {
+            case .vector: legCandidates.vector
+            case .sparse: legCandidates.sparse
+            case .text: legCandidates.text
+            }
+        return own == 0 ? candidates : Int(own)
     }
 
     init(_ request: SearchRequest, schema: Schema) throws(KyroError) {
@@ -70,6 +83,7 @@ struct CheckedQuery {
         candidates = max(
             request.candidates == 0 ? Limits.candidatesDefault : Int(request.candidates),
             offset + limit)
+        legCandidates = request.fusion?.candidates ?? LegCandidates()
         guard
             request.vector != nil || request.sparse != nil || request.text != nil
                 || !aggregations.isEmpty
@@ -90,16 +104,14 @@ struct CheckedQuery {
         }
         timeRange = try Self.check(request.timeRange)
         if let decay = request.timeDecay {
-            guard decay.halfLifeMillis > 0 else {
-                throw .invalid(
-                    "time_decay.half_life_ms", "is \(decay.halfLifeMillis); it must be positive")
-            }
+            try RankingValidation.check(decay)
             self.decay = decay
         }
         if let fusion = request.fusion {
-            try Self.check(fusion)
+            try RankingValidation.check(fusion)
             self.fusion = fusion
         }
+        ranking = try CheckedRanking(request.ranking, schema: schema)
         // Nothing is fused: what lies behind the page is of no use.
         if request.candidates == 0, request.hasOneBareLeg,
             !aggregations.contains(where: { $0.over == .candidates })
@@ -181,19 +193,6 @@ struct CheckedQuery {
         }
         let fields = query.fields.isEmpty ? schema.texts.names : asked.names
         return TextLeg(query: query.query, fields: fields)
-    }
-
-    private static func check(_ fusion: Fusion) throws(KyroError) {
-        guard fusion.rrfK <= Limits.rrfKMax else {
-            throw .overLimit("fusion.rrf_k", "is \(fusion.rrfK); the limit is \(Limits.rrfKMax)")
-        }
-        guard let weights = fusion.weights else { return }
-        for (name, weight) in [
-            ("vector", weights.vector), ("sparse", weights.sparse), ("text", weights.text),
-        ] where !(weight >= 0 && weight.isFinite) {
-            throw .invalid(
-                "fusion.weights.\(name)", "is \(weight); it must be finite and not negative")
-        }
     }
 
     private static func only(

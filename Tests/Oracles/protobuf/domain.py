@@ -388,8 +388,11 @@ def search_request(m, path, out):
                 out.append((INVALID, here))
     if m.HasField("filter"):
         filter_root(m.filter, join(path, "filter"), out)
+    if m.HasField("time_decay"):
+        enum(m.time_decay, "shape", join(path, "time_decay"), out, 3)
     if m.HasField("fusion"):
-        enum(m.fusion, "method", join(path, "fusion"), out, 2)
+        enum(m.fusion, "method", join(path, "fusion"), out, 3)
+        enum(m.fusion, "normalisation", join(path, "fusion"), out, 3)
     if m.HasField("projection"):
         projection(m.projection, join(path, "projection"), out)
 
