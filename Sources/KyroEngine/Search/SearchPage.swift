@@ -43,9 +43,6 @@ struct SearchPage {
 }
 
 extension CheckedQuery {
-    /// Whether candidates do not change scores: a leg alone.
-    var candidatesGrow: Bool { legCount == 1 && fusion == nil && decay == nil }
-
     /// Makes this query that of a page.
     mutating func turn(to page: SearchPage) {
         self.page = page

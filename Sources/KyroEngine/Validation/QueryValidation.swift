@@ -37,6 +37,9 @@ struct CheckedQuery {
     var candidates: Int
     var exact: Bool
     var explains: Bool
+    /// Whether more candidates change no score: a leg alone may be asked for as many as its pages
+    /// need.
+    var candidatesGrow: Bool
     var aggregations: [Aggregation]
     /// Of the schema, where there is something to aggregate.
     var metadataTypes: FieldMap<ValueType> = [:]
@@ -53,6 +56,7 @@ struct CheckedQuery {
         offset = request.pageToken.isEmpty ? Int(request.offset) : 0
         exact = request.exact
         explains = request.explain
+        candidatesGrow = request.hasOneBareLeg
         aggregations = request.aggregations
         let limitMin = aggregations.isEmpty ? 1 : 0
         guard (limitMin...Limits.hitsMax).contains(limit) else {
