@@ -9,14 +9,19 @@ extension Engine {
     ) throws(KyroError) -> SearchResponse {
         let started = time.monotonicNanos()
         let collection = try collection(of: request.scope)
-        let query = try CheckedQuery(request, schema: collection.schema)
+        var query = try CheckedQuery(request, schema: collection.schema)
         try waitForSequence(request.minSeq, cancellation: cancellation)
-        let seen = max(clock.stable, request.minSeq)
+        let past = try lease(
+            request.asOf, in: collection, minSeq: request.minSeq, cancellation: cancellation)
+        if past != nil { query.readThePast() }
+        let seen = past?.seq ?? max(clock.stable, request.minSeq)
         let nowMillis = expiry.nowMillis()
         let recall = recall(of: query, in: collection)
         var execution = SearchExecution(
             query: query, recall: recall,
-            views: views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
+            views: past.map { past in
+                collection.shards.map { $0.view(seq: past.seq, nowMillis: nowMillis) }
+            } ?? views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
             cancellation: cancellation, time: time, nowMillis: nowMillis)
         let planned = time.monotonicNanos()
         var scratch = takeScratch()
@@ -46,6 +51,7 @@ extension Engine {
         }
         response.vectorEncoding = request.projection?.vectorEncoding ?? .floats
         response.recall = execution.recallEstimate
+        past?.isEnded = true
         if request.explain {
             var explain = Explain()
             explain.shards = execution.explains
@@ -88,9 +94,14 @@ extension Engine {
             try NameValidation.check(id, field: "ids[\(index)]")
         }
         try waitForSequence(request.minSeq, cancellation: cancellation)
-        let seen = max(clock.stable, request.minSeq)
-        let views = views(
-            of: collection, shards: Array(0..<shards.count), nowMillis: expiry.nowMillis())
+        let past = try lease(
+            request.asOf, in: collection, minSeq: request.minSeq, cancellation: cancellation)
+        let seen = past?.seq ?? max(clock.stable, request.minSeq)
+        let nowMillis = expiry.nowMillis()
+        let views =
+            past.map { past in
+                collection.shards.map { $0.view(seq: past.seq, nowMillis: nowMillis) }
+            } ?? views(of: collection, shards: Array(0..<shards.count), nowMillis: nowMillis)
         let projection = request.projection ?? .everything
         var response = LookupResponse(results: [], seq: seen)
         response.results.reserveCapacity(request.ids.count)
@@ -110,6 +121,7 @@ extension Engine {
                     id: id, document: document, seq: Sequence(view.shard.rows.born[slot])))
         }
         response.vectorEncoding = projection.vectorEncoding
+        past?.isEnded = true
         return response
     }
 
@@ -123,7 +135,11 @@ extension Engine {
         }
         _ = try CheckedQuery.check(request.timeRange)
         // One sequence for all shards, and none that was acknowledged lies above it.
-        var lease: ScanLease?
+        if request.asOf != nil, !request.resumeToken.isEmpty {
+            throw .invalid("as_of", "stands beside a resume_token, which names its own sequence")
+        }
+        var lease = try lease(
+            request.asOf, in: collection, minSeq: request.minSeq, cancellation: cancellation)
         var after: DocumentID?
         while lease == nil {
             let published = shards.reduce(request.minSeq) { max($0, $1.published) }
@@ -170,7 +186,7 @@ extension Engine {
     }
 
     /// Waits until every shard has published `seq`, which takes one commit at most.
-    private func waitForSequence(
+    func waitForSequence(
         _ seq: Sequence, cancellation: Cancellation
     ) throws(KyroError) {
         guard seq > clock.stable else { return }

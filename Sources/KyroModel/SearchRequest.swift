@@ -160,6 +160,8 @@ public struct SearchRequest: Equatable, Sendable {
     public var minSeq: Sequence = .zero
     public var exact = false
     public var explain = false
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(scope: Scope) { self.scope = scope }
 }
@@ -170,6 +172,8 @@ public struct LookupRequest: Equatable, Sendable {
     /// Absent for everything.
     public var projection: Projection?
     public var minSeq: Sequence
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(
         scope: Scope, ids: [DocumentID], projection: Projection? = nil, minSeq: Sequence = .zero
@@ -191,6 +195,8 @@ public struct ScanRequest: Equatable, Sendable {
     public var limit: UInt64 = 0
     public var resumeToken: [UInt8] = []
     public var minSeq: Sequence = .zero
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(scope: Scope) { self.scope = scope }
 }

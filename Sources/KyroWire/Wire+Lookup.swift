@@ -8,6 +8,7 @@ struct LookupRequestDraft: WireDraft {
     var ids: [DocumentIDDraft] = []
     var projection: ProjectionDraft?
     var minSeq: UInt64 = 0
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -20,14 +21,17 @@ struct LookupRequestDraft: WireDraft {
             try reader.message("ids", appendingTo: &ids)
         case (3, .bytes): try reader.message("projection", into: &projection)
         case (4, .varint): minSeq = try reader.varint("min_seq")
+        case (5, .bytes): try reader.message("as_of", into: &asOf)
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> LookupRequest {
-        LookupRequest(
+        var request = LookupRequest(
             scope: scope.finish(), ids: try finishList(ids, "ids"),
             projection: try projection?.finish("projection"), minSeq: Sequence(minSeq))
+        request.asOf = try asOf?.finish("as_of")
+        return request
     }
 }
 
@@ -43,6 +47,7 @@ extension LookupRequest: WireEncodable {
         sink.messages(2, ids)
         sink.message(3, projection)
         sink.uint(4, minSeq.raw)
+        sink.message(5, asOf)
     }
 }
 
@@ -123,6 +128,7 @@ struct ScanRequestDraft: WireDraft {
     var limit: UInt64 = 0
     var resumeToken: [UInt8] = []
     var minSeq: UInt64 = 0
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -133,6 +139,7 @@ struct ScanRequestDraft: WireDraft {
         case (5, .varint): limit = try reader.varint("limit")
         case (6, .bytes): resumeToken = try reader.byteString("resume_token")
         case (7, .varint): minSeq = try reader.varint("min_seq")
+        case (10, .bytes): try reader.message("as_of", into: &asOf)
         default: try reader.skip(field)
         }
     }
@@ -145,6 +152,7 @@ struct ScanRequestDraft: WireDraft {
         request.limit = limit
         request.resumeToken = resumeToken
         request.minSeq = Sequence(minSeq)
+        request.asOf = try asOf?.finish("as_of")
         return request
     }
 }
@@ -164,6 +172,7 @@ extension ScanRequest: WireEncodable {
         sink.uint(5, limit)
         sink.bytes(6, resumeToken)
         sink.uint(7, minSeq.raw)
+        sink.message(10, asOf)
     }
 }
 

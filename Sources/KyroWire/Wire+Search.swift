@@ -173,6 +173,7 @@ struct SearchRequestDraft: WireDraft {
     var minSeq: UInt64 = 0
     var exact = false
     var explain = false
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -191,6 +192,7 @@ struct SearchRequestDraft: WireDraft {
         case (13, .varint): minSeq = try reader.varint("min_seq")
         case (14, .varint): exact = try reader.bool("exact")
         case (15, .varint): explain = try reader.bool("explain")
+        case (19, .bytes): try reader.message("as_of", into: &asOf)
         default: try reader.skip(field)
         }
     }
@@ -211,6 +213,7 @@ struct SearchRequestDraft: WireDraft {
         request.minSeq = Sequence(minSeq)
         request.exact = exact
         request.explain = explain
+        request.asOf = try asOf?.finish("as_of")
         return request
     }
 }
@@ -239,6 +242,7 @@ extension SearchRequest: WireEncodable {
         sink.uint(13, minSeq.raw)
         sink.bool(14, exact)
         sink.bool(15, explain)
+        sink.message(19, asOf)
     }
 }
 

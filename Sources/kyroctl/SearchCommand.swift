@@ -42,7 +42,7 @@ extension Command {
             ),
             Option("exact", "compare with every vector instead of walking the graph"),
             Option("explain", "show what each shard did"),
-            ReadOptions.fields, ReadOptions.minSeq,
+            ReadOptions.fields, ReadOptions.minSeq, ReadOptions.asOf,
         ],
         examples: [
             ("search -n commits --text 'flow control window'", "by words"),
@@ -132,6 +132,7 @@ extension SearchRequest {
             throw UsageError("what to look for? Give --text, --vector, --like or --sparse")
         }
         request.filter = try ReadOptions.filter(session)
+        request.asOf = try ReadOptions.asOf(session)
         request.timeRange = try ReadOptions.timeRange(session)
         let origin = try arguments.time("decay-origin", nowMillis: Now.wallMillis)
         if let halfLife = try arguments.millis("decay") {

@@ -220,8 +220,11 @@ struct Random: RandomNumberGenerator {
         request.minSeq = Sequence(number())
         request.exact = chance()
         request.explain = chance()
+        request.asOf = maybe { $0.asOf() }
         return request
     }
+
+    mutating func asOf() -> AsOf { chance() ? .seq(Sequence(number())) : .time(signed()) }
 
     mutating func leg() -> LegScore { LegScore(score: float(), rank: UInt32(below(100))) }
 

@@ -186,7 +186,12 @@ struct SearchExecution {
                 documentFrequency: Array(repeating: 0, count: fieldTerms.count))
             for view in views {
                 guard let texts = view.root.texts[field] else { continue }
-                sum = sum + texts.statistics(of: fieldTerms)
+                sum =
+                    try sum
+                    + (query.isOfThePast
+                        ? texts.statistics(
+                            of: fieldTerms, at: view.visibility, cancellation: cancellation)
+                        : texts.statistics(of: fieldTerms))
             }
             terms.append(fieldTerms)
             statistics.append(sum)

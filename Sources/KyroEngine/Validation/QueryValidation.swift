@@ -37,6 +37,8 @@ struct CheckedQuery {
     var candidates: Int
     var exact: Bool
     var explains: Bool
+    /// Whether it is about a sequence that may lie behind.
+    var isOfThePast = false
 
     var legCount: Int {
         (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
