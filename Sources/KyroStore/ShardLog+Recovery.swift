@@ -83,7 +83,8 @@ extension ShardLog {
     ///   - known: where a later snapshot ended, which was not used; counts as synced, too.
     ///   - onBatch: told where each batch ended and its wall time, after its records.
     public func replay(
-        from lsn: LSN, syncedAtLeast known: LSN = .zero, onBatch: (LSN, Int64) -> Void = { _, _ in },
+        from lsn: LSN, syncedAtLeast known: LSN = .zero,
+        onBatch: (LSN, Int64) -> Void = { _, _ in },
         _ body: (LogRecord) throws(KyroError) -> Void
     ) throws(StoreError) -> RecoveryReport {
         guard case .opened = state else {
