@@ -176,6 +176,7 @@ struct SearchRequestDraft: WireDraft {
     var aggregations: [AggregationDraft] = []
     var pageToken: [UInt8] = []
     var paged = false
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -196,6 +197,7 @@ struct SearchRequestDraft: WireDraft {
         case (15, .varint): explain = try reader.bool("explain")
         case (17, .bytes): try reader.aggregation(into: &aggregations)
         case (18, .bytes): pageToken = try reader.byteString("page_token")
+        case (19, .bytes): try reader.message("as_of", into: &asOf)
         case (20, .varint): paged = try reader.bool("paged")
         default: try reader.skip(field)
         }
@@ -220,6 +222,7 @@ struct SearchRequestDraft: WireDraft {
         request.aggregations = try finishList(aggregations, "aggregations")
         request.pageToken = pageToken
         request.paged = paged
+        request.asOf = try asOf?.finish("as_of")
         return request
     }
 }
@@ -250,6 +253,7 @@ extension SearchRequest: WireEncodable {
         sink.bool(15, explain)
         sink.messages(17, aggregations)
         sink.bytes(18, pageToken)
+        sink.message(19, asOf)
         sink.bool(20, paged)
     }
 }

@@ -45,6 +45,8 @@ struct CheckedQuery {
     var metadataTypes: FieldMap<ValueType> = [:]
     /// Where the answer is one of several pages.
     var page: SearchPage?
+    /// Whether it is about a sequence that may lie behind.
+    var isOfThePast = false
 
     var legCount: Int {
         (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
