@@ -12,10 +12,11 @@ public struct CollectionsClient {
     /// - Throws: ALREADY_EXISTS where the scope has a collection.
     public func create(
         _ scope: Scope, schema: Schema = Schema(), durability: Durability? = nil,
-        timeoutMillis: Int64? = nil
+        retentionMillis: Int64 = 0, timeoutMillis: Int64? = nil
     ) throws(KyroError) -> CollectionDescription {
         let request = CreateCollectionRequest(
-            scope: scope, schema: schema, durability: durability)
+            scope: scope, schema: schema, durability: durability,
+            retentionMillis: retentionMillis)
         return try .decode(
             wire: connection.unary(
                 Self.service + "Create", request.encodeWire(), timeoutMillis: timeoutMillis))
@@ -38,6 +39,16 @@ public struct CollectionsClient {
         return try .decode(
             wire: connection.unary(
                 Self.service + "Rebuild", request.encodeWire(), timeoutMillis: timeoutMillis))
+    }
+
+    /// Changes how long versions that were overwritten or removed stay readable.
+    public func setRetention(
+        _ scope: Scope, millis: Int64, timeoutMillis: Int64? = nil
+    ) throws(KyroError) -> CollectionDescription {
+        let request = SetRetentionRequest(scope: scope, retentionMillis: millis)
+        return try .decode(
+            wire: connection.unary(
+                Self.service + "SetRetention", request.encodeWire(), timeoutMillis: timeoutMillis))
     }
 
     /// One page.

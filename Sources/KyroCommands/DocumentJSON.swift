@@ -88,6 +88,7 @@ extension JSON {
             Member("schema_version", .int(Int64(collection.schemaVersion))),
             Member("documents", JSON(collection.documentCount)),
             Member("durability", collection.durability.map { .string($0.text) } ?? .null),
+            Member("retention_ms", .int(collection.retentionMillis)),
             Member(
                 "vectors",
                 .object(

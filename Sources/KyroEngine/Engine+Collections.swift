@@ -17,8 +17,10 @@ extension Engine {
                     "durability.interval_ms",
                     "is \(millis); it must lie in 1...\(Durability.intervalMillisRange.upperBound)")
             }
+            try SchemaValidation.checkRetention(request.retentionMillis)
             return try engine.catalog.create(
-                request.scope, schema: request.schema, durability: request.durability
+                request.scope, schema: request.schema, durability: request.durability,
+                retentionMillis: request.retentionMillis
             ).description
         }
     }
@@ -100,7 +102,7 @@ extension Engine {
             nextPageToken: isLast ? "" : page.last?.scope.namespace ?? "")
     }
 
-    private func changeCatalog<Answer: Sendable>(
+    func changeCatalog<Answer: Sendable>(
         _ completion: @escaping @Sendable (Result<Answer, KyroError>) -> Void,
         _ change: @escaping @Sendable (Engine) throws(KyroError) -> Answer
     ) {

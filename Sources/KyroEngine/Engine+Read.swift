@@ -15,13 +15,19 @@ extension Engine {
             ? try page(of: request, in: collection, cancellation: cancellation) : nil
         if let page { query.turn(to: page) }
         try waitForSequence(request.minSeq, cancellation: cancellation)
-        let seen = page?.lease.seq ?? max(clock.stable, request.minSeq)
+        var past = page?.lease
+        if page == nil {
+            past = try lease(
+                request.asOf, in: collection, minSeq: request.minSeq, cancellation: cancellation)
+        }
+        if request.asOf != nil { query.readThePast() }
+        let seen = past?.seq ?? max(clock.stable, request.minSeq)
         let nowMillis = page?.nowMillis ?? expiry.nowMillis()
         let recall = recall(of: query, in: collection)
         var execution = SearchExecution(
             query: query, recall: recall,
-            views: page.map { page in
-                collection.shards.map { $0.view(seq: page.lease.seq, nowMillis: nowMillis) }
+            views: past.map { past in
+                collection.shards.map { $0.view(seq: past.seq, nowMillis: nowMillis) }
             } ?? views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
             cancellation: cancellation, time: time, nowMillis: nowMillis)
         let planned = time.monotonicNanos()
@@ -54,13 +60,11 @@ extension Engine {
         response.vectorEncoding = request.projection?.vectorEncoding ?? .floats
         response.recall = execution.recallEstimate
         response.aggregations = execution.aggregations
-        if let page {
-            if execution.hasNextPage, let last = response.hits.last {
-                response.nextPageToken = page.nextToken(
-                    query, last: last, count: response.hits.count)
-            }
-            page.lease.isEnded = response.nextPageToken.isEmpty
+        if let page, execution.hasNextPage, let last = response.hits.last {
+            response.nextPageToken = page.nextToken(
+                query, last: last, count: response.hits.count)
         }
+        past?.isEnded = response.nextPageToken.isEmpty
         if request.explain {
             var explain = Explain()
             explain.shards = execution.explains
@@ -106,9 +110,14 @@ extension Engine {
             try NameValidation.check(id, field: "ids[\(index)]")
         }
         try waitForSequence(request.minSeq, cancellation: cancellation)
-        let seen = max(clock.stable, request.minSeq)
-        let views = views(
-            of: collection, shards: Array(0..<shards.count), nowMillis: expiry.nowMillis())
+        let past = try lease(
+            request.asOf, in: collection, minSeq: request.minSeq, cancellation: cancellation)
+        let seen = past?.seq ?? max(clock.stable, request.minSeq)
+        let nowMillis = expiry.nowMillis()
+        let views =
+            past.map { past in
+                collection.shards.map { $0.view(seq: past.seq, nowMillis: nowMillis) }
+            } ?? views(of: collection, shards: Array(0..<shards.count), nowMillis: nowMillis)
         let projection = request.projection ?? .everything
         var response = LookupResponse(results: [], seq: seen)
         response.results.reserveCapacity(request.ids.count)
@@ -128,6 +137,7 @@ extension Engine {
                     id: id, document: document, seq: Sequence(view.shard.rows.born[slot])))
         }
         response.vectorEncoding = projection.vectorEncoding
+        past?.isEnded = true
         return response
     }
 
@@ -150,9 +160,12 @@ extension Engine {
                 field: "resume_token")
         }
         // One sequence for all shards, and none that was acknowledged lies above it.
+        if request.asOf != nil, token != nil {
+            throw .invalid("as_of", "stands beside a resume_token, which names its own sequence")
+        }
         let lease = try lease(
-            token?.seq, in: collection, minSeq: request.minSeq, field: "resume_token",
-            cancellation: cancellation)
+            token?.seq, orAsOf: request.asOf, in: collection, minSeq: request.minSeq,
+            field: "resume_token", cancellation: cancellation)
         let nowMillis = expiry.nowMillis()
         if request.filter != nil || request.timeRange != nil || !order.isByID {
             for part in collection.shards { try part.requireMetadata() }

@@ -15,6 +15,7 @@ public final class Engine: Sendable {
     let directory: DataDirectory
     let catalog: Catalog
     let clock: SequenceClock
+    let commitTimes = Locked(CommitTimes())
     let router: any ShardRouter
     let shards: [Shard]
     let hashSeed: UInt64

@@ -41,6 +41,8 @@ public enum Limits {
     public static let messageBytesMax = 32 << 20
     /// Bytes of the documents in one answer; anything larger streams (`Scan`).
     public static let answerBytesMax = 64 << 20
+    /// A hundred years: far from any overflow.
+    public static let retentionMillisMax: Int64 = 36_525 * 86_400_000
     public static let pageSizeDefault = 100
     public static let pageSizeMax = 1_000
     /// Bytes an ingest stream may have unacknowledged: memory of a client that ignores its credits

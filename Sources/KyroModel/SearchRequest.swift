@@ -223,6 +223,8 @@ public struct SearchRequest: Equatable, Sendable {
     public var pageToken: [UInt8] = []
     /// Whether pages shall follow.
     public var paged = false
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(scope: Scope) { self.scope = scope }
 }
@@ -233,6 +235,8 @@ public struct LookupRequest: Equatable, Sendable {
     /// Absent for everything.
     public var projection: Projection?
     public var minSeq: Sequence
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(
         scope: Scope, ids: [DocumentID], projection: Projection? = nil, minSeq: Sequence = .zero
@@ -272,6 +276,8 @@ public struct ScanRequest: Equatable, Sendable {
     public var minSeq: Sequence = .zero
     /// Most significant first; equal documents by id, as all where it is empty.
     public var orderBy: [SortKey] = []
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(scope: Scope) { self.scope = scope }
 }

@@ -1,10 +1,11 @@
 // One change to the catalog, and the catalog that the changes add up to.
 //
-//   u8       version, 3
-//   u8       1 created, 2 schema, 3 dropped, 4 next id, 5 moment
+//   u8       version, 4
+//   u8       1 created, 2 schema, 3 dropped, 4 next id, 5 moment, 6 retention
 //   varint   collection id (for 4: the lowest id not yet given out; for 5: zero)
 //   created: string tenant, string namespace, varint schema version, schema, durability
 //   schema:  varint schema version, schema
+//   retention: varint milliseconds; from version 4 on
 //   moment:  u64 sequence of the changes that follow, up to the next moment
 //
 // A schema is four maps in strictly rising order of names, each a varint count and entries:
@@ -32,8 +33,10 @@ public enum CatalogRecord: Equatable, Sendable {
     case nextID(CollectionID)
     /// The changes that follow were made at this sequence.
     case moment(Sequence)
+    /// How long dead versions are kept.
+    case retention(CollectionID, millis: Int64)
 
-    static let versions: ClosedRange<UInt8> = 1...3
+    static let versions: ClosedRange<UInt8> = 1...4
 
     func encode(into writer: inout ByteWriter) {
         writer.writeByte(Self.versions.upperBound)
@@ -61,6 +64,10 @@ public enum CatalogRecord: Equatable, Sendable {
             writer.writeByte(5)
             writer.writeVarint(0)
             writer.writeFixed64(seq.raw)
+        case .retention(let id, let millis):
+            writer.writeByte(6)
+            writer.writeVarint(UInt64(id.raw))
+            writer.writeVarint(UInt64(millis))
         }
     }
 
@@ -89,6 +96,12 @@ public enum CatalogRecord: Equatable, Sendable {
         case 3: record = .dropped(id)
         case 4: record = .nextID(id)
         case 5: record = .moment(Sequence(try reader.fixed64()))
+        case 6:
+            let millis = try reader.varint()
+            guard millis <= UInt64(Limits.retentionMillisMax) else {
+                throw reader.malformed("a retention of \(millis) ms")
+            }
+            record = .retention(id, millis: Int64(millis))
         default: throw reader.malformed("kind \(kind)")
         }
         try reader.end()
@@ -273,6 +286,11 @@ public struct CatalogState: Equatable, Sendable {
             nextID = max(nextID, id)
         case .moment(let moment):
             seq = max(seq, moment)
+        case .retention(let id, let millis):
+            guard collections[id] != nil else {
+                throw .malformed("catalog: a retention of collection id \(id.raw), not there")
+            }
+            collections[id]?.retentionMillis = millis
         }
     }
 
@@ -283,7 +301,10 @@ public struct CatalogState: Equatable, Sendable {
                 collection.id, collection.scope, schemaVersion: collection.schemaVersion,
                 collection.schema, durability: collection.durability)
         }
+        let retentions = collections.values.sorted { $0.id < $1.id }
+            .filter { $0.retentionMillis > 0 }
+            .map { CatalogRecord.retention($0.id, millis: $0.retentionMillis) }
         let moment: [CatalogRecord] = seq > .zero ? [.moment(seq)] : []
-        return moment + created + [.nextID(nextID)]
+        return moment + created + retentions + [.nextID(nextID)]
     }
 }

@@ -8,6 +8,7 @@ struct LookupRequestDraft: WireDraft {
     var ids: [DocumentIDDraft] = []
     var projection: ProjectionDraft?
     var minSeq: UInt64 = 0
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -20,14 +21,17 @@ struct LookupRequestDraft: WireDraft {
             try reader.message("ids", appendingTo: &ids)
         case (3, .bytes): try reader.message("projection", into: &projection)
         case (4, .varint): minSeq = try reader.varint("min_seq")
+        case (5, .bytes): try reader.message("as_of", into: &asOf)
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> LookupRequest {
-        LookupRequest(
+        var request = LookupRequest(
             scope: scope.finish(), ids: try finishList(ids, "ids"),
             projection: try projection?.finish("projection"), minSeq: Sequence(minSeq))
+        request.asOf = try asOf?.finish("as_of")
+        return request
     }
 }
 
@@ -43,6 +47,7 @@ extension LookupRequest: WireEncodable {
         sink.messages(2, ids)
         sink.message(3, projection)
         sink.uint(4, minSeq.raw)
+        sink.message(5, asOf)
     }
 }
 
@@ -145,6 +150,7 @@ struct ScanRequestDraft: WireDraft {
     var resumeToken: [UInt8] = []
     var minSeq: UInt64 = 0
     var orderBy: [SortKey] = []
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -161,6 +167,7 @@ struct ScanRequestDraft: WireDraft {
                     path: "order_by", problem: "has more than \(Limits.sortKeysMax) keys")
             }
             try reader.message("order_by", appendingTo: &orderBy)
+        case (10, .bytes): try reader.message("as_of", into: &asOf)
         default: try reader.skip(field)
         }
     }
@@ -174,6 +181,7 @@ struct ScanRequestDraft: WireDraft {
         request.resumeToken = resumeToken
         request.minSeq = Sequence(minSeq)
         request.orderBy = orderBy
+        request.asOf = try asOf?.finish("as_of")
         return request
     }
 }
@@ -194,6 +202,7 @@ extension ScanRequest: WireEncodable {
         sink.bytes(6, resumeToken)
         sink.uint(7, minSeq.raw)
         sink.messages(8, orderBy)
+        sink.message(10, asOf)
     }
 }
 

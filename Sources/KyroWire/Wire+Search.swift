@@ -220,6 +220,7 @@ struct SearchRequestDraft: WireDraft {
     var aggregations: [AggregationDraft] = []
     var pageToken: [UInt8] = []
     var paged = false
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -241,6 +242,7 @@ struct SearchRequestDraft: WireDraft {
         case (16, .bytes): try reader.message("ranking", into: &ranking)
         case (17, .bytes): try reader.aggregation(into: &aggregations)
         case (18, .bytes): pageToken = try reader.byteString("page_token")
+        case (19, .bytes): try reader.message("as_of", into: &asOf)
         case (20, .varint): paged = try reader.bool("paged")
         default: try reader.skip(field)
         }
@@ -266,6 +268,7 @@ struct SearchRequestDraft: WireDraft {
         request.aggregations = try finishList(aggregations, "aggregations")
         request.pageToken = pageToken
         request.paged = paged
+        request.asOf = try asOf?.finish("as_of")
         return request
     }
 }
@@ -297,6 +300,7 @@ extension SearchRequest: WireEncodable {
         sink.message(16, ranking)
         sink.messages(17, aggregations)
         sink.bytes(18, pageToken)
+        sink.message(19, asOf)
         sink.bool(20, paged)
     }
 }

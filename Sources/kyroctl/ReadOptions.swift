@@ -21,6 +21,17 @@ enum ReadOptions {
     static let minSeq = Option(
         "min-seq", value: "N", "the answer must have seen this sequence")
 
+    static let asOf = Option(
+        "as-of", value: "MOMENT",
+        "as it was: a sequence such as 4711, or a time: 2024-01-31T10:00:00Z, or 30m for thirty "
+            + "minutes ago")
+
+    static func asOf(_ session: Session) throws -> AsOf? {
+        guard let text = session.arguments.string("as-of") else { return nil }
+        if let seq = UInt64(text) { return .seq(Sequence(seq)) }
+        return try session.arguments.time("as-of", nowMillis: Now.wallMillis).map { .time($0) }
+    }
+
     static let filterHelp = """
         FILTERS
           field = value    !=  <  <=  >  >=     compare

@@ -24,7 +24,7 @@ extension Command {
                 "limit", short: "k", value: "N",
                 "at most so many; 0 for all (default: all with --json, else \(tableRows))"),
             Option("resume", value: "TOKEN", "go on behind a token that was printed before"),
-            ReadOptions.fields, ReadOptions.minSeq,
+            ReadOptions.fields, ReadOptions.minSeq, ReadOptions.asOf,
         ],
         examples: [
             ("scan -n commits --filter 'exists release' -k 20", "the first twenty that match"),
@@ -42,6 +42,7 @@ private func runScan(_ session: Session) throws -> ExitCode {
     let scope = try session.scope()
     var request = ScanRequest(scope: scope)
     request.filter = try ReadOptions.filter(session)
+    request.asOf = try ReadOptions.asOf(session)
     request.timeRange = try ReadOptions.timeRange(session)
     request.minSeq = try ReadOptions.minSeq(session)
     if let order = arguments.string("order-by") {

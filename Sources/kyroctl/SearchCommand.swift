@@ -50,7 +50,7 @@ extension Command {
             Option("page-token", value: "TOKEN", "go on behind a token that was printed before"),
             Option("all-pages", "one page after the other, to the end of the ranking"),
             Option("explain", "show what each shard did"),
-            ReadOptions.fields, ReadOptions.minSeq,
+            ReadOptions.fields, ReadOptions.minSeq, ReadOptions.asOf,
         ],
         examples: [
             ("search -n commits --text 'flow control window'", "by words"),
@@ -162,6 +162,7 @@ extension SearchRequest {
                     + "--facet, --histogram or --stats")
         }
         request.filter = try ReadOptions.filter(session)
+        request.asOf = try ReadOptions.asOf(session)
         request.timeRange = try ReadOptions.timeRange(session)
         let origin = try arguments.time("decay-origin", nowMillis: Now.wallMillis)
         if let halfLife = try arguments.millis("decay") {

@@ -272,6 +272,55 @@ def check_search(ctl, folder):
     check(sparse.err != "", "a sparse query where there is no sparse field")
 
 
+def check_aggregations(ctl):
+    """Counts beside hits and without any, sorted scans, pages."""
+    documents = corpus()
+    counts = {}
+    for document in documents:
+        counts[document["repo"]] = counts.get(document["repo"], 0) + 1
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0].encode()))[:3]
+    answer = ctl("search", "--facet", "repo:3", "--histogram", "files:5", "--histogram", "@time:year",
+                 "--stats", "files:0.5", "--json").json()
+    facet, files, years, stats = answer["aggregations"]
+    check.equal([(b["value"], b["documents"]) for b in facet["facet"]["buckets"]], most, "a facet")
+    check.equal(facet["facet"]["other_values"], len(counts) - 3, "values of a facet left out")
+    buckets = {}
+    for document in documents:
+        buckets[document["files"] // 5 * 5.0] = buckets.get(document["files"] // 5 * 5.0, 0) + 1
+    check.equal([(b["lower"], b["documents"]) for b in files["histogram"]["buckets"]],
+                sorted(buckets.items()), "a histogram")
+    check.equal(sum(b["documents"] for b in years["time_histogram"]["buckets"]), len(documents),
+                "a histogram of time")
+    numbers = sorted(document["files"] for document in documents)
+    check.equal((stats["stats"]["min"], stats["stats"]["max"], stats["stats"]["sum"]),
+                (numbers[0], numbers[-1], sum(numbers)), "statistics")
+    check.equal(stats["stats"]["quantiles"][0]["value"],
+                (numbers[(len(numbers) - 1) // 2] + numbers[len(numbers) // 2]) / 2, "a median")
+    table = ctl("search", "--text", "fix", "--facet", "repo", "--stats", "@time", "--histogram",
+                "@time:month", "--over", "candidates", "-k", 3).out
+    check("of 100 documents" in table and "quantile 0.9" in table and "#" in table, table)
+    for words in (("--histogram", "files"), ("--stats", "files:2"), ("--over", "candidates"),
+                  ("--facet", "repo:0"), ("--text", "a", "--page-token", "zz")):
+        ctl("search", *words, code=USAGE)
+    ctl("search", "--stats", "repo", code=REFUSED)
+
+    whole = ctl.hits("--text", "fix", "--limit", 100)
+    pages = ctl("search", "--text", "fix", "--limit", 40, "--all-pages", "--json").lines()
+    check.equal([h["id"] for page in pages for h in page["hits"]][:100], [h["id"] for h in whole],
+                "all pages")
+    page = ctl("search", "--text", "fix", "--limit", 40, "--paged")
+    token = page.out.split("--page-token ")[1].split()[0]
+    hits = ctl.hits("--text", "fix", "--limit", 10, "--page-token", token)
+    check.equal([h["id"] for h in hits], [h["id"] for h in whole[40:50]], "the page behind a token")
+    ctl("search", "--text", "fixed", "--page-token", token, code=REFUSED)
+
+    ordered = ctl("scan", "--order-by", "files:desc,@time", "--json", "--fields", "none").lines()
+    check.equal([d["id"] for d in ordered], [d["id"] for d in sorted(
+        documents, key=lambda d: (-d["files"], d["ts"], d["id"].encode()))], "a sorted scan")
+    check.equal(len(ctl("scan", "--order-by", "@time:desc", "-k", 7, "--json").lines()), 7,
+                "the newest seven")
+
+
 def check_documents(ctl):
     first, second = "grpc-go-a8375891a889", "grpc-go-6dff7c5f333b"
     got = ctl("get", first, second, "--json", "--fields", "all").lines()
@@ -340,6 +389,7 @@ def main():
         check_durability(ctl)
         check_bad_lines(ctl)
         check_search(ctl, server.folder)
+        check_aggregations(ctl)
         check_documents(ctl)
         check_operations(ctl)
         check_exit_codes(ctl, server.target)

@@ -190,6 +190,25 @@ def tour(kyro, client):
                             candidates=COUNT, decay_origin=START + timedelta(hours=COUNT))
     check.equal([hit.id for hit in decayed.hits], [COUNT - 1, COUNT - 2, COUNT - 3], "decay")
 
+    counting = kyro.aggregations
+    counted = client.search("notes", limit=0, aggregations=[
+        counting.facet("tags", limit=2), counting.histogram("files", 10),
+        counting.time_histogram(calendar="day"), counting.stats("ratio", quantiles=[0, 0.5]),
+        counting.count(where=filters.equals("hot", True), name="hot")])
+    facet, files, days, ratio, hot = counted.aggregations
+    check.equal([(b.value, b.documents) for b in facet.buckets], [("a", COUNT), ("t0", COUNT // 5)],
+                "facet")
+    check.equal([(b.start, b.end, b.documents) for b in files.buckets],
+                [(0.0, 10.0, COUNT // 2), (10.0, 20.0, COUNT // 2)], "histogram")
+    check(days.buckets[0].start <= START and sum(b.documents for b in days.buckets) == COUNT, "days")
+    check.equal((ratio.min, ratio.max, ratio.quantiles),
+                (0.0, (COUNT - 1) / 8, {0.0: 0.0, 0.5: (COUNT - 1) / 16}), "statistics")
+    check.equal((hot.name, hot.documents, counted.hits), ("hot", COUNT // 2, []), "count")
+    pages = list(client.search_pages("notes", vector=query, exact=True, limit=4, offset=2))
+    check.equal([hit.id for page in pages[:2] for hit in page.hits], best[2:], "pages")
+    check.equal([h.id for page in pages for h in page.hits],
+                np.argsort(-scores, kind="stable")[2:].tolist(), "all pages")
+
     many = list(client.search_many("notes", (
         kyro.Query(vector=matrix[n], limit=0 if n == 50 else 1, exact=True) for n in range(200))))
     check(isinstance(many[50], kyro.KyroError) and many[50].reason, f"bad query: {many[50]}")
@@ -207,6 +226,8 @@ def tour(kyro, client):
     check.equal([d.id for d in scanned], sorted([3] + [n for n in range(COUNT) if n % 20 == 19]),
                 "scan, filtered")
     check.equal([d.id for d in client.scan("notes", limit=7)], [0, 1, 2, 3, 5, 6, 7], "scan, limit")
+    ordered = client.scan("notes", order_by=["-files", ""], limit=3, vectors=False)
+    check.equal([d.id for d in ordered], [3, 19, 39], "scan, sorted")
 
     status = client.status()
     check(status.state == "SERVING" and status.shards and status.version, f"{status}")

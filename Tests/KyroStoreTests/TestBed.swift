@@ -30,8 +30,7 @@ struct RandomDocuments {
 
     func value() -> MetadataValue {
         let list = 0..<below(4)
-        let point = GeoPoint(latitude: Double(below(181)) - 90, longitude: Double(below(361)) - 180)
-        return switch below(12) {
+        return switch below(10) {
         case 0: .string(text(40))
         case 1: .int64(Int64(bitPattern: random.next()))
         case 2: .double(Double(float()))
@@ -41,9 +40,7 @@ struct RandomDocuments {
         case 6: .int64s(list.map { _ in Int64(below(1_000)) })
         case 7: .doubles(list.map { _ in Double(float()) })
         case 8: .bools(list.map { _ in below(2) == 0 })
-        case 9: .timestamps(list.map { _ in Int64(below(1_000)) })
-        case 10: .geoPoint(point)
-        default: .geoPoints(list.map { _ in point })
+        default: .timestamps(list.map { _ in Int64(below(1_000)) })
         }
     }
 

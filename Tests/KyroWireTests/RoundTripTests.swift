@@ -40,9 +40,14 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             "CreateCollectionRequest",
             {
                 CreateCollectionRequest(
-                    scope: $0.scope(), schema: $0.schema(), durability: $0.durability())
+                    scope: $0.scope(), schema: $0.schema(), durability: $0.durability(),
+                    retentionMillis: $0.signed())
             },
             CreateCollectionRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "SetRetentionRequest",
+            { SetRetentionRequest(scope: $0.scope(), retentionMillis: $0.signed()) },
+            SetRetentionRequest.decode, { $0.encodeWire() }),
         RoundTrip("Collection", collection, CollectionDescription.decode, { $0.encodeWire() }),
         RoundTrip(
             "DescribeCollectionRequest", { DescribeCollectionRequest(scope: $0.scope()) },
@@ -83,7 +88,8 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         CollectionDescription(
             scope: random.scope(), id: CollectionID(UInt32(random.below(100))),
             schemaVersion: UInt32(random.below(100)), schema: random.schema(),
-            documentCount: random.number(), durability: random.durability())
+            documentCount: random.number(), durability: random.durability(),
+            retentionMillis: random.signed())
     }
 
     static let ingest: [RoundTrip] = [
@@ -135,10 +141,12 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         RoundTrip(
             "LookupRequest",
             { random in
-                LookupRequest(
+                var request = LookupRequest(
                     scope: random.scope(), ids: random.list(5) { $0.id() },
                     projection: random.maybe { $0.projection() },
                     minSeq: Sequence(random.number()))
+                request.asOf = random.maybe { $0.asOf() }
+                return request
             }, LookupRequest.decode, { $0.encodeWire() }),
         RoundTrip(
             "LookupResponse",
@@ -161,6 +169,7 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
                 request.resumeToken = random.list(9) { UInt8($0.below(256)) }
                 request.minSeq = Sequence(random.number())
                 request.orderBy = random.list(4) { $0.sortKey() }
+                request.asOf = random.maybe { $0.asOf() }
                 return request
             }, ScanRequest.decode, { $0.encodeWire() }),
         RoundTrip(

@@ -232,8 +232,11 @@ struct Random: RandomNumberGenerator {
         request.aggregations = list(4) { $0.aggregation() }
         request.pageToken = list(5) { UInt8($0.below(256)) }
         request.paged = chance()
+        request.asOf = maybe { $0.asOf() }
         return request
     }
+
+    mutating func asOf() -> AsOf { chance() ? .seq(Sequence(number())) : .time(signed()) }
 
     mutating func leg() -> LegScore { LegScore(score: float(), rank: UInt32(below(100))) }
 

@@ -61,7 +61,8 @@ final class Catalog: Sendable {
         for description in log.state.collections.values {
             let collection = Collection(
                 id: description.id, scope: description.scope, schema: description.schema,
-                version: description.schemaVersion, durability: description.durability)
+                version: description.schemaVersion, durability: description.durability,
+                retentionMillis: description.retentionMillis)
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
             collections.append(collection)
         }
@@ -107,7 +108,7 @@ final class Catalog: Sendable {
     // MARK: Changing, on the control thread
 
     func create(
-        _ scope: Scope, schema: Schema, durability: Durability? = nil
+        _ scope: Scope, schema: Schema, durability: Durability? = nil, retentionMillis: Int64 = 0
     ) throws(KyroError) -> Collection {
         guard find(scope) == nil else {
             throw KyroError(
@@ -117,9 +118,11 @@ final class Catalog: Sendable {
         }
         let id = log.withLock { $0.state.nextID }
         let collection = Collection(
-            id: id, scope: scope, schema: schema, version: 1, durability: durability)
+            id: id, scope: scope, schema: schema, version: 1, durability: durability,
+            retentionMillis: retentionMillis)
         Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
         try append(.created(id, scope, schemaVersion: 1, schema, durability: durability))
+        if retentionMillis > 0 { try append(.retention(id, millis: retentionMillis)) }
         known.withLock { $0.append(collection) }
         return collection
     }
@@ -142,6 +145,12 @@ final class Catalog: Sendable {
         }
         try append(.schemaChanged(collection.id, schemaVersion: version + 1, schema))
         collection.fields.replaceSchema(schema, version: version + 1)
+    }
+
+    func setRetention(_ collection: Collection, _ millis: Int64) throws(KyroError) {
+        guard millis != collection.fields.retentionMillis else { return }
+        try append(.retention(collection.id, millis: millis))
+        collection.fields.setRetention(millis)
     }
 
     func drop(_ collection: Collection) throws(KyroError) {

@@ -14,22 +14,26 @@ final class CollectionFields: Sendable {
     private struct State {
         var schema: Schema
         var version: UInt32
+        var retentionMillis: Int64
         var isDropped = false
     }
 
     init(
         id: CollectionID, scope: Scope, schema: Schema, version: UInt32,
-        durability: Durability? = nil
+        durability: Durability? = nil, retentionMillis: Int64 = 0
     ) {
         self.id = id
         self.scope = scope
         self.durability = durability
-        state = Locked(State(schema: schema, version: version))
+        state = Locked(
+            State(schema: schema, version: version, retentionMillis: retentionMillis))
     }
 
     var schema: Schema { state.withLock { $0.schema } }
     var schemaVersion: UInt32 { state.withLock { $0.version } }
     var isDropped: Bool { state.withLock { $0.isDropped } }
+    /// How long dead versions stay readable; zero for no longer than rebuilds leave them.
+    var retentionMillis: Int64 { state.withLock { $0.retentionMillis } }
     var schemaAndVersion: (Schema, UInt32) { state.withLock { ($0.schema, $0.version) } }
 
     func replaceSchema(_ schema: Schema, version: UInt32) {
@@ -39,6 +43,7 @@ final class CollectionFields: Sendable {
         }
     }
 
+    func setRetention(_ millis: Int64) { state.withLock { $0.retentionMillis = millis } }
     func markDropped() { state.withLock { $0.isDropped = true } }
 }
 
@@ -52,10 +57,11 @@ final class Collection: Sendable {
 
     init(
         id: CollectionID, scope: Scope, schema: Schema, version: UInt32,
-        durability: Durability? = nil
+        durability: Durability? = nil, retentionMillis: Int64 = 0
     ) {
         fields = CollectionFields(
-            id: id, scope: scope, schema: schema, version: version, durability: durability)
+            id: id, scope: scope, schema: schema, version: version, durability: durability,
+            retentionMillis: retentionMillis)
         parts = Locked([])
     }
 
@@ -92,6 +98,19 @@ final class Collection: Sendable {
         let (schema, version) = fields.schemaAndVersion
         return CollectionDescription(
             scope: scope, id: id, schemaVersion: version, schema: schema,
-            documentCount: documentCount, durability: durability)
+            documentCount: documentCount, durability: durability,
+            retentionMillis: fields.retentionMillis)
+    }
+}
+
+extension Collection {
+    /// Versions that died above it are to be kept; nil without a retention, or when nothing has
+    /// changed for so long.
+    func retained(_ times: Locked<CommitTimes>, nowMillis: Int64) -> Sequence? {
+        let retentionMillis = fields.retentionMillis
+        guard retentionMillis > 0 else { return nil }
+        return times.withLock {
+            $0.floor(retentionMillis: retentionMillis, nowMillis: nowMillis)
+        }
     }
 }

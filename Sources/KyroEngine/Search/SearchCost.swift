@@ -49,7 +49,11 @@ extension Engine {
                 cost += (index?.estimatedPostings(query: query.vector) ?? 0) / 16
             }
         }
-        if let query = request.text { cost += textCost(query, roots.map(\.1)) }
+        if let query = request.text {
+            cost += textCost(query, roots.map(\.1))
+            // What BM25 counts of the past is counted row by row.
+            if request.asOf != nil { for (shard, _) in roots { cost += shard.slotCount / 16 } }
+        }
         return cost + rankingCost(request)
     }
 
@@ -83,7 +87,7 @@ extension Engine {
         guard let index = named else { return 0 }
         let rows = index.rowCount
         // A full row takes as long as eight codes.
-        if request.exact || query.recall == 1 {
+        if request.exact || query.recall == 1 || request.asOf != nil {
             return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows
         }
         let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)

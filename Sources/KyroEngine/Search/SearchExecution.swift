@@ -253,10 +253,10 @@ struct SearchExecution {
                 guard let texts = view.root.texts[field] else { continue }
                 sum =
                     try sum
-                    + (query.page == nil
-                        ? texts.statistics(of: fieldTerms)
-                        : texts.statistics(
-                            of: fieldTerms, at: view.visibility, cancellation: cancellation))
+                    + (query.isOfThePast
+                        ? texts.statistics(
+                            of: fieldTerms, at: view.visibility, cancellation: cancellation)
+                        : texts.statistics(of: fieldTerms))
             }
             terms.append(fieldTerms)
             statistics.append(sum)

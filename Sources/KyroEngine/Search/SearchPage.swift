@@ -43,12 +43,10 @@ struct SearchPage {
 }
 
 extension CheckedQuery {
-    /// Whether candidates do not change scores: a leg alone.
-    var candidatesGrow: Bool { legCount == 1 && fusion == nil && decay == nil }
-
     /// Makes this query that of a page.
     mutating func turn(to page: SearchPage) {
         self.page = page
+        isOfThePast = true
         limit = min(limit, Limits.hitsMax - page.passed(self))
         if candidatesGrow {
             candidates = max(candidates, page.passed(self) + limit + 1)
@@ -78,20 +76,26 @@ extension Engine {
             token = given
         }
         let lease = try lease(
-            token?.seq, in: collection, minSeq: token == nil ? request.minSeq : .zero,
-            field: "page_token", cancellation: cancellation)
+            token?.seq, orAsOf: request.asOf, in: collection,
+            minSeq: token == nil ? request.minSeq : .zero, field: "page_token",
+            cancellation: cancellation)
         return SearchPage(
             lease: lease, nowMillis: token?.nowMillis ?? expiry.nowMillis(), requestHash: hash,
             token: token)
     }
 
-    /// A hold on one sequence for all shards: the one asked, or one that nothing acknowledged lies
-    /// above.
-    /// - Parameter field: of the request, where the asked one came from.
+    /// A hold on one sequence for all shards: the one that a token names, or else that of `asOf`, or
+    /// one that nothing acknowledged lies above.
+    /// - Parameter field: of the request, where the token was.
     func lease(
-        _ asked: Sequence?, in collection: Collection, minSeq: Sequence, field: String,
-        cancellation: Cancellation
+        _ asked: Sequence?, orAsOf asOf: AsOf?, in collection: Collection, minSeq: Sequence,
+        field: String, cancellation: Cancellation
     ) throws(KyroError) -> ScanLease {
+        if asked == nil, asOf != nil {
+            let past = try lease(
+                asOf, in: collection, minSeq: minSeq, cancellation: cancellation)
+            if let past { return past }
+        }
         while true {
             let published = shards.reduce(minSeq) { max($0, $1.published) }
             try waitForSequence(published, cancellation: cancellation)

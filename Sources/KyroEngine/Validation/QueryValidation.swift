@@ -38,11 +38,16 @@ struct CheckedQuery {
     var legCandidates: LegCandidates
     var exact: Bool
     var explains: Bool
+    /// Whether more candidates change no score: a leg alone may be asked for as many as its pages
+    /// need.
+    var candidatesGrow: Bool
     var aggregations: [Aggregation]
     /// Of the schema, where there is something to aggregate.
     var metadataTypes: FieldMap<ValueType> = [:]
     /// Where the answer is one of several pages.
     var page: SearchPage?
+    /// Whether it is about a sequence that may lie behind.
+    var isOfThePast = false
     /// What happens to the fused scores; nil for nothing.
     var ranking: CheckedRanking?
 
@@ -66,6 +71,7 @@ struct CheckedQuery {
         offset = request.pageToken.isEmpty ? Int(request.offset) : 0
         exact = request.exact
         explains = request.explain
+        candidatesGrow = request.hasOneBareLeg
         aggregations = request.aggregations
         let limitMin = aggregations.isEmpty ? 1 : 0
         guard (limitMin...Limits.hitsMax).contains(limit) else {

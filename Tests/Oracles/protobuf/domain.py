@@ -3,7 +3,7 @@
 `settle(message)` changes a parsed message into the form that our encoder writes and returns the
 rules it breaks, each as (reason, path of the field). Every rule is of one of these kinds:
 
-    DocumentId, Value, Filter, Mutation, StreamRequest, StreamResponse, SearchManyResponse
+    DocumentId, Value, Filter, AsOf, Mutation, StreamRequest, StreamResponse, SearchManyResponse
                             without a member of their oneof (an absent message is an empty one)
     Aggregation             the same
     DenseVector             format unknown; values and packed both; packed of odd length
@@ -34,7 +34,7 @@ Normalised, because the domain type holds one form only:
     ItemError               code outside google.rpc.Code → UNKNOWN
     WriteOutcome            seq only when APPLIED, error only and always when FAILED
     IndexedError.error, CreateCollectionResponse.collection, DescribeCollectionResponse.collection,
-    RebuildResponse.collection
+    RebuildResponse.collection, SetRetentionResponse.collection
                             absent → present
     Mutation                one that breaks a rule → empty
     Status                  details → the first of each kind known, in the order ErrorInfo,
@@ -395,6 +395,7 @@ def search_request(m, path, out):
         enum(m.fusion, "normalisation", join(path, "fusion"), out, 3)
     if m.HasField("projection"):
         projection(m.projection, join(path, "projection"), out)
+    as_of(m, path, out)
 
 
 def search_response(m, path, out):
@@ -427,12 +428,18 @@ def search_many_response(m, path, out):
         item_error(m.error)
 
 
+def as_of(m, path, out):
+    if m.HasField("as_of") and m.as_of.WhichOneof("moment") is None:
+        out.append((INVALID, join(path, "as_of")))
+
+
 def lookup_request(m, path, out):
     scope(m)
     for index, item in enumerate(m.ids):
         has_kind(item, f"ids[{index}]", out)
     if m.HasField("projection"):
         projection(m.projection, "projection", out)
+    as_of(m, path, out)
 
 
 def lookup_response(m, path, out):
@@ -448,6 +455,7 @@ def scan_request(m, path, out):
         filter_root(m.filter, "filter", out)
     if m.HasField("projection"):
         projection(m.projection, "projection", out)
+    as_of(m, path, out)
 
 
 def scan_response(m, path, out):
@@ -521,7 +529,8 @@ SETTLE = {
     "ListCollectionsRequest": list_collections_request,
     "ListCollectionsResponse": list_collections_response, "DropCollectionRequest": scope_request,
     "DropCollectionResponse": plain, "RebuildRequest": rebuild_request,
-    "RebuildResponse": collection_answer, "WriteResponse": write_response,
+    "RebuildResponse": collection_answer, "SetRetentionRequest": scope_request,
+    "SetRetentionResponse": collection_answer, "WriteResponse": write_response,
     "StreamResponse": stream_response, "SearchRequest": search_request,
     "SearchResponse": search_response, "SearchManyRequest": search_many_request,
     "SearchManyResponse": search_many_response, "LookupRequest": lookup_request,

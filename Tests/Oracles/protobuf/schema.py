@@ -26,6 +26,7 @@ FAMILIES = {
         (collections_pb2.ListCollectionsResponse, 2),
         (collections_pb2.DropCollectionRequest, 1), (collections_pb2.DropCollectionResponse, 1),
         (collections_pb2.RebuildRequest, 2), (collections_pb2.RebuildResponse, 1),
+        (collections_pb2.SetRetentionRequest, 1), (collections_pb2.SetRetentionResponse, 1),
     ],
     "ingest": [
         (ingest_pb2.WriteRequest, 4), (ingest_pb2.StreamRequest, 4),
