@@ -9,11 +9,7 @@ import Synchronization
 public final class MetadataIndex: @unchecked Sendable {
     private let names = StringDictionary()
     private let columns = ObjectList<MetadataColumn>(capacity: Limits.fieldsMax)
-    /// By slot; `noEventTime` where there is none.
-    private let eventTimes = Column<Int64>()
-    private let eventRows = Atomic<Int>(0)
-
-    static let noEventTime = Int64.min
+    private let eventTimes = TimeColumn()
 
     public init() {}
 
@@ -30,9 +26,7 @@ public final class MetadataIndex: @unchecked Sendable {
 
     /// - Precondition: the slot was published.
     public func eventTime(of slot: Int) -> Int64? {
-        guard slot < eventRows.load(ordering: .acquiring) else { return nil }
-        let time = eventTimes[slot]
-        return time == Self.noEventTime ? nil : time
+        eventTimes.time(of: slot)
     }
 
     /// The visible slots that satisfy both; nil when neither is asked. A comparison with a field
@@ -63,7 +57,7 @@ public final class MetadataIndex: @unchecked Sendable {
     public var residentBytes: Int {
         var total = names.residentBytes
         for number in 0..<names.count { total += columns[number].residentBytes }
-        return total + 8 * eventRows.load(ordering: .relaxed)
+        return total + eventTimes.residentBytes
     }
 
     private func slots(
@@ -169,13 +163,12 @@ public final class MetadataIndex: @unchecked Sendable {
     private func slots(
         _ range: TimeRange, slotCount: Int, cancellation: Cancellation
     ) throws(KyroError) -> SlotSet {
-        let low = max(range.fromMillis ?? .min, Self.noEventTime + 1)
+        let low = max(range.fromMillis ?? .min, TimeColumn.none + 1)
         let high = range.toMillis.map { $0 == .min ? .min : $0 - 1 } ?? .max
         guard low <= high else { return .empty(slotCount: slotCount) }
         return .dense(
-            try SlotMask(
-                scanning: eventTimes, rows: eventRows.load(ordering: .acquiring),
-                range: low...high, slotCount: slotCount, cancellation: cancellation))
+            try eventTimes.slots(
+                in: low...high, slotCount: slotCount, cancellation: cancellation))
     }
 
     func column(_ name: String) -> MetadataColumn? {
@@ -203,21 +196,12 @@ public final class MetadataIndex: @unchecked Sendable {
 
     /// Writer only.
     func tryReserveEventTimes(slotCount: Int) -> Bool {
-        let rows = eventRows.load(ordering: .relaxed)
-        return eventTimes.tryReserve(rows: min(rows, slotCount)..<slotCount)
+        eventTimes.tryReserve(slotCount: slotCount)
     }
 
     /// Writer only. The earliest of all times stands for none, so that it moves by one millisecond.
     func setEventTime(_ time: Int64?, slot: Int) {
-        var row = eventRows.load(ordering: .relaxed)
-        precondition(slot >= row, "slot \(slot) comes after \(row) rows of event times")
-        // Rows that were jumped over have no event time either.
-        while row < slot {
-            eventTimes.append(Self.noEventTime, at: row)
-            row += 1
-        }
-        eventTimes.append(time.map { max($0, .min + 1) } ?? Self.noEventTime, at: slot)
-        eventRows.store(slot + 1, ordering: .releasing)
+        eventTimes.append(time, slot: slot)
     }
 
     /// By slot, below `eventTimeRows`.
