@@ -12,7 +12,7 @@ public final class SparseIndex: @unchecked Sendable {
     /// The vector index of each list, by list number.
     let keys = Column<UInt32>()
     /// Entries are slot | bits of the value << 32, slots ascending.
-    let postings = PostingLists<UInt64>(baseShift: 10)
+    let postings = PostingLists<UInt64>(baseShift: 10, isSummarised: true)
     /// Of this table alone, so that nobody can prepare indices that collide.
     private let seed = UInt64.random(in: .min ... .max)
     /// Lists with their keys.
@@ -27,8 +27,7 @@ public final class SparseIndex: @unchecked Sendable {
             vector.indices.count == vector.values.count,
             "\(vector.indices.count) indices of \(vector.values.count) values")
         for (index, value) in zip(vector.indices, vector.values) {
-            postings.append(
-                UInt64(value.bitPattern) << 32 | UInt64(slot.raw), to: list(makingFor: index))
+            post(UInt64(value.bitPattern) << 32 | UInt64(slot.raw), to: list(makingFor: index))
         }
     }
 
@@ -160,7 +159,7 @@ extension SparseIndex {
             for _ in 0..<count {
                 let slot = try stream.readSlot(after: &previous, below: slotCount)
                 let bits = try stream.readFixed32()
-                postings.append(UInt64(bits) << 32 | UInt64(slot), to: list)
+                post(UInt64(bits) << 32 | UInt64(slot), to: list)
             }
         }
         guard stream.isAtEndOfPiece else { throw stream.damaged("bytes behind the end") }
