@@ -47,6 +47,11 @@ import KyroBytes
         settle()
     }
 
+    /// The current posting: slot | payload << 32.
+    /// - Precondition: the cursor is not at the end.
+    @inline(__always)
+    var entry: UInt64 { unsafe entries[position] }
+
     /// Of the current posting: a term frequency or the bits of a value.
     /// - Precondition: the cursor is not at the end.
     @inline(__always)
@@ -57,6 +62,10 @@ import KyroBytes
 
     /// Of the current posting in its list, from zero on; `count` at the end of the list.
     var ordinal: Int { blockStart + position }
+
+    /// Of the block's first posting.
+    @inline(__always)
+    var blockOrdinal: Int { blockStart }
 
     /// The postings of the block, current one or not.
     @inline(__always) @unsafe
@@ -123,12 +132,40 @@ import KyroBytes
         }
     }
 
-    /// Calls `body` with a cursor at each block from the current one on, up to the one that ends at
+    /// Calls `body` with all postings from the current one on that lie before `end`, a stretch at a
+    /// time; then stands at the first that does not.
+    @inline(__always) @unsafe
+    mutating func forEachRun(before end: Int, _ body: (UnsafeBufferPointer<UInt64>) -> Void) {
+        while slot < end {
+            let first = position
+            if blockLast < end {
+                position = blockCount
+            } else {
+                // Behind the current posting, which lies before `end`: the block's last does not.
+                var low = position
+                var high = blockCount - 1
+                while high - low > 1 {
+                    let middle = (low + high) / 2
+                    if slotAt(middle) < end { low = middle } else { high = middle }
+                }
+                position = high
+            }
+            unsafe body(
+                UnsafeBufferPointer(start: entries + first, count: position - first))
+            if position == blockCount, !nextBlock() {
+                slot = Self.end
+                return
+            }
+            settle()
+        }
+    }
+
+    /// Calls `body` with a cursor at each block behind the current one, up to the one that ends at
     /// `last` or behind it. What they tell of is the block alone.
     @inline(__always)
-    func forEachBlock(through last: Int, _ body: (borrowing PostingCursor) -> Void) {
-        body(self)
-        guard blockLast < last else { return }
+    func forEachBlock(
+        behindCurrentThrough last: Int, _ body: (borrowing PostingCursor) -> Void
+    ) {
         var ahead = self
         while ahead.blockLast < last, ahead.nextBlock() { body(ahead) }
     }

@@ -41,26 +41,46 @@ public final class SparseIndex: @unchecked Sendable {
 
     /// The best `k` visible documents by dot product among those that share an index with the
     /// query, whatever the sign, best first. Products add up in double in ascending order of the
-    /// index and are rounded once.
+    /// index and are rounded once; the result does not depend on the strategy.
     ///
-    /// - Parameter mask: the slots to consider; nil for all.
+    /// - Parameters:
+    ///   - floor: documents that score less may be left out: what the best `k` of other shards have
+    ///     at least.
+    ///   - mask: the slots to consider; nil for all.
     public func search(
-        query: SparseVector, k: Int, visibility: Visibility, mask: SlotMask?,
-        order: any SlotOrder, scratch: inout SparseScratch, counters: inout SearchCounters,
-        cancellation: Cancellation
+        query: SparseVector, strategy: PostingStrategy = .automatic, floor: Float = -.infinity,
+        k: Int, visibility: Visibility, mask: SlotMask?, order: any SlotOrder,
+        scratch: inout SparseScratch, counters: inout SearchCounters, cancellation: Cancellation
     ) throws(KyroError) -> [ScoredSlot] {
         guard k > 0, visibility.slotCount > 0 else { return [] }
         precondition(
             query.indices.count == query.values.count,
             "\(query.indices.count) indices of \(query.values.count) values")
-        scratch.prepare(slotCount: visibility.slotCount)
         let ascending = query.indices.indices.sorted { query.indices[$0] < query.indices[$1] }
+        var lists: [(list: Int, model: SparseModel)] = []
+        var count = 0
         for position in ascending {
             guard let list = list(query.indices[position]) else { continue }
+            lists.append((list, SparseModel(weight: Double(query.values[position]))))
+            count += postings.count(list)
+        }
+        counters.postingsListed += count
+        if strategy.prunes(lists: lists.count, postings: count, k: k) {
+            var clauses = lists.compactMap { list, model in
+                PostingCursor(postings, list: list, below: visibility.slotCount).map {
+                    PostingClause(model: model, cursor: $0)
+                }
+            }
+            return try scratch.searchBlocks(
+                &clauses, k: k, floor: floor, positiveOnly: false, visibility: visibility,
+                mask: mask, order: order, counters: &counters, cancellation: cancellation)
+        }
+        scratch.prepare(slotCount: visibility.slotCount)
+        for (list, model) in lists {
             do throws(KyroError) {
-                counters.postingsScored += try scratch.addDimension(
-                    list, of: self, weight: query.values[position],
-                    slotCount: visibility.slotCount, mask: mask, cancellation: cancellation)
+                counters.postingsScored += try scratch.add(
+                    list, of: postings, model, slotCount: visibility.slotCount, mask: mask,
+                    cancellation: cancellation)
             } catch {
                 scratch.clear()
                 throw error
