@@ -98,7 +98,7 @@ public struct TextQuery: Equatable, Sendable {
     public var query: String
     /// Empty for every text field.
     public var fields: [String]
-    /// Weight by field, finite and not negative; 1 where absent.
+    /// Weight by field, from 0 to `Limits.boostMax`; 1 where absent.
     public var boosts: FieldMap<Double> = [:]
     public var scoring = TextScoring.sum
 

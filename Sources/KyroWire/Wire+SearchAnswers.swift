@@ -88,6 +88,7 @@ struct ShardExplainDraft: WireDraft {
         case (9, .varint): explain.estimatedCost = try reader.varint("estimated_cost")
         case (10, .varint): explain.micros = try reader.varint("micros")
         case (11, .bytes): explain.vectorReason = try reader.string("vector_reason")
+        case (12, .varint): explain.postingsListed = try reader.varint("postings_listed")
         default: try reader.skip(field)
         }
     }
@@ -113,6 +114,7 @@ extension ShardExplain: WireEncodable {
         sink.uint(9, estimatedCost)
         sink.uint(10, micros)
         sink.string(11, vectorReason)
+        sink.uint(12, postingsListed)
     }
 }
 

@@ -69,6 +69,7 @@ struct SearchExecution {
         for index in views.indices {
             explains[index].rowsScored = UInt64(counters[index].rowsScored)
             explains[index].postingsScored = UInt64(counters[index].postingsScored)
+            explains[index].postingsListed = UInt64(counters[index].postingsListed)
             explains[index].micros = nanos[index] / 1_000
         }
         let keepsRawScore = query.legCount == 1 && query.fusion == nil && query.decay == nil
@@ -153,15 +154,17 @@ struct SearchExecution {
         _ leg: CheckedQuery.SparseLeg, scratch: inout SparseScratch
     ) throws(KyroError) -> [Candidate] {
         var perShard: [[Candidate]] = []
+        var floor = LegFloor(count: query.candidates)
         for view in views { try view.shard.requireSparse(leg.field) }
         for (index, view) in views.enumerated() {
             guard let sparse = view.root.sparse[leg.field] else { continue }
             let started = time.monotonicNanos()
             defer { count(started, index) }
             let found = try sparse.search(
-                query: leg.vector, k: query.candidates, visibility: view.visibility,
-                mask: masks[index], order: view.shard.rows, scratch: &scratch,
-                counters: &counters[index], cancellation: cancellation)
+                query: leg.vector, floor: floor.score, k: query.candidates,
+                visibility: view.visibility, mask: masks[index], order: view.shard.rows,
+                scratch: &scratch, counters: &counters[index], cancellation: cancellation)
+            if index + 1 < views.count { floor.take(found) }
             perShard.append(Self.candidates(found, shard: index))
         }
         return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
@@ -192,6 +195,7 @@ struct SearchExecution {
             statistics.append(sum)
         }
         var perShard: [[Candidate]] = []
+        var floor = LegFloor(count: query.candidates)
         for (index, view) in views.enumerated() {
             let started = time.monotonicNanos()
             defer { count(started, index) }
@@ -200,12 +204,14 @@ struct SearchExecution {
                 guard let texts = view.root.texts[field] else { continue }
                 legs.append(
                     TextLeg(
-                        index: texts, terms: terms[position], statistics: statistics[position]))
+                        index: texts, terms: terms[position], statistics: statistics[position],
+                        boost: leg.boosts[position]))
             }
             let found = try TextSearch.run(
-                legs: legs, k: query.candidates, visibility: view.visibility, mask: masks[index],
-                order: view.shard.rows, scratch: &scratch, counters: &counters[index],
-                cancellation: cancellation)
+                legs: legs, scoring: leg.scoring, floor: floor.score, k: query.candidates,
+                visibility: view.visibility, mask: masks[index], order: view.shard.rows,
+                scratch: &scratch, counters: &counters[index], cancellation: cancellation)
+            if index + 1 < views.count { floor.take(found) }
             perShard.append(Self.candidates(found, shard: index))
         }
         return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
