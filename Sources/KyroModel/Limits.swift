@@ -35,6 +35,8 @@ public enum Limits {
     public static let ivfListsMax: UInt32 = 65_536
     /// Distinct terms of a text query.
     public static let queryTermsMax = 1_024
+    /// Of a text field: products with it stay far within what a score can hold.
+    public static let boostMax = 1e6
     public static let filterDepthMax = 32
     public static let filterNodesMax = 4_096
     /// Largest gRPC message taken: 10,000 vectors of 384 floats are 15 MiB.

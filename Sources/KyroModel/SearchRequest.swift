@@ -84,10 +84,23 @@ public struct SparseQuery: Equatable, Sendable {
     }
 }
 
+/// How the fields of a text query make one score. The raw values are those of
+/// `kyrodb.v2.TextScoring`.
+public enum TextScoring: UInt8, Sendable {
+    /// The sum over the fields of boost × BM25.
+    case sum = 0
+    /// BM25F: the fields' boosted and length-normalised frequencies of a term are added up before
+    /// they saturate (Robertson & Zaragoza 2009, section 3.6).
+    case bm25f = 1
+}
+
 public struct TextQuery: Equatable, Sendable {
     public var query: String
-    /// Empty for every text field; a document's score is the sum over its fields.
+    /// Empty for every text field.
     public var fields: [String]
+    /// Weight by field, from 0 to `Limits.boostMax`; 1 where absent.
+    public var boosts: FieldMap<Double> = [:]
+    public var scoring = TextScoring.sum
 
     public init(query: String, fields: [String] = []) {
         self.query = query

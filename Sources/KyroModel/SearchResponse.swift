@@ -79,6 +79,8 @@ public struct ShardExplain: Equatable, Sendable {
     /// Distance evaluations, of codes and of full rows together.
     public var rowsScored: UInt64 = 0
     public var postingsScored: UInt64 = 0
+    /// In the lists that the text and sparse queries name, scored or passed over.
+    public var postingsListed: UInt64 = 0
     /// In distances.
     public var estimatedCost: UInt64 = 0
     public var micros: UInt64 = 0

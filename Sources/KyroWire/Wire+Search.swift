@@ -64,22 +64,38 @@ extension SparseQuery: WireEncodable {
     }
 }
 
-extension TextQuery: WireDraft, WireEncodable {
-    init() { self.init(query: "") }
+struct TextQueryDraft: WireDraft {
+    var query = TextQuery(query: "")
+    var scoring: Int32 = 0
+    var hasTooManyBoosts = false
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
-        case (1, .bytes): query = try reader.string("query")
-        case (2, .bytes): fields.append(try reader.string("fields"))
+        case (1, .bytes): query.query = try reader.string("query")
+        case (2, .bytes): query.fields.append(try reader.string("fields"))
+        case (10, .bytes):
+            if try !reader.mapEntry("boosts", into: &query.boosts) { hasTooManyBoosts = true }
+        case (11, .varint): scoring = try reader.int32("scoring")
         default: try reader.skip(field)
         }
     }
 
-    func finish() -> TextQuery { self }
+    func finish() throws(WireError) -> TextQuery {
+        if hasTooManyBoosts { throw .tooManyFields("boosts") }
+        var finished = query
+        finished.scoring = try enumValue(scoring, "scoring", TextScoring.init(rawValue:))
+        return finished
+    }
+}
 
+extension TextQuery: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.string(1, query)
         sink.strings(2, fields)
+        for entry in boosts {
+            sink.message(10, NumberEntry(key: entry.name, value: entry.value))
+        }
+        sink.uint(11, UInt32(scoring.rawValue))
     }
 }
 
@@ -204,7 +220,7 @@ struct SearchRequestDraft: WireDraft {
     var scope = ScopeDraft()
     var vector: VectorQueryDraft?
     var sparse: SparseQueryDraft?
-    var text: TextQuery?
+    var text: TextQueryDraft?
     var filter: FilterDraft?
     var timeRange: TimeRange?
     var timeDecay: TimeDecayDraft?
@@ -252,7 +268,7 @@ struct SearchRequestDraft: WireDraft {
         var request = SearchRequest(scope: scope.finish())
         request.vector = try vector?.finish("vector")
         request.sparse = try sparse?.finish("sparse")
-        request.text = text
+        request.text = try text?.finish("text")
         request.filter = try filter?.finish("filter")
         request.timeRange = timeRange
         request.timeDecay = try timeDecay?.finish("time_decay")

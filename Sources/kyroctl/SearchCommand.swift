@@ -21,6 +21,9 @@ extension Command {
             Option("text", value: "WORDS", "rank by these words (BM25)"),
             Option("text-fields", value: "NAMES", "search only these text fields"),
             Option(
+                "boosts", value: "LIST", "weights of the text fields, such as title=3,body=1"),
+            Option("bm25f", "score text fields together (BM25F) instead of adding up their BM25"),
+            Option(
                 "vector", value: "SOURCE",
                 "rank by a vector: a JSON list, a file with one, a .npy file, or - for input"),
             Option("row", value: "N", "row of the .npy file, from 0 (default 0)"),
@@ -147,7 +150,14 @@ extension SearchRequest {
         }
         if let text = arguments.string("text") {
             let fields = arguments.string("text-fields")?.split(separator: ",").map(String.init)
-            request.text = TextQuery(query: text, fields: fields ?? [])
+            var query = TextQuery(query: text, fields: fields ?? [])
+            if let boosts = arguments.string("boosts") {
+                query.boosts = try FieldMap(parsingBoosts: boosts)
+            }
+            if arguments.flag("bm25f") { query.scoring = .bm25f }
+            request.text = query
+        } else if arguments.string("boosts") != nil || arguments.flag("bm25f") {
+            throw UsageError("--boosts and --bm25f need --text")
         }
         if let text = arguments.string("sparse") {
             request.sparse = SparseQuery(

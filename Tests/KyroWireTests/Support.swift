@@ -198,7 +198,10 @@ struct Random: RandomNumberGenerator {
         }
         request.sparse = maybe { SparseQuery(field: $0.text(), vector: $0.sparse()) }
         request.text = maybe { random in
-            TextQuery(query: random.text(), fields: random.list(3) { $0.text() })
+            var text = TextQuery(query: random.text(), fields: random.list(3) { $0.text() })
+            text.boosts = random.fields { $0.double() }
+            text.scoring = random.chance() ? .bm25f : .sum
+            return text
         }
         request.filter = maybe { $0.filter() }
         request.timeRange = maybe { $0.timeRange() }
@@ -292,6 +295,7 @@ struct Random: RandomNumberGenerator {
             shard.filterMatches = random.number()
             shard.rowsScored = random.number()
             shard.postingsScored = random.number()
+            shard.postingsListed = random.number()
             shard.estimatedCost = random.number()
             shard.micros = random.number()
             shard.postingsEstimated = random.number()

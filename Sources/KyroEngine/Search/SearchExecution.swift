@@ -83,6 +83,7 @@ struct SearchExecution {
         for index in views.indices {
             explains[index].rowsScored = UInt64(counters[index].rowsScored)
             explains[index].postingsScored = UInt64(counters[index].postingsScored)
+            explains[index].postingsListed = UInt64(counters[index].postingsListed)
             explains[index].micros = nanos[index] / 1_000
         }
         let keepsRawScore = query.legCount == 1 && query.fusion == nil && query.decay == nil
@@ -213,6 +214,7 @@ struct SearchExecution {
         _ leg: CheckedQuery.SparseLeg, scratch: inout SparseScratch
     ) throws(KyroError) -> [[Candidate]] {
         var perShard: [[Candidate]] = []
+        var floor = LegFloor(count: query.candidates(of: .sparse))
         for view in views { try view.shard.requireSparse(leg.field) }
         for (index, view) in views.enumerated() {
             guard let sparse = view.root.sparse[leg.field] else { continue }
@@ -223,9 +225,10 @@ struct SearchExecution {
                     sparse.estimatedPostings(query: leg.vector))
             }
             let found = try sparse.search(
-                query: leg.vector, k: query.candidates(of: .sparse), visibility: view.visibility,
-                mask: masks[index], order: view.shard.rows, scratch: &scratch,
-                counters: &counters[index], cancellation: cancellation)
+                query: leg.vector, floor: floor.score, k: query.candidates(of: .sparse),
+                visibility: view.visibility, mask: masks[index], order: view.shard.rows,
+                scratch: &scratch, counters: &counters[index], cancellation: cancellation)
+            if index + 1 < views.count { floor.take(found) }
             explains[index].sparseCandidates = UInt64(found.count)
             perShard.append(Self.candidates(found, shard: index))
         }
@@ -262,6 +265,7 @@ struct SearchExecution {
             statistics.append(sum)
         }
         var perShard: [[Candidate]] = []
+        var floor = LegFloor(count: query.candidates(of: .text))
         for (index, view) in views.enumerated() {
             let started = time.monotonicNanos()
             defer { count(started, index) }
@@ -274,13 +278,15 @@ struct SearchExecution {
                 }
                 legs.append(
                     TextLeg(
-                        index: texts, terms: terms[position], statistics: statistics[position]))
+                        index: texts, terms: terms[position], statistics: statistics[position],
+                        boost: leg.boosts[position]))
             }
             let found = try TextSearch.run(
-                legs: legs, k: query.candidates(of: .text), visibility: view.visibility,
-                mask: masks[index],
-                order: view.shard.rows, scratch: &scratch, counters: &counters[index],
-                cancellation: cancellation)
+                legs: legs, scoring: leg.scoring, floor: floor.score,
+                k: query.candidates(of: .text),
+                visibility: view.visibility, mask: masks[index], order: view.shard.rows,
+                scratch: &scratch, counters: &counters[index], cancellation: cancellation)
+            if index + 1 < views.count { floor.take(found) }
             explains[index].textCandidates = UInt64(found.count)
             perShard.append(Self.candidates(found, shard: index))
         }

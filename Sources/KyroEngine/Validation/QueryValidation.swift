@@ -22,6 +22,9 @@ struct CheckedQuery {
         var query: String
         /// Sorted by name, each once.
         var fields: [String]
+        /// Of each field; finite and not negative.
+        var boosts: [Double]
+        var scoring: TextScoring
     }
 
     var vector: VectorLeg?
@@ -198,7 +201,33 @@ struct CheckedQuery {
             asked[name] = true
         }
         let fields = query.fields.isEmpty ? schema.texts.names : asked.names
-        return TextLeg(query: query.query, fields: fields)
+        return TextLeg(
+            query: query.query, fields: fields,
+            boosts: try boosts(query.boosts, of: fields, schema: schema), scoring: query.scoring)
+    }
+
+    private static func boosts(
+        _ boosts: FieldMap<Double>, of fields: [String], schema: Schema
+    ) throws(KyroError) -> [Double] {
+        guard boosts.count <= Limits.fieldsMax else {
+            throw .overLimit(
+                "text.boosts", "has \(boosts.count) entries; the limit is \(Limits.fieldsMax)")
+        }
+        for (name, boost) in boosts.entries.map({ ($0.name, $0.value) }) {
+            guard schema.texts[name] != nil else {
+                throw missing(name, path: "text.boosts", kind: "text", names: schema.texts.names)
+            }
+            guard fields.contains(where: { $0.utf8.elementsEqual(name.utf8) }) else {
+                throw .invalid(
+                    "text.boosts", "names \"\(name)\", which text.fields leaves out")
+            }
+            guard boost >= 0, boost <= Limits.boostMax else {
+                throw .invalid(
+                    "text.boosts",
+                    "of \"\(name)\" is \(boost); it must lie in 0...\(Limits.boostMax)")
+            }
+        }
+        return fields.map { boosts[$0] ?? 1 }
     }
 
     private static func only(

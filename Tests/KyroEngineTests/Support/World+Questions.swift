@@ -85,6 +85,10 @@ extension World {
             request.text = TextQuery(
                 query: query(words: 1 + dice.below(5)),
                 fields: (0..<count).map { _ in dice.pick(Self.texts).name })
+            for name in request.text?.fields ?? [] where dice.chance(30) {
+                request.text?.boosts[name] = dice.pick([0, 0.5, 3, 40])
+            }
+            if dice.chance(40) { request.text?.scoring = .bm25f }
         }
         if legs & 4 != 0 {
             request.sparse = SparseQuery(field: dice.pick(Self.sparse), vector: sparseVector())

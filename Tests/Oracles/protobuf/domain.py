@@ -386,6 +386,9 @@ def search_request(m, path, out):
                 check(query.vector, here, out)
             else:
                 out.append((INVALID, here))
+    if m.HasField("text"):
+        fields_max(m.text, ("boosts",), join(path, "text"), out)
+        enum(m.text, "scoring", join(path, "text"), out, 2)
     if m.HasField("filter"):
         filter_root(m.filter, join(path, "filter"), out)
     if m.HasField("time_decay"):

@@ -18,6 +18,7 @@ _DURABILITIES = ("always", "interval", "never")
 _VALUE_TYPES = ("", "string", "int64", "double", "bool", "timestamp", "string_list", "int64_list",
                 "double_list", "bool_list", "timestamp_list", "geo_point", "geo_point_list")
 _FUSIONS = ("weighted", "rrf")
+_TEXT_SCORINGS = ("sum", "bm25f")
 _INDEXING = {
     "kind": ("automatic", "graph", "ivf", "flat"),
     "codes": ("automatic", "none", "sq8", "sq4", "bq", "pq"),
@@ -323,6 +324,9 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
     if raw.text is not None:
         message.text.query = raw.text
         message.text.fields.extend(raw.text_fields)
+        for name, boost in (raw.boosts or {}).items():
+            message.text.boosts[name] = boost
+        message.text.scoring = _position(raw.text_scoring, _TEXT_SCORINGS, "text_scoring")
     if raw.half_life is not None:
         message.time_decay.half_life_ms = raw.half_life // _MILLI
         if raw.decay_origin is not None:

@@ -174,6 +174,8 @@ class Query:
     sparse_field: str = ""
     text: str | None = None
     text_fields: Sequence[str] = ()
+    boosts: Mapping[str, float] | None = None  # weights of text fields; 1 where missing
+    text_scoring: str = "sum"  # of the fields' BM25, or "bm25f": the fields together
     filter: Filter | None = None
     time_from: datetime | None = None  # inclusive
     time_to: datetime | None = None  # exclusive
