@@ -82,6 +82,10 @@ public struct CollectionDescription: Equatable, Sendable {
     public var documentCount: UInt64
     /// Nil for the server's own.
     public var durability: Durability?
+    /// What searches go by that do not say how to fuse.
+    public var tuning: Tuning?
+    /// Oldest first; empty in lists of collections.
+    public var tuningHistory: [Tuning] = []
 
     public init(
         scope: Scope, id: CollectionID, schemaVersion: UInt32, schema: Schema,

@@ -51,6 +51,8 @@ struct CollectionDraft: WireDraft {
     var schema = SchemaDraft()
     var documentCount: UInt64 = 0
     var durability: DurabilityDraft?
+    var tuning: TuningDraft?
+    var tuningHistory: [TuningDraft] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -60,15 +62,20 @@ struct CollectionDraft: WireDraft {
         case (4, .bytes): try reader.message("schema", into: &schema)
         case (5, .varint): documentCount = try reader.varint("document_count")
         case (6, .bytes): try reader.message("durability", into: &durability)
+        case (8, .bytes): try reader.message("tuning", into: &tuning)
+        case (9, .bytes): try reader.message("tuning_history", appendingTo: &tuningHistory)
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> CollectionDescription {
-        CollectionDescription(
+        var collection = CollectionDescription(
             scope: scope.finish(), id: CollectionID(id), schemaVersion: schemaVersion,
             schema: try schema.finish("schema"), documentCount: documentCount,
             durability: try durability?.finish("durability"))
+        collection.tuning = try tuning?.finish("tuning")
+        collection.tuningHistory = try finishList(tuningHistory, "tuning_history")
+        return collection
     }
 }
 
@@ -80,6 +87,8 @@ extension CollectionDescription: WireEncodable {
         sink.message(4, schema)
         sink.uint(5, documentCount)
         sink.message(6, durability)
+        sink.message(8, tuning)
+        sink.messages(9, tuningHistory)
     }
 }
 
