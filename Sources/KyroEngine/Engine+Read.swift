@@ -9,7 +9,9 @@ extension Engine {
     ) throws(KyroError) -> SearchResponse {
         let started = time.monotonicNanos()
         let collection = try collection(of: request.scope)
-        let query = try CheckedQuery(request, schema: collection.schema)
+        var query = try CheckedQuery(request, schema: collection.schema)
+        let learned = learnedFusion(query, request, collection)
+        if let learned { query.fusion = learned.fusion }
         try waitForSequence(request.minSeq, cancellation: cancellation)
         let seen = max(clock.stable, request.minSeq)
         let nowMillis = expiry.nowMillis()
@@ -50,6 +52,7 @@ extension Engine {
             var explain = Explain()
             explain.shards = execution.explains
             explain.notes = notes(on: request, schema: collection.schema)
+            if let learned { explain.notes.append(learned.note) }
             explain.planMicros = (planned - started) / 1_000
             explain.searchMicros = (searched - planned) / 1_000
             explain.mergeMicros = (time.monotonicNanos() - searched) / 1_000
@@ -170,7 +173,7 @@ extension Engine {
     }
 
     /// Waits until every shard has published `seq`, which takes one commit at most.
-    private func waitForSequence(
+    func waitForSequence(
         _ seq: Sequence, cancellation: Cancellation
     ) throws(KyroError) {
         guard seq > clock.stable else { return }
@@ -194,7 +197,7 @@ extension Engine {
         }
     }
 
-    private func views(
+    func views(
         of collection: Collection, shards indices: [Int], nowMillis: Int64
     ) -> [CollectionView] {
         // Each shard at its latest published state: the sequence is read before the part, and the

@@ -63,6 +63,9 @@ final class Catalog: Sendable {
                 id: description.id, scope: description.scope, schema: description.schema,
                 version: description.schemaVersion, durability: description.durability)
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
+            if let tunings = log.state.tunings[description.id] {
+                collection.fields.replaceTunings(tunings)
+            }
             collections.append(collection)
         }
         clock.restore(atLeast: log.state.seq)
@@ -135,13 +138,29 @@ final class Catalog: Sendable {
     func change(_ collection: Collection, to schema: Schema) throws(KyroError) {
         let (current, version) = collection.fields.schemaAndVersion
         guard schema != current else { return }
-        guard !collection.isDropped else {
-            throw KyroError(
-                .collectionNotFound,
-                "collection \"\(collection.scope.namespace)\" was dropped meanwhile")
-        }
+        try refuseIfDropped(collection)
         try append(.schemaChanged(collection.id, schemaVersion: version + 1, schema))
         collection.fields.replaceSchema(schema, version: version + 1)
+    }
+
+    /// - Parameter body: changes the history that there is then.
+    /// - Returns: what it has become.
+    func changeTunings(
+        _ collection: Collection, _ body: (inout TuningHistory) throws(KyroError) -> Void
+    ) throws(KyroError) -> TuningHistory {
+        try refuseIfDropped(collection)
+        var tunings = collection.fields.tunings
+        try body(&tunings)
+        try append(.tunings(collection.id, tunings))
+        collection.fields.replaceTunings(tunings)
+        return tunings
+    }
+
+    private func refuseIfDropped(_ collection: Collection) throws(KyroError) {
+        guard collection.isDropped else { return }
+        throw KyroError(
+            .collectionNotFound,
+            "collection \"\(collection.scope.namespace)\" was dropped meanwhile")
     }
 
     func drop(_ collection: Collection) throws(KyroError) {

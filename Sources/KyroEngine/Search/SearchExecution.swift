@@ -22,6 +22,9 @@ struct SearchExecution {
     /// Where a recall was asked for.
     private(set) var recallEstimate: RecallEstimate?
     private(set) var explains: [ShardExplain]
+    /// For whoever wants the legs' candidates themselves.
+    var keepsLegs = false
+    private(set) var legs: [Ranking.Leg] = []
     private var masks: [SlotMask?]
     private var maskCounts: [Int]
     private var counters: [SearchCounters]
@@ -71,6 +74,7 @@ struct SearchExecution {
             explains[index].postingsScored = UInt64(counters[index].postingsScored)
             explains[index].micros = nanos[index] / 1_000
         }
+        if keepsLegs { self.legs = legs }
         let keepsRawScore = query.legCount == 1 && query.fusion == nil && query.decay == nil
         var hits = Ranking.fuse(legs, fusion: query.fusion, keepsRawScore: keepsRawScore)
         if let decay = query.decay {
