@@ -10,6 +10,8 @@ from .types import (
     Explain,
     Hit,
     ItemFailure,
+    JudgedQuery,
+    LearnedFusion,
     LegScore,
     LookupResult,
     Query,
@@ -20,6 +22,7 @@ from .types import (
     SparseVector,
     Status,
     TextField,
+    Tuning,
     Update,
     VectorField,
     VectorIndexing,
@@ -29,9 +32,9 @@ from .types import (
 )
 
 __all__ = [
-    "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport",
-    "ItemFailure", "KyroError", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
-    "SearchResult", "SnapshotResult", "SparseVector", "Status", "TextField", "Update",
-    "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
-    "filters",
+    "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport", "ItemFailure",
+    "JudgedQuery", "KyroError", "LearnedFusion", "LegScore", "LookupResult", "Query",
+    "RecallEstimate", "Schema", "SearchResult", "SnapshotResult", "SparseVector", "Status",
+    "TextField", "Tuning", "Update", "VectorField", "VectorIndexStatus", "VectorIndexing",
+    "WriteOutcome", "WriteResult", "filters",
 ]
