@@ -71,7 +71,7 @@ protocol NamedBenchmark {
 
 let benchmarks: [any NamedBenchmark.Type] = [
     KernelOptions.self, VectorOptions.self, FilterOptions.self, ChurnOptions.self,
-    RecallOptions.self, MixedOptions.self, MemoryOptions.self,
+    RecallOptions.self, MixedOptions.self, MemoryOptions.self, RelevanceOptions.self,
 ]
 
 extension KernelOptions: NamedBenchmark {
@@ -100,6 +100,10 @@ extension MixedOptions: NamedBenchmark {
 
 extension MemoryOptions: NamedBenchmark {
     func run() throws -> Int32 { try MemoryBenchmark(options: self).run() }
+}
+
+extension RelevanceOptions: NamedBenchmark {
+    func run() throws -> Int32 { try RelevanceBenchmark(options: self).run() }
 }
 
 do {
