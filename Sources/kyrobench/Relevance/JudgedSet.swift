@@ -56,6 +56,19 @@ struct JudgedSet: Sendable {
         }
     }
 
+    /// Documents that are looked for by some of their words, and by their vectors with noise.
+    init(knownItems data: DataSet, count: Int, _ random: SeededRandomSource) {
+        for row in random.shuffled(data.corpus.count).prefix(count) {
+            let document = data.corpus[row]
+            let words = (document.title + " " + document.text).split(separator: " ")
+            let noisy = data.vectors.row(row).map { $0 + 0.1 * random.signedUnit() }
+            queries.append(
+                Query(
+                    text: words.prefix(6).joined(separator: " "), vector: noisy,
+                    judged: [document.id: 1], row: row))
+        }
+    }
+
     /// Each query with the judgements of another.
     func withExchangedJudgements(_ random: SeededRandomSource) -> JudgedSet {
         var exchanged = self

@@ -33,7 +33,9 @@ struct RelevanceBenchmark {
     }
 
     private func folder(_ name: String) -> String {
-        options.dataFolder + (name == "wordnet" ? "/wordnet" : "/scifact")
+        options.isTiny
+            ? options.dataFolder
+            : options.dataFolder + (name == "wordnet" ? "/wordnet" : "/scifact")
     }
 
     private static func exchange(_ name: String) -> Exchange {

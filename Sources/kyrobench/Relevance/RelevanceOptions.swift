@@ -22,6 +22,8 @@ struct RelevanceOptions {
           --binary FILE     that server's program (default: kyrodb beside this program)
           --seed N          of folds and of what is exchanged (default 1)
           --queries N       at most, for tuning and for measuring each (default: all)
+          --tiny            the data set in the folder itself, 60 of its documents looked for: every
+                            code path, in seconds
           --json FILE       write everything measured there
           --strict          exit status 1 when a figure misses its target
 
@@ -36,14 +38,17 @@ struct RelevanceOptions {
     var seed: UInt64 = 1
     var queriesMax = Int.max
     var jsonPath: String?
+    var isTiny = false
     var isStrict = false
     var wantsHelp = false
 
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
-        var words = try OptionWords(arguments, of: Self.word, flags: ["--strict"])
+        var words = try OptionWords(arguments, of: Self.word, flags: ["--strict", "--tiny"])
         wantsHelp = words.wantsHelp
         isStrict = words.flag("--strict")
+        isTiny = words.flag("--tiny")
+        if isTiny { names = ["tiny"] }
         names = try words.names("--only", of: Self.collections) ?? names
         words.take("--data", &dataFolder)
         binary = words.text("--binary") ?? Options.ownFolder() + "/kyrodb"

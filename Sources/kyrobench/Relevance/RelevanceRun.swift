@@ -60,13 +60,16 @@ final class RelevanceRun {
 
     func measure() throws -> RelevanceResult {
         let random = SeededRandomSource(seed: options.seed)
-        try load(random)
-        let test = try JudgedSet(folder: folder, countMax: options.queriesMax)
+        let data = try load(random)
+        let test =
+            options.isTiny
+            ? JudgedSet(knownItems: data, count: 60, random)
+            : try JudgedSet(folder: folder, countMax: options.queriesMax)
         var result = RelevanceResult(name: name)
         result.measuredOn = test.queries.count
         result.text = try mean(test.queries) { $0.vector = nil }
         result.vector = try mean(test.queries) { $0.text = nil }
-        if !exchange.vectors { result.exactVector = try exactMean(test) }
+        if !exchange.vectors, !options.isTiny { result.exactVector = try exactMean(test) }
         result.hybrid = try mean(test.queries) { $0.fusion = Fusion() }
         result.rrf = try mean(test.queries) { $0.fusion = Fusion(method: .rrf) }
         if fileExists(folder + "/train_queries.jsonl") {
@@ -99,7 +102,7 @@ final class RelevanceRun {
 
     // MARK: Loading
 
-    private func load(_ random: SeededRandomSource) throws {
+    private func load(_ random: SeededRandomSource) throws -> DataSet {
         let start = clock.monotonicNanos()
         let data = try DataSet(folder: folder)
         let workload = try Workload(data, layout: .joined, seed: options.seed)
@@ -114,6 +117,7 @@ final class RelevanceRun {
             return document
         }
         note("\(name): \(data.corpus.count) documents in \(fixed(secondsSince(start), 1)) s")
+        return data
     }
 
     // MARK: Asking

@@ -16,16 +16,16 @@ struct TopicWorld {
 
     let scope = Scope(namespace: "topics")
     private var dice: Dice
-    private let text: Leg
-    private let vector: Leg
+    private let textLeg: Leg
+    private let vectorLeg: Leg
     private let directions: [[Float]]
     private var topicOf: [Int] = []
     private(set) var documents: [Document] = []
 
     init(seed: UInt64, text: Leg = .telling, vector: Leg = .telling) {
         var dice = Dice(seed: seed)
-        self.text = text
-        self.vector = vector
+        textLeg = text
+        vectorLeg = vector
         directions = (0..<Self.topicCount).map { _ in
             (0..<Self.dimension).map { _ in Float(dice.fraction() - 0.5) }
         }

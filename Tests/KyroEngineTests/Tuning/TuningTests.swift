@@ -177,8 +177,9 @@ private struct TunedEngine {
             #expect(history.active?.fusions.count ?? 0 <= Limits.tunedCombinationsMax)
         }
         let oldest = try #require(history.versions.first?.version)
-        #expect(!history.rollBack(to: oldest - 1))
-        #expect(history.rollBack(to: oldest))
+        let isForgotten = !history.rollBack(to: oldest - 1)
+        let isBack = history.rollBack(to: oldest)
+        #expect(isForgotten && isBack)
         history.add(
             LearnedFusion(
                 legs: LegCombination(vectorField: "new", textFields: []), choice: .tuned,
