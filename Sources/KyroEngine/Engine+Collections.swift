@@ -98,7 +98,12 @@ extension Engine {
         let page = behind.prefix(pageSize)
         let isLast = page.count == behind.count
         return ListCollectionsResponse(
-            collections: page.map(\.description),
+            collections: page.map { collection in
+                var description = collection.description
+                // A page of them would be long.
+                description.tuningHistory = []
+                return description
+            },
             nextPageToken: isLast ? "" : page.last?.scope.namespace ?? "")
     }
 

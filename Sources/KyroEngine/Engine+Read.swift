@@ -10,6 +10,8 @@ extension Engine {
         let started = time.monotonicNanos()
         let collection = try collection(of: request.scope)
         var query = try CheckedQuery(request, schema: collection.schema)
+        let learned = learnedFusion(query, request, collection)
+        if let learned { query.fusion = learned.fusion }
         let page =
             request.isPage
             ? try page(of: request, in: collection, cancellation: cancellation) : nil
@@ -69,6 +71,7 @@ extension Engine {
             var explain = Explain()
             explain.shards = execution.explains
             explain.notes = notes(on: request, query, schema: collection.schema)
+            if let learned { explain.notes.append(learned.note) }
             explain.planMicros = (planned - started) / 1_000
             explain.searchMicros = (searched - planned) / 1_000
             explain.mergeMicros = (time.monotonicNanos() - searched) / 1_000
@@ -201,7 +204,7 @@ extension Engine {
         }
     }
 
-    private func views(
+    func views(
         of collection: Collection, shards indices: [Int], nowMillis: Int64
     ) -> [CollectionView] {
         // Each shard at its latest published state: the sequence is read before the part, and the

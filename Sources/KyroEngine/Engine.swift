@@ -25,6 +25,7 @@ public final class Engine: Sendable {
     let snapshots: ControlThread
     let snapshotInProgress = Atomic<Bool>(false)
     let snapshotRequests = Atomic<Int>(0)
+    let tuningInProgress = Atomic<Bool>(false)
     let maintenance = Cancellation()
     let bulkBuilds: BulkBuilds
     /// Nil without a repository.

@@ -67,4 +67,20 @@ public enum Limits {
     public static let formulaStepsMax = 1_024
     /// Nesting, and values waiting for an operation.
     public static let formulaDepthMax = 64
+
+    /// Judged queries of one tuning. Fewer than the least would be noise whatever they say.
+    public static let tuneQueriesMax = 10_000
+    public static let tuneQueriesMin = 10
+    /// Bytes that the candidates of one tuning's queries take: with two legs and 100 candidates of
+    /// each a query has about 4 KiB, so 10,000 of them 40 MiB.
+    public static let tuneBytesMax = 128 << 20
+    public static let tuneCandidatesMax = 1_000
+    public static let judgementsMax = 4_096
+    public static let gradeMax = 1_000_000.0
+    public static let foldsDefault = 5
+    public static let foldsRange: ClosedRange<UInt32> = 2...20
+    /// Versions of a collection's tuning that are kept, and combinations of legs in each: at 1 KiB
+    /// for one with five folds, 128 KiB in the catalog.
+    public static let tuningsMax = 16
+    public static let tunedCombinationsMax = 8
 }

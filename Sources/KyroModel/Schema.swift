@@ -84,6 +84,10 @@ public struct CollectionDescription: Equatable, Sendable {
     public var durability: Durability?
     /// How long dead versions stay readable.
     public var retentionMillis: Int64
+    /// What searches go by that do not say how to fuse.
+    public var tuning: Tuning?
+    /// Oldest first; empty in lists of collections.
+    public var tuningHistory: [Tuning] = []
 
     public init(
         scope: Scope, id: CollectionID, schemaVersion: UInt32, schema: Schema,

@@ -52,6 +52,8 @@ struct CollectionDraft: WireDraft {
     var documentCount: UInt64 = 0
     var durability: DurabilityDraft?
     var retentionMillis: Int64 = 0
+    var tuning: TuningDraft?
+    var tuningHistory: [TuningDraft] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -62,15 +64,20 @@ struct CollectionDraft: WireDraft {
         case (5, .varint): documentCount = try reader.varint("document_count")
         case (6, .bytes): try reader.message("durability", into: &durability)
         case (7, .varint): retentionMillis = try reader.int64("retention_ms")
+        case (8, .bytes): try reader.message("tuning", into: &tuning)
+        case (9, .bytes): try reader.message("tuning_history", appendingTo: &tuningHistory)
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> CollectionDescription {
-        CollectionDescription(
+        var collection = CollectionDescription(
             scope: scope.finish(), id: CollectionID(id), schemaVersion: schemaVersion,
             schema: try schema.finish("schema"), documentCount: documentCount,
             durability: try durability?.finish("durability"), retentionMillis: retentionMillis)
+        collection.tuning = try tuning?.finish("tuning")
+        collection.tuningHistory = try finishList(tuningHistory, "tuning_history")
+        return collection
     }
 }
 
@@ -83,6 +90,8 @@ extension CollectionDescription: WireEncodable {
         sink.uint(5, documentCount)
         sink.message(6, durability)
         sink.int(7, retentionMillis)
+        sink.message(8, tuning)
+        sink.messages(9, tuningHistory)
     }
 }
 

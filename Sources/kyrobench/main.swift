@@ -72,6 +72,7 @@ protocol NamedBenchmark {
 let benchmarks: [any NamedBenchmark.Type] = [
     KernelOptions.self, VectorOptions.self, FilterOptions.self, ChurnOptions.self,
     RecallOptions.self, MixedOptions.self, MemoryOptions.self, HybridOptions.self,
+    RelevanceOptions.self,
 ]
 
 extension KernelOptions: NamedBenchmark {
@@ -104,6 +105,10 @@ extension HybridOptions: NamedBenchmark {
 
 extension MemoryOptions: NamedBenchmark {
     func run() throws -> Int32 { try MemoryBenchmark(options: self).run() }
+}
+
+extension RelevanceOptions: NamedBenchmark {
+    func run() throws -> Int32 { try RelevanceBenchmark(options: self).run() }
 }
 
 do {

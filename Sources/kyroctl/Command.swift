@@ -16,7 +16,7 @@ struct Command: Sendable {
 
     static let all: [Command] = [
         .collectionsCreate, .collectionsList, .collectionsDescribe,
-        .collectionsRetention, .collectionsDrop,
+        .collectionsRetention, .collectionsTune, .collectionsDrop,
         .rebuild,
         .ingest, .search, .get, .delete, .scan, .status, .snapshot, .flush, .ping,
         .backupCreate, .backupList, .backupVerify, .backupPrune, .backupRestore,

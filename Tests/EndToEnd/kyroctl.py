@@ -4,6 +4,7 @@ question is asked, bad lines and bad command lines are told apart by exit code, 
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import numpy as np
 from process import ROOT, Checks, Server
@@ -382,6 +383,43 @@ def check_exit_codes(ctl, target):
     Ctl("127.0.0.1:1")("search", "--text", "a", code=UNAVAILABLE)
 
 
+def check_tune(ctl, folder):
+    """Documents are looked for by their own words, and by the vectors of others."""
+    folder = Path(folder)
+    rows = corpus()[:60]
+    vectors = np.load(SAMPLE / "corpus.npy")[100:160]
+    queries, judged = folder / "tune.jsonl", folder / "tune.tsv"
+    np.save(folder / "tune.npy", vectors)
+    queries.write_text("".join(json.dumps(
+        {"id": f"q{n}", "text": row["text"][:400] or "x"}) + "\n" for n, row in enumerate(rows)))
+    judged.write_text("query-id\tcorpus-id\tscore\n" + "".join(
+        f"q{n}\t{row['id']}\t1\n" for n, row in enumerate(rows) if n != 3))
+    words = ("collections", "tune", "commits", "--queries", queries, "--qrels", judged,
+             "--vectors", folder / "tune.npy")
+    learnt = ctl(*words, "--dry-run", "--json").json()
+    figures = learnt["fusion"]["ndcg_at_10"]
+    check((learnt["version"], learnt["fusion"]["queries"]) == (0, 59), f"{learnt}")
+    check(figures["text"] > 0.7 and figures["vector"] < 0.1
+          and figures["tuned"] > figures["text"] - 0.05, f"figures: {figures}")
+    table = ctl(*words, "--folds", 10)
+    check("held out" in table.out and "kept" in table.out and "version 1" in table.out, table.out)
+    check("1 queries have no grade" in table.err, table.err)
+    listed = ctl("collections", "tune", "commits", "--list", "--json").json()
+    check((listed["active_version"], len(listed["versions"])) == (1, 1), f"{listed}")
+    check("* is what" in ctl("collections", "tune", "commits", "--list").out, "list")
+    explained = ctl("search", "--text", "memory leak", "--vector", folder / "tune.npy", "--row", 5,
+                    "--explain", "--json").json()
+    check(any("version 1" in note for note in explained["explain"]["notes"]), f"{explained}")
+    ctl("collections", "tune", "commits", "--roll-back", 0)
+    check.equal(ctl("collections", "tune", "commits", "--list", "--json").json()["active_version"],
+                0, "version after a roll-back")
+    ctl("collections", "tune", "commits", "--roll-back", 9, code=REFUSED)
+    ctl("collections", "tune", "commits", code=USAGE)
+    ctl(*words, "--folds", 1, code=USAGE)
+    one_leg = ctl(*words[:-2], code=REFUSED)
+    check("queries[0]" in one_leg.err, one_leg.err)
+
+
 def main():
     with Server("--shards", "2") as server:
         ctl = Ctl(server.target)
@@ -390,6 +428,7 @@ def main():
         check_bad_lines(ctl)
         check_search(ctl, server.folder)
         check_aggregations(ctl)
+        check_tune(ctl, server.folder)
         check_documents(ctl)
         check_operations(ctl)
         check_exit_codes(ctl, server.target)

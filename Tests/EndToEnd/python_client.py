@@ -215,6 +215,29 @@ def tour(kyro, client):
     check.equal([r.hits[0].id for n, r in enumerate(many) if n != 50],
                 [n for n in range(200) if n != 50], "search_many, in order")
 
+    judged = [kyro.JudgedQuery(
+        kyro.Query(text=f"w{n}q flow", vector=matrix[(n * 7) % COUNT]), {n: 1, (n + 1) % COUNT: 0})
+        for n in range(40)]
+    told = []
+    learnt = client.tune_collection(
+        "notes", judged, folds=4, dry_run=True, progress=lambda *p: told.append(p))
+    fusion = learnt.fusions[0]
+    check((learnt.version, fusion.queries, len(fusion.folds)) == (0, 40, 4), f"dry run: {learnt}")
+    check.equal(dict(fusion.legs), {"vector": "v", "text": ()}, "legs of a tuning")
+    check(fusion.figures["text"] > 0.9 and fusion.figures["vector"] < 0.5
+          and fusion.figures["tuned"] > 0.9, f"figures of a tuning: {fusion}")
+    check.equal(client.describe_collection("notes").tuning, None, "tuning after a dry run")
+    kept = client.tune_collection("notes", judged)
+    described = client.describe_collection("notes")
+    check.equal((described.tuning, described.tuning_history), (kept, [kept]), "tuning, described")
+    check.equal(client.roll_back_tuning("notes", 0), 0, "tuning, rolled back")
+    check.equal(client.describe_collection("notes").tuning, None, "tuning, rolled back")
+    try:
+        client.tune_collection("notes", judged[:3])
+        check(False, "three queries taught something")
+    except kyro.KyroError as error:
+        check(error.field == "queries", f"three queries: {error}")
+
     outcomes = client.write("notes", [
         kyro.Update(kyro.Document(3, metadata={"files": 1000})), 4, 10**9,
         kyro.Document(5, vectors={"v": np.zeros(3, np.float32)})])

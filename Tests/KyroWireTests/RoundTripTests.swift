@@ -33,7 +33,7 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
                 { $0.encodeWire(.packedF32) }),
             RoundTrip("Filter", { $0.filter() }, Filter.decode, { $0.encodeWire() }),
             RoundTrip("Projection", { $0.projection() }, Projection.decode, { $0.encodeWire() }),
-        ] + collections + ingest + search + operations
+        ] + collections + tuning + ingest + search + operations
 
     static let collections: [RoundTrip] = [
         RoundTrip(
@@ -85,12 +85,41 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
     ]
 
     @Sendable static func collection(_ random: inout Random) -> CollectionDescription {
-        CollectionDescription(
+        var collection = CollectionDescription(
             scope: random.scope(), id: CollectionID(UInt32(random.below(100))),
             schemaVersion: UInt32(random.below(100)), schema: random.schema(),
             documentCount: random.number(), durability: random.durability(),
             retentionMillis: random.signed())
+        collection.tuning = random.maybe { $0.tuning() }
+        collection.tuningHistory = random.list(3) { $0.tuning() }
+        return collection
     }
+
+    static let tuning: [RoundTrip] = [
+        RoundTrip(
+            "TuneRequest",
+            { random in
+                random.chance() ? .start(random.tuneStart()) : .query(random.judgedQuery())
+            }, TuneRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "TuneResponse",
+            { random in
+                random.chance()
+                    ? .progress(
+                        TuneProgress(
+                            queries: random.number(), fitPercent: UInt32(random.below(101))))
+                    : .outcome(
+                        TuneOutcome(
+                            version: UInt32(random.below(9)), fusion: random.learnedFusion()))
+            }, TuneResponse.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "RollBackTuningRequest",
+            { RollBackTuningRequest(scope: $0.scope(), version: UInt32($0.below(9))) },
+            RollBackTuningRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "RollBackTuningResponse", { RollBackTuningResponse(version: UInt32($0.below(9))) },
+            RollBackTuningResponse.decode, { $0.encodeWire() }),
+    ]
 
     static let ingest: [RoundTrip] = [
         RoundTrip(

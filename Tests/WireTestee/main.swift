@@ -58,6 +58,11 @@ func decode(_ name: String, _ bytes: [UInt8]) throws(KyroError) -> Understood {
     case "DropCollectionResponse":
         (try DropCollectionResponse.decode(wire: bytes).encodeWire(), "")
     case "SetRetentionRequest": (try SetRetentionRequest.decode(wire: bytes).encodeWire(), "")
+    case "TuneRequest": (try TuneRequest.decode(wire: bytes).encodeWire(), "")
+    case "TuneResponse": (try TuneResponse.decode(wire: bytes).encodeWire(), "")
+    case "RollBackTuningRequest": (try RollBackTuningRequest.decode(wire: bytes).encodeWire(), "")
+    case "RollBackTuningResponse":
+        (try RollBackTuningResponse.decode(wire: bytes).encodeWire(), "")
     case "RebuildRequest": (try RebuildRequest.decode(wire: bytes).encodeWire(), "")
     case "WriteRequest", "StreamRequest": try decodeBatch(name, bytes)
     case "WriteResponse": (try WriteResponse.decode(wire: bytes).encodeWire(), "")

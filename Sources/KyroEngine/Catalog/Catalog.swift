@@ -64,6 +64,9 @@ final class Catalog: Sendable {
                 version: description.schemaVersion, durability: description.durability,
                 retentionMillis: description.retentionMillis)
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
+            if let tunings = log.state.tunings[description.id] {
+                collection.fields.replaceTunings(tunings)
+            }
             collections.append(collection)
         }
         clock.restore(atLeast: log.state.seq)
@@ -138,11 +141,7 @@ final class Catalog: Sendable {
     func change(_ collection: Collection, to schema: Schema) throws(KyroError) {
         let (current, version) = collection.fields.schemaAndVersion
         guard schema != current else { return }
-        guard !collection.isDropped else {
-            throw KyroError(
-                .collectionNotFound,
-                "collection \"\(collection.scope.namespace)\" was dropped meanwhile")
-        }
+        try refuseIfDropped(collection)
         try append(.schemaChanged(collection.id, schemaVersion: version + 1, schema))
         collection.fields.replaceSchema(schema, version: version + 1)
     }
@@ -151,6 +150,26 @@ final class Catalog: Sendable {
         guard millis != collection.fields.retentionMillis else { return }
         try append(.retention(collection.id, millis: millis))
         collection.fields.setRetention(millis)
+    }
+
+    /// - Parameter body: changes the history that there is then.
+    /// - Returns: what it has become.
+    func changeTunings(
+        _ collection: Collection, _ body: (inout TuningHistory) throws(KyroError) -> Void
+    ) throws(KyroError) -> TuningHistory {
+        try refuseIfDropped(collection)
+        var tunings = collection.fields.tunings
+        try body(&tunings)
+        try append(.tunings(collection.id, tunings))
+        collection.fields.replaceTunings(tunings)
+        return tunings
+    }
+
+    private func refuseIfDropped(_ collection: Collection) throws(KyroError) {
+        guard collection.isDropped else { return }
+        throw KyroError(
+            .collectionNotFound,
+            "collection \"\(collection.scope.namespace)\" was dropped meanwhile")
     }
 
     func drop(_ collection: Collection) throws(KyroError) {

@@ -1,6 +1,7 @@
 // A collection while the server runs.
 import KyroModel
 import KyroPlatform
+import Synchronization
 
 /// What the catalog knows of one collection. Read by everybody, changed by the catalog after the
 /// change is durable.
@@ -10,12 +11,15 @@ final class CollectionFields: Sendable {
     /// Nil for the server's own.
     let durability: Durability?
     private let state: Locked<State>
+    /// Spares searches of all other collections a look.
+    private let hasTuning = Atomic<Bool>(false)
 
     private struct State {
         var schema: Schema
         var version: UInt32
         var retentionMillis: Int64
         var isDropped = false
+        var tunings = TuningHistory()
     }
 
     init(
@@ -44,6 +48,24 @@ final class CollectionFields: Sendable {
     }
 
     func setRetention(_ millis: Int64) { state.withLock { $0.retentionMillis = millis } }
+
+    var tunings: TuningHistory { state.withLock { $0.tunings } }
+
+    func replaceTunings(_ tunings: TuningHistory) {
+        state.withLock { $0.tunings = tunings }
+        hasTuning.store(tunings.activeVersion > 0, ordering: .relaxed)
+    }
+
+    /// What searches with these legs go by; nil for the defaults.
+    func learned(
+        _ legs: @autoclosure () -> LegCombination
+    ) -> (version: UInt32, fusion: LearnedFusion)? {
+        guard hasTuning.load(ordering: .relaxed), let active = tunings.active,
+            let fusion = active.fusion(of: legs())
+        else { return nil }
+        return (active.version, fusion)
+    }
+
     func markDropped() { state.withLock { $0.isDropped = true } }
 }
 
@@ -96,10 +118,14 @@ final class Collection: Sendable {
 
     var description: CollectionDescription {
         let (schema, version) = fields.schemaAndVersion
-        return CollectionDescription(
+        let tunings = fields.tunings
+        var description = CollectionDescription(
             scope: scope, id: id, schemaVersion: version, schema: schema,
             documentCount: documentCount, durability: durability,
             retentionMillis: fields.retentionMillis)
+        description.tuning = tunings.active
+        description.tuningHistory = tunings.versions
+        return description
     }
 }
 

@@ -26,6 +26,9 @@ struct SearchExecution {
     /// Whether a page follows this one.
     private(set) var hasNextPage = false
     private(set) var masks: [SlotMask?]
+    /// For whoever wants the legs' candidates themselves.
+    var keepsLegs = false
+    private(set) var legs: [Ranking.Leg] = []
     private var maskCounts: [Int]
     private var counters: [SearchCounters]
     private var nanos: [UInt64]
@@ -86,6 +89,7 @@ struct SearchExecution {
             explains[index].postingsListed = UInt64(counters[index].postingsListed)
             explains[index].micros = nanos[index] / 1_000
         }
+        if keepsLegs { self.legs = legs }
         let keepsRawScore = query.legCount == 1 && query.fusion == nil && query.decay == nil
         var hits: [RankedHit]
         (hits, fusedLegs) = Ranking.fuse(legs, fusion: query.fusion, keepsRawScore: keepsRawScore)

@@ -3,7 +3,8 @@
 `settle(message)` changes a parsed message into the form that our encoder writes and returns the
 rules it breaks, each as (reason, path of the field). Every rule is of one of these kinds:
 
-    DocumentId, Value, Filter, AsOf, Mutation, StreamRequest, StreamResponse, SearchManyResponse
+    DocumentId, Value, Filter, AsOf, Mutation, StreamRequest, StreamResponse, SearchManyResponse,
+    TuneRequest, TuneResponse
                             without a member of their oneof (an absent message is an empty one)
     Aggregation             the same
     DenseVector             format unknown; values and packed both; packed of odd length
@@ -34,7 +35,8 @@ Normalised, because the domain type holds one form only:
     ItemError               code outside google.rpc.Code → UNKNOWN
     WriteOutcome            seq only when APPLIED, error only and always when FAILED
     IndexedError.error, CreateCollectionResponse.collection, DescribeCollectionResponse.collection,
-    RebuildResponse.collection, SetRetentionResponse.collection
+    RebuildResponse.collection, SetRetentionResponse.collection, Judgement.id, TuneOutcome.fusion,
+    and of LearnedFusion and TuningFold every message
                             absent → present
     Mutation                one that breaks a rule → empty
     Status                  details → the first of each kind known, in the order ErrorInfo,
@@ -238,6 +240,54 @@ def collection(m, path, out):
         enum(m.durability, "policy", join(path, "durability"), out, 3)
         if m.durability.policy != 1:
             m.durability.ClearField("interval_ms")
+    # A request to create has none of them.
+    if "tuning" in m.DESCRIPTOR.fields_by_name:
+        if m.HasField("tuning"):
+            tuning(m.tuning, join(path, "tuning"), out)
+        for index, item in enumerate(m.tuning_history):
+            tuning(item, join(path, f"tuning_history[{index}]"), out)
+
+
+def tuning(m, path, out):
+    for index, item in enumerate(m.fusions):
+        learned_fusion(item, join(path, f"fusions[{index}]"), out)
+
+
+def learned_fusion(m, path, out):
+    m.legs.SetInParent()
+    enum(m, "choice", path, out, 3)
+    m.figures.SetInParent()
+    m.fusion.SetInParent()
+    enum(m.fusion, "method", join(path, "fusion"), out, 2)
+    for index, fold in enumerate(m.folds):
+        fold.figures.SetInParent()
+        fold.fusion.SetInParent()
+        enum(fold.fusion, "method", join(path, f"folds[{index}].fusion"), out, 2)
+
+
+def tune_request(m, path, out):
+    kind = m.WhichOneof("part")
+    if kind is None:
+        out.append((INVALID, path))
+    elif kind == "start":
+        scope(m.start)
+    else:
+        query = m.query
+        for index, item in enumerate(query.judgements):
+            item.id.SetInParent()
+            has_kind(item.id, f"query.judgements[{index}].id", out)
+        legs(query, "query", out)
+        if query.HasField("filter"):
+            filter_root(query.filter, "query.filter", out)
+
+
+def tune_response(m, path, out):
+    kind = m.WhichOneof("part")
+    if kind is None:
+        out.append((INVALID, path))
+    elif kind == "outcome":
+        m.outcome.fusion.SetInParent()
+        learned_fusion(m.outcome.fusion, "outcome.fusion", out)
 
 
 def create_collection_request(m, path, out):
@@ -375,10 +425,7 @@ def aggregation_result(m, path, out):
                 has_kind(getattr(m.stats, bound), join(path, f"stats.{bound}"), out)
 
 
-def search_request(m, path, out):
-    scope(m)
-    for index, item in enumerate(m.aggregations):
-        aggregation(item, join(path, f"aggregations[{index}]"), out)
+def legs(m, path, out):
     for leg, check in (("vector", dense_vector), ("sparse", sparse_vector)):
         if m.HasField(leg):
             query, here = getattr(m, leg), join(path, leg + ".vector")
@@ -389,6 +436,13 @@ def search_request(m, path, out):
     if m.HasField("text"):
         fields_max(m.text, ("boosts",), join(path, "text"), out)
         enum(m.text, "scoring", join(path, "text"), out, 2)
+
+
+def search_request(m, path, out):
+    scope(m)
+    legs(m, path, out)
+    for index, item in enumerate(m.aggregations):
+        aggregation(item, join(path, f"aggregations[{index}]"), out)
     if m.HasField("filter"):
         filter_root(m.filter, join(path, "filter"), out)
     if m.HasField("time_decay"):
@@ -532,6 +586,8 @@ SETTLE = {
     "ListCollectionsRequest": list_collections_request,
     "ListCollectionsResponse": list_collections_response, "DropCollectionRequest": scope_request,
     "DropCollectionResponse": plain, "RebuildRequest": rebuild_request,
+    "TuneRequest": tune_request, "TuneResponse": tune_response,
+    "RollBackTuningRequest": scope_request, "RollBackTuningResponse": plain,
     "RebuildResponse": collection_answer, "SetRetentionRequest": scope_request,
     "SetRetentionResponse": collection_answer, "WriteResponse": write_response,
     "StreamResponse": stream_response, "SearchRequest": search_request,

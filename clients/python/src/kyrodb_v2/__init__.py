@@ -16,6 +16,8 @@ from .types import (
     HistogramBucket,
     Hit,
     ItemFailure,
+    JudgedQuery,
+    LearnedFusion,
     LegScore,
     LookupResult,
     Query,
@@ -27,6 +29,7 @@ from .types import (
     Stats,
     Status,
     TextField,
+    Tuning,
     Update,
     VectorField,
     VectorIndexing,
@@ -37,8 +40,9 @@ from .types import (
 
 __all__ = [
     "Backup", "Client", "Collection", "Count", "Document", "Explain", "Facet", "FacetBucket",
-    "GeoPoint", "Histogram", "HistogramBucket", "Hit", "IngestReport", "ItemFailure", "KyroError",
-    "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema", "SearchResult", "SnapshotResult",
-    "SparseVector", "Stats", "Status", "TextField", "Update", "VectorField", "VectorIndexStatus",
-    "VectorIndexing", "WriteOutcome", "WriteResult", "aggregations", "filters",
+    "GeoPoint", "Histogram", "HistogramBucket", "Hit", "IngestReport", "ItemFailure", "JudgedQuery",
+    "KyroError", "LearnedFusion", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
+    "SearchResult", "SnapshotResult", "SparseVector", "Stats", "Status", "TextField", "Tuning",
+    "Update", "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
+    "aggregations", "filters",
 ]

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 
 from . import types
-from ._proto import aggregations_pb2, collections_pb2, ingest_pb2, search_pb2, types_pb2
+from ._proto import (
+    aggregations_pb2, collections_pb2, ingest_pb2, search_pb2, tuning_pb2, types_pb2,
+)
 from .errors import KyroError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -265,6 +267,8 @@ def collection_back(
         durability=(durability_back(message.durability)
                     if message.HasField("durability") else None),
         vector_indexes=[index_status_back(status) for status in vectors],
+        tuning=tuning_back(message.tuning) if message.HasField("tuning") else None,
+        tuning_history=[tuning_back(tuning) for tuning in message.tuning_history],
         schema=types.Schema(
             vectors=[types.VectorField(
                 v.name, v.dimension, _METRICS[v.metric], indexing_back(v.indexing))
@@ -275,6 +279,42 @@ def collection_back(
                 t.bm25.b if t.HasField("bm25") else None) for t in fields.texts],
             sparse_vectors=[s.name for s in fields.sparse_vectors],
             metadata={m.name: _VALUE_TYPES[m.type] for m in fields.metadata}))
+
+
+def tuning_back(message: tuning_pb2.Tuning) -> types.Tuning:
+    return types.Tuning(message.version, [learned_back(fusion) for fusion in message.fusions])
+
+
+def learned_back(message: tuning_pb2.LearnedFusion) -> types.LearnedFusion:
+    fields: dict[str, str | Sequence[str]] = {}
+    if message.legs.HasField("vector_field"):
+        fields["vector"] = message.legs.vector_field
+    if message.legs.HasField("sparse_field"):
+        fields["sparse"] = message.legs.sparse_field
+    if message.legs.HasField("text"):
+        fields["text"] = tuple(message.legs.text.names)
+
+    def figures(raw: tuning_pb2.TuningFigures) -> dict[str, float]:
+        return {name: getattr(raw, name) for name in ("tuned", "defaults", *fields)}
+
+    choice = tuning_pb2.TuningChoice.Name(message.choice).removeprefix("TUNING_CHOICE_")
+    return types.LearnedFusion(
+        legs=fields, choice=choice.lower(), fusion=_FUSIONS[message.fusion.method],
+        weights={leg: getattr(message.fusion.weights, leg) for leg in fields},
+        queries=message.queries, figures=figures(message.figures),
+        folds=[figures(fold.figures) for fold in message.folds], reason=message.reason,
+        time=datetime.fromtimestamp(message.time_ms / 1000, timezone.utc))
+
+
+def judged_query(raw: types.JudgedQuery) -> tuning_pb2.JudgedQuery:
+    asked = query(types_pb2.Scope(), raw.query)
+    message = tuning_pb2.JudgedQuery()
+    for part in ("vector", "sparse", "text", "filter", "time_range"):
+        if asked.HasField(part):
+            getattr(message, part).CopyFrom(getattr(asked, part))
+    for key, grade in raw.grades.items():
+        message.judgements.add(id=document_id(key), grade=grade)
+    return message
 
 
 def selection(raw: bool | Sequence[str]) -> types_pb2.Selection | None:

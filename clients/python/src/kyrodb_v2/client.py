@@ -20,6 +20,7 @@ from ._proto import (
     operations_pb2_grpc,
     search_pb2,
     search_pb2_grpc,
+    tuning_pb2,
     types_pb2,
 )
 from .errors import KyroError
@@ -110,6 +111,45 @@ class Client:
             if not response.next_page_token:
                 return
             request.page_token = response.next_page_token
+
+    def tune_collection(
+        self, namespace: str, queries: Iterable[types.JudgedQuery], *, folds: int = 0,
+        candidates: int = 0, min_seq: int = 0, dry_run: bool = False,
+        timeout: float | None = None, progress: Callable[[int, int], None] | None = None,
+    ) -> types.Tuning:
+        """Learns from judged queries how searches fuse their legs, and keeps it as a new version.
+
+        All queries have the same two or three legs. The fitted weights are kept only where, on
+        queries that they were not fitted to, they do not fall below the best leg alone; what was
+        chosen instead, and why, is in the answer, whose one fusion is what was learnt. `progress`
+        is called with the queries searched so far and the per cent of the fit that is done.
+        """
+        start = tuning_pb2.TuneStart(
+            scope=self._scope(namespace), folds=folds, candidates=candidates, min_seq=min_seq,
+            dry_run=dry_run)
+
+        def requests():
+            yield tuning_pb2.TuneRequest(start=start)
+            for judged in queries:
+                yield tuning_pb2.TuneRequest(query=_convert.judged_query(judged))
+
+        try:
+            for answer in self._collections.Tune(requests(), timeout=timeout):
+                if answer.WhichOneof("part") == "outcome":
+                    outcome = answer.outcome
+                    return types.Tuning(
+                        outcome.version, [_convert.learned_back(outcome.fusion)])
+                if progress is not None:
+                    progress(answer.progress.queries, answer.progress.fit_percent)
+        except grpc.RpcError as error:
+            raise KyroError.from_call(error) from None
+        raise KyroError(grpc.StatusCode.INTERNAL, "", "the server ended the call without an outcome")
+
+    def roll_back_tuning(self, namespace: str, version: int) -> int:
+        """Makes a version of the tuning history, or none (0), what searches go by; returns it."""
+        request = tuning_pb2.RollBackTuningRequest(
+            scope=self._scope(namespace), version=version)
+        return self._call(self._collections.RollBackTuning, request).version
 
     def drop_collection(self, namespace: str) -> int:
         """Returns how many documents went with it."""

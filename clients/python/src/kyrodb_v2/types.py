@@ -132,6 +132,43 @@ class Collection:
     document_count: int
     durability: str | None = None  # "always", "interval:MILLIS", "never"; None: the server's own
     vector_indexes: Sequence[VectorIndexStatus] = ()  # from describe_collection alone
+    tuning: Tuning | None = None  # what searches go by that say nothing of fusion
+    tuning_history: Sequence[Tuning] = ()  # oldest first; not from list_collections
+
+
+@dataclass(frozen=True)
+class LearnedFusion:
+    """How searches with these legs are fused that give no fusion and no weights.
+
+    `figures` are means of nDCG@10 by "tuned" (weights that were fitted to other queries),
+    "defaults", and each leg alone; so are those of `folds`.
+    """
+    legs: Mapping[str, str | Sequence[str]]  # fields of "vector", "sparse", "text"; () is all texts
+    choice: str  # "tuned", "best_leg" or "defaults"
+    fusion: str  # "weighted" or "rrf"
+    weights: Mapping[str, float]
+    queries: int
+    figures: Mapping[str, float]
+    folds: Sequence[Mapping[str, float]]
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """One version of what a collection has learnt; 0 is the version of a dry run."""
+    version: int
+    fusions: Sequence[LearnedFusion]
+
+
+@dataclass(frozen=True)
+class JudgedQuery:
+    """A query and how relevant documents are to it: grades by id, 0 for what is not named.
+
+    Of the query only the legs, filter and times count.
+    """
+    query: Query
+    grades: Mapping[DocumentID, float]
 
 
 class WriteResult(Enum):
