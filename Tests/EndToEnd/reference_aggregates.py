@@ -174,7 +174,7 @@ def rounded(total):
     try:
         return float(total)
     except OverflowError:
-        return math.copysign(math.inf, total)
+        return math.inf if total > 0 else -math.inf
 
 
 def told(result):
