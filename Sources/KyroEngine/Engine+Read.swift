@@ -135,11 +135,10 @@ extension Engine {
         }
         _ = try CheckedQuery.check(request.timeRange)
         // One sequence for all shards, and none that was acknowledged lies above it.
-        if request.asOf != nil, !request.resumeToken.isEmpty {
-            throw .invalid("as_of", "stands beside a resume_token, which names its own sequence")
-        }
+        // A token names its own sequence.
         var lease = try lease(
-            request.asOf, in: collection, minSeq: request.minSeq, cancellation: cancellation)
+            request.resumeToken.isEmpty ? request.asOf : nil, in: collection,
+            minSeq: request.minSeq, cancellation: cancellation)
         var after: DocumentID?
         while lease == nil {
             let published = shards.reduce(request.minSeq) { max($0, $1.published) }

@@ -131,6 +131,7 @@ class Collection:
     document_count: int
     durability: str | None = None  # "always", "interval:MILLIS", "never"; None: the server's own
     vector_indexes: Sequence[VectorIndexStatus] = ()  # from describe_collection alone
+    retention: timedelta = timedelta(0)  # how long the past can be read at least
 
 
 class WriteResult(Enum):
@@ -190,6 +191,7 @@ class Query:
     min_seq: int = 0
     exact: bool = False
     explain: bool = False
+    as_of: int | datetime | None = None  # a sequence or a time of the past
 
 
 @dataclass(frozen=True)
