@@ -37,7 +37,11 @@ extension Engine {
             if let query = request.vector {
                 let named = query.field.isEmpty ? root.vectors.names.first ?? "" : query.field
                 let known = collection.recall.field(named)?.shards[shard.shard]
-                cost += vectorCost(query, request, hits: hits, root, known)
+                let matches =
+                    request.filter.map {
+                        shard.metadata.estimatedMatches($0, slotCount: shard.slotCount)
+                    } ?? .max
+                cost += vectorCost(query, request, hits: hits, root, known, matches: matches)
             }
             if let query = request.sparse {
                 let index =
@@ -77,7 +81,7 @@ extension Engine {
 
     private func vectorCost(
         _ query: VectorQuery, _ request: SearchRequest, hits: Int, _ root: IndexRoot,
-        _ known: ShardRecall?
+        _ known: ShardRecall?, matches: Int
     ) -> Int {
         let named =
             query.field.isEmpty ? root.vectors.entries.first?.value : root.vectors[query.field]
@@ -85,7 +89,7 @@ extension Engine {
         let rows = index.rowCount
         // A full row takes as long as eight codes.
         if request.exact || query.recall == 1 || request.asOf != nil {
-            return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows
+            return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * min(rows, matches)
         }
         let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)
         let asked = request.candidates == 0 ? otherwise : request.candidates
@@ -98,7 +102,8 @@ extension Engine {
             VectorIndex.Request(vector: [], k: k, efSearch: efSearch))
         let walked = index.probedCost(probes: Int(query.probes)) ?? 15 * kept + index.tailCount
         let isFiltered = request.filter != nil || request.timeRange != nil
-        let codes = min(rows, isFiltered ? walked + 4_000 : walked)
+        // Where little matches all of it is scanned, and no walk is begun.
+        let codes = min(rows, matches, isFiltered ? walked + 4_000 : walked)
         let reranked = min(rows, 3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2 + 20)
         return codes + (index.keepsRowsOnDisk ? Self.readAlone * reranked : 0)
     }
