@@ -158,13 +158,13 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
         return .done
     }
     let collection = description.collection
+    let kept = collection.retentionMillis
+    let retention = kept > 0 ? ", retention \(kept) ms" : ""
     session.write(
         "\(scope.namespace) of tenant \(scope.tenant): collection \(collection.id.raw), "
             + "\(countText(collection.documentCount)) documents, "
             + "schema version \(collection.schemaVersion), durability "
-            + "\(collection.durability?.text ?? "of the server")"
-            + (collection.retentionMillis > 0
-                ? ", retention \(collection.retentionMillis) ms" : "") + "\n\n")
+            + "\(collection.durability?.text ?? "of the server")\(retention)\n\n")
     var table = Table([.init("field"), .init("kind"), .init("type", widthMin: 12)])
     let schema = collection.schema
     for field in schema.vectors {
