@@ -16,7 +16,8 @@ extension Engine {
     /// error in the request is left for `search` to report.
     public func estimatedCost(_ request: SearchRequest) -> Int {
         guard let collection = catalog.find(request.scope) else { return 0 }
-        if mustWait(for: request.minSeq) { return .max }
+        // Of a moment of the past it may have to wait for a commit that is under way.
+        if mustWait(for: request.minSeq) || request.asOf != nil { return .max }
         if let text = request.text,
             text.query.utf8.count > Self.quickTextBytes || text.fields.count > Limits.fieldsMax
         {
@@ -50,17 +51,13 @@ extension Engine {
                 cost += (index?.estimatedPostings(query: query.vector) ?? 0) / 16
             }
         }
-        if let query = request.text {
-            cost += textCost(query, roots.map(\.1))
-            // What BM25 counts of the past is counted row by row.
-            if request.asOf != nil { for (shard, _) in roots { cost += shard.slotCount / 16 } }
-        }
+        if let query = request.text { cost += textCost(query, roots.map(\.1)) }
         return cost
     }
 
     /// Of a look-up, in the same unit.
     public func estimatedCost(_ request: LookupRequest) -> Int {
-        if mustWait(for: request.minSeq) { return .max }
+        if mustWait(for: request.minSeq) || request.asOf != nil { return .max }
         var each = 30
         if let collection = catalog.find(request.scope),
             collection.schema.vectors.contains(where: { $0.value.indexing.storage == .disk }),
@@ -88,7 +85,7 @@ extension Engine {
         guard let index = named else { return 0 }
         let rows = index.rowCount
         // A full row takes as long as eight codes.
-        if request.exact || query.recall == 1 || request.asOf != nil {
+        if request.exact || query.recall == 1 {
             return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * min(rows, matches)
         }
         let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)
