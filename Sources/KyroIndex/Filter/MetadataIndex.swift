@@ -178,7 +178,7 @@ public final class MetadataIndex: @unchecked Sendable {
                 range: low...high, slotCount: slotCount, cancellation: cancellation))
     }
 
-    private func column(_ name: String) -> MetadataColumn? {
+    func column(_ name: String) -> MetadataColumn? {
         names.find(Array(name.utf8)).map { columns[$0] }
     }
 
