@@ -79,6 +79,16 @@ extension JSON {
             Member(name, .object(map.map { Member($0.name, json($0.value)) })))
     }
 
+    public init(_ statistics: MetadataStatistics) {
+        self = .object([
+            Member("field", .string(statistics.field)),
+            Member("rows", JSON(statistics.rows)),
+            Member("distinct_strings", JSON(statistics.distinctStrings)),
+            Member("lowest", statistics.lowest.map { JSON($0) } ?? .null),
+            Member("highest", statistics.highest.map { JSON($0) } ?? .null),
+        ])
+    }
+
     public init(_ collection: CollectionDescription) {
         let schema = collection.schema
         self = .object([

@@ -38,9 +38,18 @@ package struct CommitTimes: Equatable, Sendable {
     /// - Parameter sinceMillis: of a history without a beginning the lowest.
     package init(sinceMillis: Int64 = .min) { self.sinceMillis = sinceMillis }
 
+    /// Nothing is known before the next commit.
+    static let unknown = CommitTimes(sinceMillis: .max)
+
     /// A batch was committed. Shards' batches come nearly in order; one that is late counts as of the
     /// latest time known.
     package mutating func note(_ millis: Int64, first: Sequence) {
+        guard millis > 0 else {
+            // Of a log that told no times.
+            self = .unknown
+            return
+        }
+        if sinceMillis == .max { sinceMillis = millis }
         let millis = max(millis, marks.last?.millis ?? .min)
         // What was not there before the later time was not there before the earlier.
         while let last = marks.last, last.first >= first { marks.removeLast() }
@@ -62,12 +71,13 @@ package struct CommitTimes: Equatable, Sendable {
 
     /// Adds what another has seen, of the same sequences.
     package mutating func merge(_ other: CommitTimes) {
-        sinceMillis = max(sinceMillis, other.sinceMillis)
+        let since = max(sinceMillis, other.sinceMillis)
         let all = (marks + other.marks).sorted {
             ($0.millis, $0.first) < ($1.millis, $1.first)
         }
         marks = []
         for mark in all { note(mark.millis, first: mark.first) }
+        sinceMillis = since
     }
 
     /// The last sequence up to which everything was committed at the time.

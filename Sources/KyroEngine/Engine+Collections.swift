@@ -77,7 +77,8 @@ extension Engine {
     ) throws(KyroError) -> DescribeCollectionResponse {
         let collection = try collection(of: request.scope)
         return DescribeCollectionResponse(
-            collection: collection.description, vectors: collection.vectorStatus)
+            collection: collection.description, vectors: collection.vectorStatus,
+            metadata: collection.metadataStatistics)
     }
 
     /// Ordered by namespace; the page token is the last namespace of the page before.

@@ -163,12 +163,10 @@ extension Engine {
                 field: "resume_token")
         }
         // One sequence for all shards, and none that was acknowledged lies above it.
-        if request.asOf != nil, token != nil {
-            throw .invalid("as_of", "stands beside a resume_token, which names its own sequence")
-        }
+        // A token names its own sequence.
         let lease = try lease(
-            token?.seq, orAsOf: request.asOf, in: collection, minSeq: request.minSeq,
-            field: "resume_token", cancellation: cancellation)
+            token?.seq, orAsOf: token == nil ? request.asOf : nil, in: collection,
+            minSeq: request.minSeq, field: "resume_token", cancellation: cancellation)
         let nowMillis = expiry.nowMillis()
         if request.filter != nil || request.timeRange != nil || !order.isByID {
             for part in collection.shards { try part.requireMetadata() }

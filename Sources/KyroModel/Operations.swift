@@ -29,10 +29,16 @@ public struct DescribeCollectionResponse: Equatable, Sendable {
     public var collection: CollectionDescription
     /// Ordered by field.
     public var vectors: [VectorIndexStatus]
+    /// Ordered by field.
+    public var metadata: [MetadataStatistics]
 
-    public init(collection: CollectionDescription, vectors: [VectorIndexStatus] = []) {
+    public init(
+        collection: CollectionDescription, vectors: [VectorIndexStatus] = [],
+        metadata: [MetadataStatistics] = []
+    ) {
         self.collection = collection
         self.vectors = vectors
+        self.metadata = metadata
     }
 }
 

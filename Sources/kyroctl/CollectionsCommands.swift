@@ -158,13 +158,13 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
         return .done
     }
     let collection = description.collection
+    let kept = collection.retentionMillis
+    let retention = kept > 0 ? ", retention \(kept) ms" : ""
     session.write(
         "\(scope.namespace) of tenant \(scope.tenant): collection \(collection.id.raw), "
             + "\(countText(collection.documentCount)) documents, "
             + "schema version \(collection.schemaVersion), durability "
-            + "\(collection.durability?.text ?? "of the server")"
-            + (collection.retentionMillis > 0
-                ? ", retention \(collection.retentionMillis) ms" : "") + "\n\n")
+            + "\(collection.durability?.text ?? "of the server")\(retention)\n\n")
     var table = Table([.init("field"), .init("kind"), .init("type", widthMin: 12)])
     let schema = collection.schema
     for field in schema.vectors {
@@ -185,7 +185,10 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
             "\(text.analyzer.text), \(text.language), k1 \(bm25.k1), b \(bm25.b)",
         ])
     }
-    for field in schema.metadata { table.append([field.name, "metadata", field.value.text]) }
+    for field in schema.metadata {
+        let known = description.metadata.first { $0.field == field.name }?.text ?? ""
+        table.append([field.name, "metadata", field.value.text + known])
+    }
     if table.rows.isEmpty {
         session.write("No fields yet: the first documents bring them.\n")
     } else {
@@ -193,6 +196,16 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
     }
     VectorIndexOutput.show(description.vectors, session)
     return .done
+}
+
+extension MetadataStatistics {
+    /// Behind the type.
+    fileprivate var text: String {
+        var parts = [countText(rows) + " rows"]
+        if distinctStrings > 0 { parts.append(countText(distinctStrings) + " distinct") }
+        if let lowest, let highest { parts.append("\(lowest.cell) to \(highest.cell)") }
+        return ", " + parts.joined(separator: ", ")
+    }
 }
 
 private func setRetention(_ session: Session) throws -> ExitCode {

@@ -123,6 +123,55 @@ def check_ingest(ctl):
     check("commits" in listed.out, f"list: {listed.out}")
 
 
+PLACES = """\
+{"id": 1, "place": {"lat": 48.85, "lon": 2.35}, "tags": ["a", "b"], "price": 3}
+{"id": 2, "place": {"lat": 48.86, "lon": 2.36}, "tags": ["b"]}
+{"id": 3, "place": {"lat": -17, "lon": 179.9}, "tags": ["a", "c"], "price": 7}
+{"id": 4, "place": {"lat": -17, "lon": -179.9}}
+"""
+
+
+def check_filters(ctl):
+    """Places, lists, the unknown and the past."""
+    ctl("ingest", "-n", "places", "-", "--create", text=PLACES)
+
+    def found(filter, *words):
+        return [line["id"] for line in ctl(
+            "scan", "-n", "places", "--json", "--filter", filter, *words).lines()]
+    for filter, wanted in (
+        ("place within 2 km of (48.85, 2.35)", [1, 2]), ("place within 1 of (48.85, 2.35)", [1]),
+        ("place within box (-20, 179, 0, -179)", [3, 4]), ('tags contains "b"', [1, 2]),
+        ('tags contains all ("a", "b")', [1]), ('tags contains any ("a", "b")', [1, 2, 3]),
+        ("not price > 3", [1, 2, 4]), ("price != 3", [2, 3, 4]),
+    ):
+        check.equal(found(filter), wanted, filter)
+    check.equal(found("not price > 3", "--sql-not"), [1], "SQL's not")
+    check.equal(found("price != 3", "--sql-not"), [3], "SQL's !=")
+    wrong = ctl("scan", "-n", "places", "--filter", "place within 2 miles of (1, 2)", code=USAGE)
+    check('expected "m", "km" or "of", found miles, at column 16' in wrong.err, wrong.err)
+    described = ctl("collections", "describe", "places", "--json").json()
+    statistics = {s["field"]: s for s in described["metadata_statistics"]}
+    check.equal((statistics["price"]["rows"], statistics["price"]["lowest"],
+                 statistics["price"]["highest"], statistics["tags"]["rows"]), (2, 3, 7, 3), "statistics")
+    check("2 rows, 3 to 7" in ctl("collections", "describe", "places").out, "statistics in a table")
+
+    ctl("collections", "retention", "places", "1h")
+    check.equal(ctl("collections", "describe", "places", "--json").json()["retention_ms"], 3_600_000,
+                "retention")
+    ctl("collections", "retention", "places", "3", code=USAGE)
+    then = max(line["seq"] for line in ctl(
+        "get", "-n", "places", "#1", "#2", "#3", "#4", "--json").lines())
+    ctl("delete", "-n", "places", "#1")
+    ctl("get", "-n", "places", "#1", code=NOT_FOUND)
+    check(ctl("get", "-n", "places", "#1", "--as-of", then, "--json").json()["found"],
+          "a document that was removed")
+    check.equal(found("exists price", "--as-of", then), [1, 3], "scan of the past")
+    check.equal(found("exists price"), [3], "scan of the present")
+    ctl("scan", "-n", "places", "--as-of", 10**15, code=REFUSED)
+    ctl("scan", "-n", "places", "--as-of", "yesterday", code=USAGE)
+    ctl("collections", "drop", "places", "--yes")
+
+
 def check_durability(ctl):
     for text in ("always", "interval:250", "never"):
         ctl("collections", "create", "promised", "--durability", text)
@@ -424,6 +473,7 @@ def main():
     with Server("--shards", "2") as server:
         ctl = Ctl(server.target)
         check_ingest(ctl)
+        check_filters(ctl)
         check_durability(ctl)
         check_bad_lines(ctl)
         check_search(ctl, server.folder)

@@ -252,6 +252,22 @@ def tour(kyro, client):
     ordered = client.scan("notes", order_by=["-files", ""], limit=3, vectors=False)
     check.equal([d.id for d in ordered], [3, 19, 39], "scan, sorted")
 
+    then = client.lookup("notes", [3])[0].seq
+    client.set_retention("notes", timedelta(hours=1))
+    check.equal(client.describe_collection("notes").retention, timedelta(hours=1), "retention")
+    client.write("notes", [kyro.Update(kyro.Document(3, metadata={"files": 1001}))])
+    check.equal([client.lookup("notes", [3], as_of=moment)[0].document.metadata["files"]
+                 for moment in (then, None)], [1000, 1001], "lookup as of a sequence")
+    check.equal([d.metadata["files"] for d in client.scan("notes", limit=4, as_of=then)],
+                [0, 1, 2, 1000], "scan as of a sequence")
+    past = client.search("notes", text="flow", filter=filters.equals("files", 1000), as_of=then)
+    check.equal(([hit.id for hit in past.hits], past.seq), ([3], then), "search as of a sequence")
+    try:
+        client.lookup("notes", [3], as_of=START - timedelta(days=36500))
+        check(True, "the beginning of a directory is known")
+    except kyro.KyroError as error:
+        check.equal(error.reason, "AS_OF_GONE", "as of a time before")
+
     status = client.status()
     check(status.state == "SERVING" and status.shards and status.version, f"{status}")
     check(client.snapshot().seq > 0 and client.flush() > 0, "snapshot and flush")

@@ -5,6 +5,7 @@ DuckDB is told never leans on its own rules for NULL inside functions: a compari
 place is NULL where the field is NULL, by CASE, and AND, OR, NOT and IS NOT TRUE do the rest.
 """
 import struct
+import time
 
 from harness import collections, ingest, types
 
@@ -161,35 +162,48 @@ class DataSet:
         return ingest.Mutation(upsert=document)
 
     def load(self, stubs, scope):
-        """Creates the collection and writes the rows. Every third was another one before and some are
-        removed at the end, so that there are dead rows."""
+        """Creates the collection and writes the rows in three stages (see `rows_after`). Returns the
+        moment behind each, by sequence and by time."""
         stubs.collections.Create(collections.CreateCollectionRequest(
             scope=scope, schema=self.schema()))
-        last = max(self.rows)
+        moments = []
         for mutations in (
-            [self.upsert(n, self.rows[last + 1 - n]) for n in range(1, last + 1, 3)],
+            [self.upsert(n, row) for n, row in self.rows_after(0).items()],
             [self.upsert(n, row) for n, row in self.rows.items()],
             [ingest.Mutation(remove=types.DocumentId(number=n)) for n in self.removed()],
         ):
-            outcomes = stubs.ingest.Write(
-                ingest.WriteRequest(scope=scope, mutations=mutations)).outcomes
-            failed = [o.error for o in outcomes if o.result != ingest.WRITE_RESULT_APPLIED]
+            response = stubs.ingest.Write(ingest.WriteRequest(scope=scope, mutations=mutations))
+            failed = [o.error for o in response.outcomes
+                      if o.result != ingest.WRITE_RESULT_APPLIED]
             if failed:
                 raise ValueError(f"{len(failed)} rows were refused: {failed[0]}")
+            # A millisecond that no commit shares.
+            time.sleep(.002)
+            moments.append((types.AsOf(seq=response.seq), types.AsOf(
+                time_ms=time.time_ns() // 1_000_000)))
+            time.sleep(.002)
+        return moments
 
     def removed(self):
         return range(7, max(self.rows) + 1, 23)
 
-    def create_table(self, duck, table):
+    def rows_after(self, stage):
+        """Every third as another one at first, then all, then without those that were removed."""
+        last = max(self.rows)
+        if stage == 0:
+            return {n: self.rows[last + 1 - n] for n in range(1, last + 1, 3)}
+        gone = set(self.removed()) if stage == 2 else ()
+        return {n: row for n, row in self.rows.items() if n not in gone}
+
+    def create_table(self, duck, table, stage=2):
         """Columns id, event_time and f0, f1, … for the fields."""
         columns = ["id BIGINT", "event_time BIGINT"] + [
             f"{f.column} {f.sql_type}" for f in self.fields]
         duck.execute(f"CREATE OR REPLACE TABLE {identifier(table)} ({', '.join(columns)})")
-        gone = set(self.removed())
         rows = ", ".join(
             f"({number}, {'NULL' if None not in row else row[None]}"
             + "".join(", " + self.cell(f, row) for f in self.fields) + ")"
-            for number, row in self.rows.items() if number not in gone)
+            for number, row in self.rows_after(stage).items())
         duck.execute(f"INSERT INTO {identifier(table)} VALUES {rows}")
 
     @staticmethod

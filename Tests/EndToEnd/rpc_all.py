@@ -106,6 +106,12 @@ def check_options(stubs):
         scope=scope, vectors={"b": changed})).collection
     check.equal((rebuilt.schema_version, rebuilt.schema.vectors[1].indexing),
                 (created.schema_version + 1, changed), "rebuild")
+    kept = stubs.collections.SetRetention(collections.SetRetentionRequest(
+        scope=scope, retention_ms=5_000)).collection
+    check.equal(kept.retention_ms, 5_000, "retention")
+    failure = failure_of(lambda: stubs.collections.SetRetention(
+        collections.SetRetentionRequest(scope=scope, retention_ms=-1)))
+    check(failure and failure.field == "retention_ms", f"a retention below 0: {failure}")
     scope.namespace = "refused"
     for field, options in (("m", {"m": 33}), ("lists", {"kind": 1, "lists": 5}),
                            ("rerank", {"codes": 4, "rerank": 2}), ("kind", {"kind": 9})):

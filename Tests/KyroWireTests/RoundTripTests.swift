@@ -56,7 +56,13 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             "DescribeCollectionResponse",
             { random in
                 DescribeCollectionResponse(
-                    collection: collection(&random), vectors: random.list(4) { $0.indexStatus() })
+                    collection: collection(&random), vectors: random.list(4) { $0.indexStatus() },
+                    metadata: random.list(4) { random in
+                        MetadataStatistics(
+                            field: random.text(), rows: random.number(),
+                            distinctStrings: random.number(), lowest: random.maybe { $0.value() },
+                            highest: random.maybe { $0.value() })
+                    })
             }, DescribeCollectionResponse.decode, { $0.encodeWire() }),
         RoundTrip(
             "RebuildRequest",

@@ -149,8 +149,7 @@ struct SnapshotLoad {
 
     /// Of what is in the snapshot it is known that it came before it.
     private func timesUnknown(_ contents: SnapshotContents) -> CommitTimes {
-        CommitTimes(
-            sinceMillis: contents.wallMillis > 0 ? contents.wallMillis : engine.time.wallMillis())
+        contents.wallMillis > 0 ? CommitTimes(sinceMillis: contents.wallMillis) : .unknown
     }
 
     private func loadHorizon(of rows: CollectionShard) throws(KyroError) {

@@ -16,7 +16,8 @@ extension Engine {
     /// error in the request is left for `search` to report.
     public func estimatedCost(_ request: SearchRequest) -> Int {
         guard let collection = catalog.find(request.scope) else { return 0 }
-        if mustWait(for: request.minSeq) || request.isPage { return .max }
+        // Of a moment of the past it may have to wait for a commit that is under way.
+        if mustWait(for: request.minSeq) || request.isPage || request.asOf != nil { return .max }
         if let text = request.text,
             text.query.utf8.count > Self.quickTextBytes || text.fields.count > Limits.fieldsMax
         {
@@ -40,7 +41,11 @@ extension Engine {
             if let query = request.vector {
                 let named = query.field.isEmpty ? root.vectors.names.first ?? "" : query.field
                 let known = collection.recall.field(named)?.shards[shard.shard]
-                cost += vectorCost(query, request, hits: hits, root, known)
+                let matches =
+                    request.filter.map {
+                        shard.metadata.estimatedMatches($0, slotCount: shard.slotCount)
+                    } ?? .max
+                cost += vectorCost(query, request, hits: hits, root, known, matches: matches)
             }
             if let query = request.sparse {
                 let index =
@@ -49,17 +54,13 @@ extension Engine {
                 cost += (index?.estimatedPostings(query: query.vector) ?? 0) / 16
             }
         }
-        if let query = request.text {
-            cost += textCost(query, roots.map(\.1))
-            // What BM25 counts of the past is counted row by row.
-            if request.asOf != nil { for (shard, _) in roots { cost += shard.slotCount / 16 } }
-        }
+        if let query = request.text { cost += textCost(query, roots.map(\.1)) }
         return cost + rankingCost(request)
     }
 
     /// Of a look-up, in the same unit.
     public func estimatedCost(_ request: LookupRequest) -> Int {
-        if mustWait(for: request.minSeq) { return .max }
+        if mustWait(for: request.minSeq) || request.asOf != nil { return .max }
         var each = 30
         if let collection = catalog.find(request.scope),
             collection.schema.vectors.contains(where: { $0.value.indexing.storage == .disk }),
@@ -80,15 +81,15 @@ extension Engine {
 
     private func vectorCost(
         _ query: VectorQuery, _ request: SearchRequest, hits: Int, _ root: IndexRoot,
-        _ known: ShardRecall?
+        _ known: ShardRecall?, matches: Int
     ) -> Int {
         let named =
             query.field.isEmpty ? root.vectors.entries.first?.value : root.vectors[query.field]
         guard let index = named else { return 0 }
         let rows = index.rowCount
         // A full row takes as long as eight codes.
-        if request.exact || query.recall == 1 || request.asOf != nil {
-            return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows
+        if request.exact || query.recall == 1 {
+            return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * min(rows, matches)
         }
         let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)
         let own = request.fusion?.candidates?.vector ?? 0
@@ -102,7 +103,8 @@ extension Engine {
             VectorIndex.Request(vector: [], k: k, efSearch: efSearch))
         let walked = index.probedCost(probes: Int(query.probes)) ?? 15 * kept + index.tailCount
         let isFiltered = request.filter != nil || request.timeRange != nil
-        let codes = min(rows, isFiltered ? walked + 4_000 : walked)
+        // Where little matches all of it is scanned, and no walk is begun.
+        let codes = min(rows, matches, isFiltered ? walked + 4_000 : walked)
         let reranked = min(rows, 3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2 + 20)
         return codes + (index.keepsRowsOnDisk ? Self.readAlone * reranked : 0)
     }

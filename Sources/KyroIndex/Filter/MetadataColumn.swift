@@ -173,7 +173,7 @@ final class MetadataColumn: Sendable {
     }
 
     /// Nil when nothing can lie between the bounds, or a bound is of another type.
-    private func keyRange(_ lower: Filter.Bound?, _ upper: Filter.Bound?) -> ClosedRange<Int64>? {
+    func keyRange(_ lower: Filter.Bound?, _ upper: Filter.Bound?) -> ClosedRange<Int64>? {
         let all = OrderedKey.all(type.element)
         var low = all.lowerBound
         var high = all.upperBound

@@ -15,6 +15,8 @@ final class NumberColumn: @unchecked Sendable {
 
     /// Whether a slot may have several pairs. Ask for the count first.
     var hasLists: Bool { isOfLists.load(ordering: .relaxed) }
+    private let lowest = Atomic<Int64>(.max)
+    private let highest = Atomic<Int64>(.min)
 
     var count: Int { published.load(ordering: .acquiring) }
 
@@ -24,7 +26,15 @@ final class NumberColumn: @unchecked Sendable {
         if row > 0, owners[row - 1] == UInt32(slot) { isOfLists.store(true, ordering: .relaxed) }
         keys.append(key, at: row)
         owners.append(UInt32(slot), at: row)
+        if key < lowest.load(ordering: .relaxed) { lowest.store(key, ordering: .relaxed) }
+        if key > highest.load(ordering: .relaxed) { highest.store(key, ordering: .relaxed) }
         published.store(row + 1, ordering: .releasing)
+    }
+
+    /// Of all keys that were appended; nil where there is none. Any thread.
+    var keyRange: ClosedRange<Int64>? {
+        guard count > 0 else { return nil }
+        return lowest.load(ordering: .relaxed)...highest.load(ordering: .relaxed)
     }
 
     /// Makes room for so many more numbers; false when there is no memory for them. Writer only.

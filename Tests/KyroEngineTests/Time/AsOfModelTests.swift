@@ -174,7 +174,7 @@ struct AsOfLife {
             let moment = world.dice.pick(history)
             asOf = .seq(moment.seq)
             wanted = moment.documents
-            isKept = moment.millis >= now - retentionMillis
+            isKept = moment.millis > now - retentionMillis
         } else {
             let span = Int(now - history[0].millis) + 20_000
             let millis = now - Int64(world.dice.below(span)) + 10_000

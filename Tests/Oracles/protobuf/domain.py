@@ -303,6 +303,10 @@ def describe_collection_response(m, path, out):
     collection_answer(m, path, out)
     for index, item in enumerate(m.vectors):
         vector_index(item, f"vectors[{index}]", out)
+    for index, item in enumerate(m.metadata):
+        for bound in ("lowest", "highest"):
+            if item.HasField(bound):
+                has_kind(getattr(item, bound), f"metadata[{index}].{bound}", out)
 
 
 def rebuild_request(m, path, out):

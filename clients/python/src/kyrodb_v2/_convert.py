@@ -267,6 +267,7 @@ def collection_back(
         durability=(durability_back(message.durability)
                     if message.HasField("durability") else None),
         vector_indexes=[index_status_back(status) for status in vectors],
+        retention=message.retention_ms * _MILLI,
         tuning=tuning_back(message.tuning) if message.HasField("tuning") else None,
         tuning_history=[tuning_back(tuning) for tuning in message.tuning_history],
         schema=types.Schema(
@@ -344,12 +345,21 @@ def time_range(start: datetime | None, end: datetime | None) -> types_pb2.TimeRa
     return message
 
 
+def as_of(moment: int | datetime | None) -> types_pb2.AsOf | None:
+    """Of a sequence or a time."""
+    if moment is None:
+        return None
+    if isinstance(moment, datetime):
+        return types_pb2.AsOf(time_ms=millis(moment))
+    return types_pb2.AsOf(seq=moment)
+
+
 def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
     message = search_pb2.SearchRequest(
         scope=scope, filter=raw.filter, time_range=time_range(raw.time_from, raw.time_to),
         limit=raw.limit, offset=raw.offset, candidates=raw.candidates, min_seq=raw.min_seq,
         exact=raw.exact, explain=raw.explain, aggregations=raw.aggregations, paged=raw.paged,
-        page_token=raw.page_token)
+        page_token=raw.page_token, as_of=as_of(raw.as_of))
     if raw.metadata or raw.texts or raw.vectors:
         message.projection.CopyFrom(projection(raw.metadata, raw.texts, raw.vectors))
     if raw.vector is not None:

@@ -71,22 +71,31 @@ class Client:
 
     def create_collection(
         self, namespace: str, schema: types.Schema | None = None,
-        durability: str | None = None
+        durability: str | None = None, retention: timedelta = timedelta(0),
     ) -> types.Collection:
         """`durability`: "always", "interval:MILLIS" or "never"; None for the server's own.
+        `retention`: how long what is overwritten or removed stays readable by `as_of`.
 
         How a vector field is indexed, its VectorField says:
         VectorField("body", 768, indexing=VectorIndexing(codes="sq4", m=24)).
         """
         request = collections_pb2.CreateCollectionRequest(
             scope=self._scope(namespace), schema=_convert.schema(schema or types.Schema()),
-            durability=_convert.durability(durability))
+            durability=_convert.durability(durability),
+            retention_ms=retention // timedelta(milliseconds=1))
         return _convert.collection_back(self._call(self._collections.Create, request).collection)
 
     def describe_collection(self, namespace: str) -> types.Collection:
         request = collections_pb2.DescribeCollectionRequest(scope=self._scope(namespace))
         response = self._call(self._collections.Describe, request)
         return _convert.collection_back(response.collection, response.vectors)
+
+    def set_retention(self, namespace: str, retention: timedelta) -> types.Collection:
+        """Changes how long what is overwritten or removed stays readable by `as_of`."""
+        request = collections_pb2.SetRetentionRequest(
+            scope=self._scope(namespace), retention_ms=retention // timedelta(milliseconds=1))
+        response = self._call(self._collections.SetRetention, request)
+        return _convert.collection_back(response.collection)
 
     def rebuild_collection(
         self, namespace: str, vectors: Mapping[str, types.VectorIndexing]
@@ -269,12 +278,13 @@ class Client:
     def lookup(
         self, namespace: str, ids: Iterable[types.DocumentID], *,
         metadata: bool | Sequence[str] = True, texts: bool | Sequence[str] = True,
-        vectors: bool | Sequence[str] = True, min_seq: int = 0, timeout: float | None = None,
+        vectors: bool | Sequence[str] = True, min_seq: int = 0,
+        as_of: int | datetime | None = None, timeout: float | None = None,
     ) -> list[types.LookupResult]:
         """Fetches documents by id, in the order of the ids; a miss has no document."""
         request = search_pb2.LookupRequest(
             scope=self._scope(namespace), ids=map(_convert.document_id, ids), min_seq=min_seq,
-            projection=_convert.projection(metadata, texts, vectors))
+            projection=_convert.projection(metadata, texts, vectors), as_of=_convert.as_of(as_of))
         response = self._call(self._search.Lookup, request, timeout)
         return [
             types.LookupResult(
@@ -288,7 +298,8 @@ class Client:
         time_from: datetime | None = None, time_to: datetime | None = None,
         metadata: bool | Sequence[str] = True, texts: bool | Sequence[str] = True,
         vectors: bool | Sequence[str] = True, limit: int = 0, min_seq: int = 0,
-        order_by: Sequence[str] = (), timeout: float | None = None,
+        order_by: Sequence[str] = (), as_of: int | datetime | None = None,
+        timeout: float | None = None,
     ) -> Iterator[types.Document]:
         """Visits documents in the order of their ids, as they were at one sequence.
 
@@ -304,7 +315,8 @@ class Client:
             order_by=[search_pb2.SortKey(
                 field=name.removeprefix("-"), descending=name.startswith("-"))
                 for name in order_by],
-            projection=_convert.projection(metadata, texts, vectors))
+            projection=_convert.projection(metadata, texts, vectors),
+            as_of=_convert.as_of(as_of))
         while True:
             progressed = False
             call = self._search.Scan(request, timeout=timeout)

@@ -132,6 +132,7 @@ class Collection:
     document_count: int
     durability: str | None = None  # "always", "interval:MILLIS", "never"; None: the server's own
     vector_indexes: Sequence[VectorIndexStatus] = ()  # from describe_collection alone
+    retention: timedelta = timedelta(0)  # how long the past can be read at least
     tuning: Tuning | None = None  # what searches go by that say nothing of fusion
     tuning_history: Sequence[Tuning] = ()  # oldest first; not from list_collections
 
@@ -233,6 +234,7 @@ class Query:
     aggregations: Sequence[Aggregation] = ()  # from `aggregations`; limit may be 0 beside them
     paged: bool = False  # the first of several pages
     page_token: bytes = b""  # the next one: `next_page_token` of the result before
+    as_of: int | datetime | None = None  # a sequence or a time of the past
 
 
 @dataclass(frozen=True)
