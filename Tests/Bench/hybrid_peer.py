@@ -4,9 +4,9 @@ One row a document: text with its tsvector under a GIN index, metadata as jsonb 
 in columns under B-trees, the vector. A question takes three statements: the best 100 by ts_rank of the
 rows that match the text and pass filter and time; the best 100 by vector of the rows that pass; the
 metadata of the ten best, after the client has fused both lists (min-max, as KyroDB does). The vector
-leg uses pgvector's HNSW where that extension is there; where it is not, PostgreSQL hands over the
-vectors of the rows that pass in one value and NumPy orders them exactly, since arithmetic on arrays in
-SQL takes a hundred times as long.
+leg is exact over the rows that pass: ordered by pgvector where that extension is there (through HNSW
+from 0.8 on: before, a filter leaves few of a walk's rows); where it is not, PostgreSQL hands over their
+vectors in one value and NumPy orders them, since arithmetic on arrays in SQL takes far longer.
 
   any word    matches rows with any of the words, as BM25 does
   all words   rows with all of them: plainto_tsquery, which is cheaper and finds little
@@ -217,6 +217,11 @@ def load(servers, options):
         fact("PostgreSQL: has pgvector (else vectors are ordered exactly by NumPy)", int(has_pgvector))
         if has_pgvector:
             connection.execute("CREATE EXTENSION vector")
+            pgvector = connection.execute(
+                "SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()[0]
+            note(f"pgvector {pgvector}")
+            has_hnsw = tuple(map(int, pgvector.split(".")[:2])) >= (0, 8)
+            fact("PostgreSQL: has HNSW that goes on until enough rows pass", int(has_hnsw))
         kind = f"vector({options.dimension})" if has_pgvector else "bytea"
         connection.execute(f"""
             CREATE TABLE documents (
@@ -247,7 +252,7 @@ def load(servers, options):
             "INDEX ON documents (priority)",
         ]:
             connection.execute(f"CREATE {index}")
-        if has_pgvector:
+        if has_pgvector and has_hnsw:
             connection.execute(
                 "CREATE INDEX ON documents USING hnsw (embedding vector_ip_ops) "
                 "WITH (m = 16, ef_construction = 100)")
@@ -272,19 +277,12 @@ class Stitched:
         self.matches_any = matches_any
         # Planned anew for each question's values, which is what makes its plan a good one.
         self.connection = psycopg.connect(
-            servers.conninfo, autocommit=True, prepare_threshold=None)
-        if has_pgvector:
-            self.set_pgvector()
+            servers.conninfo, autocommit=True, prepare_threshold=None,
+            # Unknown to servers without pgvector, which take any name with a point.
+            options="-c hnsw.ef_search=100 -c hnsw.iterative_scan=relaxed_order")
         self.millis = {"text": [], "vector": [], "metadata": []}
         self.rows = []
         self.matched = []
-
-    def set_pgvector(self):
-        self.connection.execute("SET hnsw.ef_search = 100")
-        try:
-            self.connection.execute("SET hnsw.iterative_scan = relaxed_order")
-        except psycopg.Error:
-            note("this pgvector has no iterative scan: filters may leave few of its candidates")
 
     def ask(self, query):
         """The answer, from Redis where it has been asked before."""

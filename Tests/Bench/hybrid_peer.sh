@@ -2,7 +2,8 @@
 # Runs hybrid_peer.py, which asks PostgreSQL 15 and Redis what `kyrobench hybrid` asked KyroDB. Debian's
 # packages are unpacked into .build/peers where this machine lacks them (as root or not, nothing is
 # installed and no service starts), and the pinned clients beside them.
-# usage: hybrid_peer.sh --install | OPTIONS OF hybrid_peer.py
+# With --pgvector first, PostgreSQL 16 with that extension comes from PyPI instead: Debian 12 has none.
+# usage: hybrid_peer.sh [--pgvector] --install | [--pgvector] OPTIONS OF hybrid_peer.py
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -43,6 +44,17 @@ if [[ ! -x $postgres/postgres || -z $redis ]]; then
         for package in "$peers"/packages/*.deb; do dpkg -x "$package" "$debian"; done
     fi
     export LD_LIBRARY_PATH=$debian/usr/lib/$(uname -m)-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+fi
+if [[ ${1:-} == --pgvector ]]; then
+    shift
+    package=pgserver==0.1.4
+    postgres=$peers/pgserver/pgserver/pginstall/bin
+    if [[ ! -x $postgres/postgres ]]; then
+        echo "hybrid_peer: unpacking $package" >&2
+        "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps \
+            --target "$peers/pgserver" "$package" >&2 \
+            || fail "pip could not install $package: is there a network?"
+    fi
 fi
 [[ ${1:-} == --install ]] && exit
 exec "$venv/bin/python" Tests/Bench/hybrid_peer.py --postgres "$postgres" --redis "$redis" "$@"

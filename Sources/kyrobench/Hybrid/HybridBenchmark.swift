@@ -30,7 +30,7 @@ struct HybridBenchmark {
             report.fact("\(source.name): documents that are repeated", Double(source.corpus.count))
         }
         let result = try measureServer(documents, queries, folder, report)
-        if options.hasPeer {
+        if options.peer != .none {
             let peer = HybridPeer(options: options, documents: documents, folder: folder)
             try peer.measure(queries, own: result, report)
         }

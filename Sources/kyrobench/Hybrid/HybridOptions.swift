@@ -20,7 +20,8 @@ struct HybridOptions {
         and then the same on PostgreSQL as one stitches it there: full text search, then the best by
         vector among the rows that pass filter and time, fused in the client, then the metadata; with
         Redis in front, which answers what it has been asked before. Vectors are compared exactly, in
-        the client, where the extension pgvector is absent.
+        the client, as the extension pgvector is not in Debian 12; --peer pgvector takes PostgreSQL 16 with it
+        from PyPI.
 
           --data FOLDER  with the data sets, or one data set (default: $KYRODB_DATA)
           --rows N       (default 1000000)
@@ -30,7 +31,7 @@ struct HybridOptions {
           --seconds N    at least, beside writes (default 20)
           --threads N    that make documents (default 2)
           --seed N       of everything (default 1)
-          --peer NAME    postgres or none (default postgres; with --tiny none)
+          --peer NAME    postgres, pgvector or none (default postgres; with --tiny none)
           --peer-seconds N  at most, of each way to ask PostgreSQL (default 120)
           --peer-script FILE  (default Tests/Bench/hybrid_peer.sh, from the repository's root)
           --tiny         3000 documents, 100 queries: every code path, in seconds
@@ -44,6 +45,12 @@ struct HybridOptions {
         a wrong command line, a server or a peer that fails.
         """
 
+    enum Peer: String {
+        case none
+        case postgres
+        case pgvector
+    }
+
     enum Mix: String {
         case `repeat`
         case even
@@ -56,7 +63,7 @@ struct HybridOptions {
     var seconds = 20.0
     var threads = 2
     var seed: UInt64 = 1
-    var hasPeer = true
+    var peer = Peer.postgres
     var peerSeconds = 120
     var peerScript = "Tests/Bench/hybrid_peer.sh"
     var isTiny = false
@@ -93,10 +100,12 @@ struct HybridOptions {
     private mutating func setNames(_ words: inout OptionWords) throws {
         try words.take("--peer-seconds", in: 1...86_400, &peerSeconds)
         words.take("--peer-script", &peerScript)
-        switch words.text("--peer") ?? (isTiny ? "none" : "postgres") {
-        case "postgres": hasPeer = true
-        case "none": hasPeer = false
-        case let name: throw BenchError("--peer is \"\(name)\"; it must be postgres or none")
+        if isTiny { peer = .none }
+        if let name = words.text("--peer") {
+            guard let peer = Peer(rawValue: name) else {
+                throw BenchError("--peer is \"\(name)\"; it must be postgres, pgvector or none")
+            }
+            self.peer = peer
         }
         if let name = words.text("--mix") {
             guard let mix = Mix(rawValue: name) else {

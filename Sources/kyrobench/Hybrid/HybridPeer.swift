@@ -24,8 +24,8 @@ struct HybridPeer {
         note("peer: files after \(fixed(secondsSince(start), 1)) s; now PostgreSQL and Redis")
         let output = folder + "/peer.jsonl"
         try PeerRun.run(
-            [
-                "bash", script, "--folder", folder, "--threads", String(options.threads),
+            ["bash", script] + (options.peer == .pgvector ? ["--pgvector"] : []) + [
+                "--folder", folder, "--threads", String(options.threads),
                 "--seconds", String(options.peerSeconds),
             ], output: output)
         let text = String(decoding: try wholeFile(output), as: UTF8.self)
