@@ -71,7 +71,7 @@ protocol NamedBenchmark {
 
 let benchmarks: [any NamedBenchmark.Type] = [
     KernelOptions.self, VectorOptions.self, FilterOptions.self, ChurnOptions.self,
-    RecallOptions.self, MixedOptions.self, MemoryOptions.self,
+    RecallOptions.self, MixedOptions.self, MemoryOptions.self, TextOptions.self,
 ]
 
 extension KernelOptions: NamedBenchmark {
@@ -96,6 +96,10 @@ extension RecallOptions: NamedBenchmark {
 
 extension MixedOptions: NamedBenchmark {
     func run() throws -> Int32 { try MixedBenchmark(options: self).run() }
+}
+
+extension TextOptions: NamedBenchmark {
+    func run() throws -> Int32 { try TextBenchmark(options: self).run() }
 }
 
 extension MemoryOptions: NamedBenchmark {
