@@ -72,7 +72,7 @@ protocol NamedBenchmark {
 let benchmarks: [any NamedBenchmark.Type] = [
     KernelOptions.self, VectorOptions.self, FilterOptions.self, ChurnOptions.self,
     RecallOptions.self, MixedOptions.self, MemoryOptions.self, HybridOptions.self,
-    RelevanceOptions.self,
+    RelevanceOptions.self, TextOptions.self,
 ]
 
 extension KernelOptions: NamedBenchmark {
@@ -101,6 +101,10 @@ extension MixedOptions: NamedBenchmark {
 
 extension HybridOptions: NamedBenchmark {
     func run() throws -> Int32 { try HybridBenchmark(options: self).run() }
+}
+
+extension TextOptions: NamedBenchmark {
+    func run() throws -> Int32 { try TextBenchmark(options: self).run() }
 }
 
 extension MemoryOptions: NamedBenchmark {

@@ -310,6 +310,16 @@ def check_search(ctl, folder):
     text_alone = ctl.hits("--text", "metadata encoding", "--limit", 5)
     check.equal([hit["id"] for hit in only_text], [hit["id"] for hit in text_alone],
                 "a vector of no weight")
+    titles = ctl.hits("--text", "metadata", "--limit", 20, "--boosts", "text=0")
+    check.equal([hit["id"] for hit in titles],
+                [hit["id"] for hit in ctl.hits("--text", "metadata", "--text-fields", "title",
+                                               "--limit", 20)], "a text field of no weight")
+    once, twice = (ctl.hits("--text", "metadata", "--text-fields", "title", "--limit", 20, *more)
+                   for more in ((), ("--boosts", "title=2")))
+    check(all(abs(2 * a["score"] - b["score"]) < 1e-5 for a, b in zip(once, twice)) and once,
+          "a boost of two")
+    together = ctl.hits("--text", "metadata", "--limit", 20, "--bm25f", "--boosts", "title=3")
+    check(len(together) == 20 and all(0 < hit["score"] < 20 for hit in together), "BM25F")
     second = ctl.hits(*hybrid, "--limit", 5, "--offset", 5)
     check.equal([hit["id"] for hit in ctl.hits(*hybrid, "--limit", 10)[5:]],
                 [hit["id"] for hit in second], "the second page")

@@ -186,6 +186,11 @@ def tour(kyro, client):
         "notes", vector=matrix[40], text="w40q", fusion="rrf", texts=["body"],
         sparse=kyro.SparseVector(np.array([41]), np.array([1.0])), sparse_field="s")
     check(hybrid.hits[0].id == 40 and "w40q" in hybrid.hits[0].document.texts["body"], "hybrid")
+    once = client.search("notes", text="w40q", text_fields=["body"]).hits[0]
+    twice = client.search("notes", text="w40q", text_fields=["body"], boosts={"body": 2}).hits[0]
+    joint = client.search("notes", text="w40q", text_scoring="bm25f").hits[0]
+    check(once.id == twice.id == joint.id == 40 and abs(2 * once.score - twice.score) < 1e-5,
+          "boosts and BM25F")
     decayed = client.search("notes", text="flow", half_life=timedelta(hours=1), limit=3,
                             candidates=COUNT, decay_origin=START + timedelta(hours=COUNT))
     check.equal([hit.id for hit in decayed.hits], [COUNT - 1, COUNT - 2, COUNT - 3], "decay")

@@ -27,6 +27,27 @@ import Testing
         #expect(try Document.decode(wire: bytes) == document)
     }
 
+    @Test("Boosts of text fields are doubles by name, written even where they are zero")
+    func boosts() throws {
+        var request = SearchRequest(scope: Scope(tenant: "a", namespace: "b"))
+        request.text = TextQuery(query: "q")
+        request.text?.boosts = ["t": 3, "u": 0]
+        request.text?.scoring = .bm25f
+        let bytes = hex(
+            """
+            0a 06 0a 01 61 12 01 62
+            22 21 0a 01 71 52 0c 0a 01 74 11 00 00 00 00 00 00 08 40
+            52 0c 0a 01 75 11 00 00 00 00 00 00 00 00 58 01
+            48 0a
+            """)
+        #expect(request.encodeWire() == bytes)
+        #expect(try SearchRequest.decode(wire: bytes) == request)
+        let error = #expect(throws: KyroError.self) {
+            try SearchRequest.decode(wire: hex("22 02 58 02"))
+        }
+        #expect(error?.field == "text.scoring")
+    }
+
     @Test("A search request writes what is set and skips defaults")
     func searchRequest() throws {
         var request = SearchRequest(scope: Scope(tenant: "a", namespace: "b"))

@@ -51,6 +51,7 @@ bench snapshots snapshots --strict "${server[@]}" "${here[@]}"
 bench vectors vectors --data-set wordnet --strict "${server[@]}" "${here[@]}" \
     --svg "$out/vectors.svg"
 bench filters filters --strict "${here[@]}"
+bench text text --strict
 step churn "$bin/kyrobench" churn --data-set wordnet --strict "${here[@]}"
 bench recall recall --strict "${here[@]}"
 bench mixed mixed --strict "${server[@]}" "${here[@]}"

@@ -29,6 +29,8 @@ grep -q "never rebuilt" "$out/churn"
 grep -q "0.99" "$out/recall"
 "$bin/kyrobench" filters --tiny --folder "$out" > "$out/filters" || [ $? = 1 ]
 grep -q "anti-correlated" "$out/filters"
+"$bin/kyrobench" text --tiny --data Tests/Fixtures --sets commits > "$out/text"
+grep -q "answers that differ" "$out/text"
 "$bin/kyrobench" mixed --tiny --seconds 1 --binary "$bin/kyrodb" --folder "$out" > "$out/mixed" \
     || [ $? = 1 ]
 grep -q "beside a rebuild: wrong answers" "$out/mixed"

@@ -242,49 +242,19 @@ struct SearchExecution {
     private mutating func textLeg(
         _ leg: CheckedQuery.TextLeg, scratch: inout TextScratch
     ) throws(KyroError) -> [[Candidate]] {
-        var terms: [[String]] = []
-        var statistics: [TextIndex.Statistics] = []
-        for field in leg.fields {
-            for view in views { try view.shard.requireText(field) }
-            let analysed = views.lazy.compactMap { $0.root.texts[field] }.first?.analyze(leg.query)
-            let fieldTerms = analysed ?? []
-            guard fieldTerms.count <= Limits.queryTermsMax else {
-                throw .overLimit(
-                    "text.query",
-                    "has \(fieldTerms.count) distinct terms; the limit is \(Limits.queryTermsMax)")
-            }
-            var sum = TextIndex.Statistics(
-                documentCount: 0, totalLength: 0,
-                documentFrequency: Array(repeating: 0, count: fieldTerms.count))
-            for view in views {
-                guard let texts = view.root.texts[field] else { continue }
-                sum =
-                    try sum
-                    + (query.isOfThePast
-                        ? texts.statistics(
-                            of: fieldTerms, at: view.visibility, cancellation: cancellation)
-                        : texts.statistics(of: fieldTerms))
-            }
-            terms.append(fieldTerms)
-            statistics.append(sum)
-        }
+        let fields = try textFields(leg)
         var perShard: [[Candidate]] = []
         var floor = LegFloor(count: query.candidates(of: .text))
         for (index, view) in views.enumerated() {
             let started = time.monotonicNanos()
             defer { count(started, index) }
-            var legs: [TextLeg] = []
-            for (position, field) in leg.fields.enumerated() {
-                guard let texts = view.root.texts[field] else { continue }
-                if query.explains {
+            if query.explains {
+                for field in fields {
                     explains[index].postingsEstimated += UInt64(
-                        texts.estimatedPostings(terms: terms[position]))
+                        view.root.texts[field.name]?.estimatedPostings(terms: field.leg.terms) ?? 0)
                 }
-                legs.append(
-                    TextLeg(
-                        index: texts, terms: terms[position], statistics: statistics[position],
-                        boost: leg.boosts[position]))
             }
+            let legs = fields.map { $0.leg.inShard($0.name, view) }
             let found = try TextSearch.run(
                 legs: legs, scoring: leg.scoring, floor: floor.score,
                 k: query.candidates(of: .text),

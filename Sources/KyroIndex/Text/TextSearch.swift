@@ -3,7 +3,10 @@ import KyroModel
 
 /// One field's part in a text search.
 public struct TextLeg: Sendable {
-    public let index: TextIndex
+    /// Nil in a shard where no document has the field: others have, and scores are the same
+    /// everywhere.
+    public let index: TextIndex?
+    public let field: TextField
     /// Distinct and sorted, from `TextIndex.analyze`.
     public let terms: [String]
     /// Summed over all shards of the collection.
@@ -14,11 +17,20 @@ public struct TextLeg: Sendable {
     public init(
         index: TextIndex, terms: [String], statistics: TextIndex.Statistics, boost: Double = 1
     ) {
+        self.init(
+            index: index, field: index.field, terms: terms, statistics: statistics, boost: boost)
+    }
+
+    public init(
+        index: TextIndex?, field: TextField, terms: [String], statistics: TextIndex.Statistics,
+        boost: Double = 1
+    ) {
         precondition(
             terms.count == statistics.documentFrequency.count,
             "\(statistics.documentFrequency.count) frequencies of \(terms.count) terms")
         precondition(boost >= 0 && boost.isFinite, "a boost of \(boost)")
         self.index = index
+        self.field = field
         self.terms = terms
         self.statistics = statistics
         self.boost = boost
@@ -90,16 +102,17 @@ public enum TextSearch {
     private static func sumLists(_ legs: [TextLeg]) -> [List<BM25Model>] {
         var lists: [List<BM25Model>] = []
         for leg in legs {
-            let parameters = leg.index.field.bm25
+            guard let index = leg.index else { continue }
+            let parameters = leg.field.bm25
             let average = leg.statistics.averageLength
             for (position, term) in leg.terms.enumerated() {
-                guard let number = leg.index.number(term) else { continue }
+                guard let number = index.number(term) else { continue }
                 let idf = leg.statistics.inverseDocumentFrequency(position)
                 let model = BM25Model(
-                    lengths: leg.index.lengths, weight: leg.boost * idf,
+                    lengths: index.lengths, weight: leg.boost * idf,
                     constant: parameters.k1 * (1 - parameters.b),
                     perToken: parameters.k1 * parameters.b / average)
-                lists.append(List(index: leg.index, number: number, model: model))
+                lists.append(List(index: index, number: number, model: model))
             }
         }
         return lists
@@ -111,7 +124,7 @@ public enum TextSearch {
     /// field where most documents have it; k1 is the mean of the fields', weighted by their boosts.
     private static func combinedLists(_ legs: [TextLeg]) -> [List<BM25FModel>] {
         let boosts = legs.reduce(0) { $0 + $1.boost }
-        let k1 = legs.reduce(0) { $0 + $1.boost / boosts * $1.index.field.bm25.k1 }
+        let k1 = legs.reduce(0) { $0 + $1.boost / boosts * $1.field.bm25.k1 }
         // By bytes: strings that look alike are equal to Swift.
         var terms: [[UInt8]: (idf: Double, df: Int, legs: [(leg: Int, position: Int)])] = [:]
         for (number, leg) in legs.enumerated() {
@@ -132,13 +145,15 @@ public enum TextSearch {
         for (order, entry) in sorted.enumerated() {
             for place in entry.value.legs {
                 let leg = legs[place.leg]
-                guard let number = leg.index.dictionary.find(entry.key) else { continue }
-                let b = leg.index.field.bm25.b
+                guard let index = leg.index, let number = index.dictionary.find(entry.key) else {
+                    continue
+                }
+                let b = leg.field.bm25.b
                 let model = BM25FModel(
-                    lengths: leg.index.lengths, boost: leg.boost, constant: 1 - b,
+                    lengths: index.lengths, boost: leg.boost, constant: 1 - b,
                     perToken: b / leg.statistics.averageLength, idf: entry.value.idf, k1: k1,
                     term: order)
-                lists.append(List(index: leg.index, number: number, model: model))
+                lists.append(List(index: index, number: number, model: model))
             }
         }
         return lists

@@ -19,7 +19,9 @@ private struct LivingTexts {
     mutating func insert(_ text: [String]) {
         let slot = rows.append()
         // A document may lack a field.
-        for (field, text) in zip(fields, text) where !text.isEmpty { field.append(text, slot: slot) }
+        for (field, text) in zip(fields, text) where !text.isEmpty {
+            field.append(text, slot: slot)
+        }
         texts.append(text)
         live.append(slot.index)
     }
