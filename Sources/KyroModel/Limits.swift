@@ -52,6 +52,7 @@ public enum Limits {
     public static let formulaBytesMax = 4_096
     /// Steps of a compiled formula, each about 1 ns: 10,000 candidates take 10 ms at most.
     public static let formulaStepsMax = 1_024
-    /// Nesting, and values waiting for an operation.
     public static let formulaDepthMax = 64
+    /// Values that wait for an operation: a level of nesting leaves a few.
+    public static let formulaStackMax = 8 * formulaDepthMax
 }

@@ -12,6 +12,8 @@ extension Command {
             normalised scores, or reciprocal ranks with --rrf.
 
             \(ReadOptions.filterHelp)
+
+            \(formulaHelp)
             """,
         options: [
             Option("text", value: "WORDS", "rank by these words (BM25)"),
@@ -28,12 +30,22 @@ extension Command {
             ReadOptions.filter, ReadOptions.since, ReadOptions.until,
             Option("decay", value: "TIME", "halve a score for each such age, such as 30d"),
             Option("decay-origin", value: "TIME", "where age counts from (default: now)"),
-            Option("rrf", "fuse by reciprocal ranks"),
+            Option("decay-shape", value: "NAME", "exponential (default), linear or gauss"),
+            Option("decay-offset", value: "TIME", "age up to here counts as none"),
+            Option("decay-floor", value: "SHARE", "what age leaves of a score at least"),
+            Option("fusion", value: "METHOD", "weighted (default), rrf or max"),
+            Option("rrf", "fuse by reciprocal ranks, as --fusion rrf"),
             Option("rrf-k", value: "N", "constant of --rrf (default 60)"),
+            Option(
+                "normalise", value: "NAME", "scores by min-max (default), z-score or distribution"),
             Option("weights", value: "LIST", "weights of the legs, such as vector=1,text=0.5"),
             Option("limit", short: "k", value: "N", "how many hits (default 10)"),
             Option("offset", value: "N", "leave out the best N"),
             Option("candidates", value: "N", "of each leg (100; of one alone the limit)"),
+            Option("leg-candidates", value: "LIST", "of some legs, such as vector=200,text=50"),
+            Option(
+                "formula", value: "FORMULA",
+                "makes the final score, such as 'score * (1 + 0.1 * log(1 + meta.stars))'"),
             Option("ef", value: "N", "breadth of the graph search; more is better and slower"),
             Option("probes", value: "N", "inverted lists to scan; more is better and slower"),
             Option(
@@ -41,7 +53,7 @@ extension Command {
                 "share of the true best to find, such as 0.97; the server takes the breadth it needs"
             ),
             Option("exact", "compare with every vector instead of walking the graph"),
-            Option("explain", "show what each shard did"),
+            Option("explain", "show what each stage and shard did, and why hits rank so"),
             ReadOptions.fields, ReadOptions.minSeq,
         ],
         examples: [
@@ -65,6 +77,18 @@ extension Command {
         run: runSearch)
 }
 
+private let formulaHelp = """
+    FORMULAS
+      score fused decay             what fusion and --decay gave
+      vector text sparse            a leg's score, also vector.norm and vector.rank
+      now event_time age            in milliseconds; 30d is thirty days of them
+      meta.stars meta."any name"    numbers, bools and timestamps of the document
+      + - * /  < <= > >= = !=  and or not  c ? a : b  ( )
+      min max abs log log2 log10 exp sqrt pow(x, y) clamp(x, low, high) if(c, a, b)
+      has(x)  default(x, otherwise) for what a document or a leg lacks
+      A result that is missing or not finite ranks last.
+    """
+
 private func runSearch(_ session: Session) throws -> ExitCode {
     let arguments = session.arguments
     _ = try arguments.positionals(exactly: [])
@@ -87,7 +111,7 @@ private func runSearch(_ session: Session) throws -> ExitCode {
     if session.isJSON {
         session.write(json(of: response, micros: micros))
     } else {
-        show(response, micros: micros, firstRank: Int(request.offset) + 1, session)
+        show(response, to: request, micros: micros, session)
     }
     return .done
 }
@@ -134,10 +158,9 @@ extension SearchRequest {
         request.filter = try ReadOptions.filter(session)
         request.timeRange = try ReadOptions.timeRange(session)
         let origin = try arguments.time("decay-origin", nowMillis: Now.wallMillis)
-        if let halfLife = try arguments.millis("decay") {
-            request.timeDecay = TimeDecay(halfLifeMillis: halfLife, originMillis: origin)
-        } else if origin != nil {
-            throw UsageError("--decay-origin needs --decay")
+        request.timeDecay = try decay(arguments, originMillis: origin)
+        if let formula = arguments.string("formula") {
+            request.ranking = RankingOptions(formula: formula)
         }
         request.fusion = try fusion(arguments)
         request.limit = UInt32(try arguments.integer("limit", in: 1...Limits.hitsMax) ?? 10)
@@ -150,15 +173,44 @@ extension SearchRequest {
         return request
     }
 
+    private static func decay(
+        _ arguments: Arguments, originMillis: Int64?
+    ) throws(UsageError) -> TimeDecay? {
+        guard let halfLife = try arguments.millis("decay") else {
+            for name in ["origin", "shape", "offset", "floor"]
+            where arguments.string("decay-\(name)") != nil {
+                throw UsageError("--decay-\(name) needs --decay")
+            }
+            return nil
+        }
+        return TimeDecay(
+            halfLifeMillis: halfLife, originMillis: originMillis,
+            shape: try arguments.choice("decay-shape", of: DecayShapeName.self)?.shape
+                ?? .exponential,
+            offsetMillis: try arguments.millis("decay-offset") ?? 0,
+            floor: try arguments.share("decay-floor") ?? 0)
+    }
+
     private static func fusion(_ arguments: Arguments) throws(UsageError) -> Fusion? {
         let rrfK = try arguments.integer("rrf-k", in: 1...Limits.rrfKMax)
         let weights = try arguments.string("weights").map {
             text throws(UsageError) in try LegWeights(parsing: text)
         }
-        guard arguments.flag("rrf") || rrfK != nil || weights != nil else { return nil }
+        let candidates = try arguments.string("leg-candidates").map {
+            text throws(UsageError) in try LegCandidates(parsing: text)
+        }
+        let name = try arguments.choice("fusion", of: FusionName.self)
+        let normalisation = try arguments.choice("normalise", of: NormalisationName.self)
+        let isRRF = arguments.flag("rrf") || rrfK != nil
+        if isRRF, let name, name != .rrf {
+            throw UsageError("--rrf and --fusion \(name.rawValue) exclude each other")
+        }
+        guard isRRF || name != nil || weights != nil || candidates != nil || normalisation != nil
+        else { return nil }
         return Fusion(
-            method: arguments.flag("rrf") || rrfK != nil ? .rrf : .weighted,
-            rrfK: UInt32(rrfK ?? 0), weights: weights)
+            method: isRRF ? .rrf : name?.method ?? .weighted, rrfK: UInt32(rrfK ?? 0),
+            weights: weights, normalisation: normalisation?.normalisation ?? .minMax,
+            candidates: candidates)
     }
 }
 
@@ -202,6 +254,9 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
             JSON.Member("seq", JSON(hit.seq)),
         ]
         members += leg("vector", hit.vector) + leg("sparse", hit.sparse) + leg("text", hit.text)
+        if let details = hit.details {
+            members.append(JSON.Member("details", ExplainOutput.json(of: details)))
+        }
         if let document = hit.document {
             members.append(JSON.Member("document", .object(JSON.parts(of: document))))
         }
@@ -221,8 +276,9 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
 }
 
 private func show(
-    _ response: SearchResponse, micros: Int64, firstRank: Int, _ session: Session
+    _ response: SearchResponse, to request: SearchRequest, micros: Int64, _ session: Session
 ) {
+    let firstRank = Int(request.offset) + 1
     let hits = response.hits
     let legs: [(title: String, score: (Hit) -> LegScore?)] = [
         ("vector", { $0.vector }), ("sparse", { $0.sparse }), ("text", { $0.text }),
@@ -262,5 +318,8 @@ private func show(
     session.write(
         "\(hits.count) \(noun) in \(TimeSpan.text(micros: micros)), seq \(response.seq.raw)\n")
     if let recall = response.recall { ExplainOutput.show(recall, session) }
-    if let explain = response.explain { ExplainOutput.show(explain, session) }
+    if let explain = response.explain {
+        ExplainOutput.show(explain, session)
+        ExplainOutput.showScores(of: response, to: request, session)
+    }
 }

@@ -57,25 +57,25 @@ struct SearchExecution {
     mutating func run(scratch: inout SearchScratch) throws(KyroError) -> [RankedHit] {
         var mark = time.monotonicNanos()
         try evaluateFilters()
-        mark = stages.add(\.filter, since: mark, time)
+        StageNanos.lap(&stages.filter, &mark, time)
         var legs: [Ranking.Leg] = []
         if let leg = query.vector {
             let found = try vectorLeg(leg, scratch: &scratch.vector)
-            mark = stages.add(\.vector, since: mark, time)
+            StageNanos.lap(&stages.vector, &mark, time)
             legs.append(merged(.vector, found))
-            mark = stages.add(\.merge, since: mark, time)
+            StageNanos.lap(&stages.merge, &mark, time)
         }
         if let leg = query.sparse {
             let found = try sparseLeg(leg, scratch: &scratch.sparse)
-            mark = stages.add(\.sparse, since: mark, time)
+            StageNanos.lap(&stages.sparse, &mark, time)
             legs.append(merged(.sparse, found))
-            mark = stages.add(\.merge, since: mark, time)
+            StageNanos.lap(&stages.merge, &mark, time)
         }
         if let leg = query.text {
             let found = try textLeg(leg, scratch: &scratch.text)
-            mark = stages.add(\.text, since: mark, time)
+            StageNanos.lap(&stages.text, &mark, time)
             legs.append(merged(.text, found))
-            mark = stages.add(\.merge, since: mark, time)
+            StageNanos.lap(&stages.merge, &mark, time)
         }
         for index in views.indices {
             explains[index].rowsScored = UInt64(counters[index].rowsScored)
@@ -89,11 +89,11 @@ struct SearchExecution {
             for view in views { try view.shard.requireMetadata() }
             for index in hits.indices { hits[index].score *= decayFactor(of: hits[index]) }
         }
-        mark = stages.add(\.fuse, since: mark, time)
+        StageNanos.lap(&stages.fuse, &mark, time)
         if let ranking = query.ranking { try rank(&hits, by: ranking) }
         let page = Array(
             Ranking.page(&hits, offset: query.offset, limit: query.limit, precedes: precedes))
-        _ = stages.add(\.rank, since: mark, time)
+        StageNanos.lap(&stages.rank, &mark, time)
         return page
     }
 

@@ -10,11 +10,13 @@ from .types import (
     Explain,
     Hit,
     ItemFailure,
+    LegContribution,
     LegScore,
     LookupResult,
     Query,
     RecallEstimate,
     Schema,
+    ScoreDetails,
     SearchResult,
     SnapshotResult,
     SparseVector,
@@ -30,8 +32,8 @@ from .types import (
 
 __all__ = [
     "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport",
-    "ItemFailure", "KyroError", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
-    "SearchResult", "SnapshotResult", "SparseVector", "Status", "TextField", "Update",
-    "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
-    "filters",
+    "ItemFailure", "KyroError", "LegContribution", "LegScore", "LookupResult", "Query",
+    "RecallEstimate", "Schema", "ScoreDetails", "SearchResult", "SnapshotResult", "SparseVector",
+    "Status", "TextField", "Update", "VectorField", "VectorIndexStatus", "VectorIndexing",
+    "WriteOutcome", "WriteResult", "filters",
 ]
