@@ -136,3 +136,15 @@ public enum DecayShapeName: String, CaseIterable, Sendable {
         }
     }
 }
+
+public enum MissingGroupName: String, CaseIterable, Sendable {
+    case alone, together, dropped
+
+    public var missing: MissingGroup {
+        switch self {
+        case .alone: .alone
+        case .together: .together
+        case .dropped: .dropped
+        }
+    }
+}

@@ -25,6 +25,11 @@ public func scoreText(
         if parts.count > 1, !takesGreatest { sum = "(\(sum))" }
         sum += " × \(number(details.decay)) age"
     }
+    if let diversity = details.diversity {
+        sum +=
+            "; relevance \(number(diversity.relevance)), "
+            + "likeness to those before \(number(diversity.similarity))"
+    }
     guard let formula = details.formula else {
         let isMissing = hit.score == -Double.greatestFiniteMagnitude
         if isMissing { return "last, since its formula is missing; without it \(sum)" }

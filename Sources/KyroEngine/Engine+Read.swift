@@ -36,6 +36,7 @@ extension Engine {
             answer.sparse = hit.sparse
             answer.text = hit.text
             if request.explain { answer.details = execution.details(of: hit) }
+            if !execution.groups.isEmpty { answer.group = execution.groups[hit.key] }
             if let projection = request.projection {
                 try cancellation.check()
                 let document = try view.shard.document(

@@ -55,4 +55,8 @@ public enum Limits {
     public static let formulaDepthMax = 64
     /// Values that wait for an operation: a level of nesting leaves a few.
     public static let formulaStackMax = 8 * formulaDepthMax
+    /// Hits that diversity chooses from: all pairs of them are 500,000 cosines.
+    public static let diversityPoolMax = 1_000
+    /// Pool × dimension: 16 MiB of vectors in hand.
+    public static let diversityFloatsMax = 4 << 20
 }

@@ -216,7 +216,7 @@ struct SearchRequestDraft: WireDraft {
     var minSeq: UInt64 = 0
     var exact = false
     var explain = false
-    var ranking: RankingOptions?
+    var ranking: RankingDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -256,7 +256,7 @@ struct SearchRequestDraft: WireDraft {
         request.minSeq = Sequence(minSeq)
         request.exact = exact
         request.explain = explain
-        request.ranking = ranking
+        request.ranking = try ranking?.finish("ranking")
         return request
     }
 }

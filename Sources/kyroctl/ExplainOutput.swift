@@ -212,6 +212,10 @@ enum ExplainOutput {
         if let formula = details.formula {
             members.append(JSON.Member("formula", .double(formula)))
         }
+        if let diversity = details.diversity {
+            members.append(JSON.Member("relevance", .double(diversity.relevance)))
+            members.append(JSON.Member("similarity", .double(diversity.similarity)))
+        }
         return .object(members)
     }
 }

@@ -53,6 +53,16 @@ extension Command {
                 "share of the true best to find, such as 0.97; the server takes the breadth it needs"
             ),
             Option("exact", "compare with every vector instead of walking the graph"),
+            Option("group-by", value: "FIELD", "one hit for each value of this metadata field"),
+            Option(
+                "per-group", value: "N", "hits of each group (default 1); --limit counts groups"),
+            Option(
+                "missing-group", value: "HOW",
+                "documents without the field: alone (default), together or dropped"),
+            Option(
+                "diversify", value: "LAMBDA",
+                "prefer hits unlike those before: 1 is relevance alone, 0 difference alone"),
+            Option("diversity-pool", value: "N", "hits to choose from (default 100)"),
             Option("explain", "show what each stage and shard did, and why hits rank so"),
             ReadOptions.fields, ReadOptions.minSeq,
         ],
@@ -159,9 +169,8 @@ extension SearchRequest {
         request.timeRange = try ReadOptions.timeRange(session)
         let origin = try arguments.time("decay-origin", nowMillis: Now.wallMillis)
         request.timeDecay = try decay(arguments, originMillis: origin)
-        if let formula = arguments.string("formula") {
-            request.ranking = RankingOptions(formula: formula)
-        }
+        let ranking = try ranking(arguments)
+        if !ranking.isEmpty { request.ranking = ranking }
         request.fusion = try fusion(arguments)
         request.limit = UInt32(try arguments.integer("limit", in: 1...Limits.hitsMax) ?? 10)
         request.offset = UInt32(try arguments.integer("offset", in: 0...Limits.hitsMax) ?? 0)
@@ -171,6 +180,29 @@ extension SearchRequest {
         request.exact = arguments.flag("exact")
         request.explain = arguments.flag("explain")
         return request
+    }
+
+    private static func ranking(_ arguments: Arguments) throws(UsageError) -> RankingOptions {
+        var ranking = RankingOptions(formula: arguments.string("formula") ?? "")
+        let hitsPerGroup = try arguments.integer("per-group", in: 1...Limits.hitsMax)
+        let missing = try arguments.choice("missing-group", of: MissingGroupName.self)
+        if let field = arguments.string("group-by") {
+            ranking.grouping = Grouping(
+                field: field, hitsPerGroup: UInt32(hitsPerGroup ?? 0),
+                missing: missing?.missing ?? .alone)
+        } else if hitsPerGroup != nil || missing != nil {
+            throw UsageError("--per-group and --missing-group need --group-by")
+        }
+        let pool = try arguments.integer("diversity-pool", in: 1...Limits.diversityPoolMax)
+        if let text = arguments.string("diversify") {
+            guard let lambda = Double(text), lambda >= 0, lambda <= 1 else {
+                throw UsageError("--diversify is \"\(text)\"; it must lie in 0...1")
+            }
+            ranking.diversity = Diversity(lambda: lambda, pool: UInt32(pool ?? 0))
+        } else if pool != nil {
+            throw UsageError("--diversity-pool needs --diversify")
+        }
+        return ranking
     }
 
     private static func decay(
@@ -257,6 +289,7 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
         if let details = hit.details {
             members.append(JSON.Member("details", ExplainOutput.json(of: details)))
         }
+        if let group = hit.group { members.append(JSON.Member("group", JSON(group))) }
         if let document = hit.document {
             members.append(JSON.Member("document", .object(JSON.parts(of: document))))
         }
@@ -293,6 +326,8 @@ private func show(
     ]
     if isFused { columns += shownLegs.map { .init($0.title, isRightAligned: true) } }
     columns.append(.init("id", widthMin: 16))
+    let isGrouped = hits.contains { $0.group != nil }
+    if isGrouped { columns.append(.init("group", widthMin: 8)) }
     if hasTime { columns.append(.init("time")) }
     columns += (names ?? ["document"]).map { .init($0, widthMin: 8) }
 
@@ -305,6 +340,7 @@ private func show(
             }
         }
         row.append(hit.id.argument)
+        if isGrouped { row.append(hit.group?.cell ?? "") }
         if hasTime { row.append(hit.document?.timeCell ?? "") }
         if let names {
             row += names.map { hit.document?.cell($0) ?? "" }

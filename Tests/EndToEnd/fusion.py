@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Fused answers of the shipped server, with one shard and with seven, equal what numpy makes of the
-legs' own answers to 1e-6: every method, normalisation and decay, and formulas."""
+legs' own answers to 1e-6: every method, normalisation and decay, formulas and groups."""
 import math
 
 import numpy as np
-from harness import Checks, Server, Stubs, collections, failure_of, ingest, search, types
+from harness import (
+    Checks, Server, Stubs, collections, failure_of, ingest, ranking, search, types,
+)
 
 SCOPE = types.Scope(namespace="fused")
 COUNT, DIMENSION, QUESTIONS, SEED = 600, 12, 150, 58
@@ -162,6 +164,32 @@ def check_question(stubs, rng, times, stars, what):
     return len(hits)
 
 
+def check_groups(stubs, rng, rows, what):
+    """One leg's answer by groups of a field."""
+    request = search.SearchRequest(scope=SCOPE, limit=int(rng.integers(1, 12)), candidates=200)
+    request.sparse.vector.indices.extend([1, 2, 3])
+    request.sparse.vector.values.extend([1, 2, 3])
+    wide = search.SearchRequest()
+    wide.CopyFrom(request)
+    wide.limit = 200
+    grouping = request.ranking.grouping
+    grouping.field, grouping.missing = "stars", int(rng.integers(3))
+    grouping.hits_per_group = int(rng.integers(4))
+    groups = {}
+    for hit in stubs.search.Search(wide).hits:
+        metadata = rows[hit.id.number].metadata
+        key = metadata["stars"].int_value if "stars" in metadata else None
+        if key is None and grouping.missing == ranking.MISSING_GROUP_DROPPED:
+            continue
+        if key is None and grouping.missing == ranking.MISSING_GROUP_ALONE:
+            key = f"alone {hit.id.number}"
+        groups.setdefault(key, []).append(hit.id.number)
+    wanted = [number for group in list(groups.values())[:request.limit]
+              for number in group[:grouping.hits_per_group or 1]]
+    hits = stubs.search.Search(request).hits
+    check.equal([hit.id.number for hit in hits], wanted, f"{what}: groups")
+
+
 def check_refusals(stubs):
     request = search.SearchRequest(scope=SCOPE, limit=3)
     request.text.query = "flow"
@@ -189,6 +217,7 @@ def main():
             for number in range(QUESTIONS):
                 hits += check_question(
                     stubs, rng, times, stars, f"{shards} shards, question {number}, seed {SEED}")
+                check_groups(stubs, rng, rows, f"{shards} shards, question {number}, seed {SEED}")
             check_refusals(stubs)
     check(hits > 10 * QUESTIONS, f"only {hits} hits")
     print(f"RESULT {2 * QUESTIONS} fused answers with {hits} hits equal numpy's to {TOLERANCE}")

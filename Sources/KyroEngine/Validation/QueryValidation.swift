@@ -96,7 +96,7 @@ struct CheckedQuery {
             try RankingValidation.check(fusion)
             self.fusion = fusion
         }
-        ranking = try CheckedRanking(request.ranking, schema: schema)
+        ranking = try CheckedRanking(request, schema: schema)
         // Nothing is fused: what lies behind the page is of no use.
         if request.candidates == 0, request.hasOneBareLeg { candidates = offset + limit }
     }
@@ -176,7 +176,7 @@ struct CheckedQuery {
         return TextLeg(query: query.query, fields: fields)
     }
 
-    private static func only(
+    static func only(
         _ name: String, of names: [String], path: String, kind: String
     ) throws(KyroError) -> String {
         if !name.isEmpty { return name }
@@ -189,7 +189,7 @@ struct CheckedQuery {
             path, "is empty; name one of \(names.joined(separator: ", "))")
     }
 
-    private static func missing(
+    static func missing(
         _ name: String, path: String, kind: String, names: [String]
     ) -> KyroError {
         let known = names.isEmpty ? "none" : names.joined(separator: ", ")

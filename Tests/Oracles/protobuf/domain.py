@@ -368,6 +368,8 @@ def search_request(m, path, out):
         enum(m.fusion, "normalisation", join(path, "fusion"), out, 3)
     if m.HasField("projection"):
         projection(m.projection, join(path, "projection"), out)
+    if m.ranking.HasField("grouping"):
+        enum(m.ranking.grouping, "missing", join(path, "ranking.grouping"), out, 3)
 
 
 def search_response(m, path, out):
@@ -376,6 +378,8 @@ def search_response(m, path, out):
         has_kind(hit.id, join(here, "id"), out)
         if hit.HasField("document"):
             document(hit.document, join(here, "document"), out)
+        if hit.HasField("group"):
+            has_kind(hit.group, join(here, "group"), out)
     if m.HasField("explain"):
         for index, item in enumerate(m.explain.shards):
             enum(item, "vector_strategy", join(path, f"explain.shards[{index}]"), out, 7)

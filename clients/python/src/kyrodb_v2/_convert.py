@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 
 from . import types
-from ._proto import collections_pb2, ingest_pb2, search_pb2, types_pb2
+from ._proto import collections_pb2, ingest_pb2, ranking_pb2, search_pb2, types_pb2
 from .errors import KyroError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -19,6 +19,7 @@ _VALUE_TYPES = ("", "string", "int64", "double", "bool", "timestamp", "string_li
                 "double_list", "bool_list", "timestamp_list")
 _FUSIONS = ("weighted", "rrf", "max")
 _NORMALISATIONS = ("min_max", "z_score", "distribution")
+_MISSING_GROUPS = ("alone", "together", "dropped")
 _DECAY_SHAPES = ("exponential", "linear", "gauss")
 _INDEXING = {
     "kind": ("automatic", "graph", "ivf", "flat"),
@@ -317,6 +318,14 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
         message.time_decay.floor = raw.decay_floor
     if raw.formula:
         message.ranking.formula = raw.formula
+    if raw.group_by:
+        message.ranking.grouping.field = raw.group_by
+        message.ranking.grouping.hits_per_group = raw.hits_per_group
+        message.ranking.grouping.missing = _position(
+            raw.missing_group, _MISSING_GROUPS, "missing_group")
+    if raw.diversity is not None:
+        message.ranking.diversity.CopyFrom(ranking_pb2.Diversity(
+            **{"lambda": raw.diversity, "pool": raw.diversity_pool}))
     if raw.fusion is not None:
         message.fusion.method = _position(raw.fusion, _FUSIONS, "fusion")
     if raw.rrf_k:
@@ -355,7 +364,8 @@ def _details_back(hit: search_pb2.Hit) -> types.ScoreDetails | None:
         for leg in ("vector", "sparse", "text")}
     return types.ScoreDetails(
         **parts, fused=told.fused, decay=told.decay,
-        formula=told.formula if told.HasField("formula") else None)
+        formula=told.formula if told.HasField("formula") else None,
+        **(plain(told.diversity) if told.HasField("diversity") else {}))
 
 
 def plain(message) -> dict[str, int | str]:
@@ -376,7 +386,8 @@ def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
             id=document_id_back(hit.id), score=hit.score, seq=hit.seq,
             document=document_back(hit.document) if hit.HasField("document") else None,
             vector=_leg_back(hit, "vector"), sparse=_leg_back(hit, "sparse"),
-            text=_leg_back(hit, "text"), details=_details_back(hit))
+            text=_leg_back(hit, "text"), details=_details_back(hit),
+            group=value_back(hit.group) if hit.HasField("group") else None)
         for hit in message.hits]
     explain = None
     if message.HasField("explain"):

@@ -177,6 +177,11 @@ class Query:
     leg_candidates: Mapping[str, int] | None = None  # of "vector", "sparse", "text"
     formula: str = ""  # makes the final score: "score * (1 + 0.1 * log(1 + meta.stars))"
     weights: Mapping[str, float] | None = None  # of "vector", "sparse", "text"; 0 where missing
+    group_by: str = ""  # metadata field: hits of one value stand together, limit counts groups
+    hits_per_group: int = 1
+    missing_group: str = "alone"  # documents without the field: or "together", "dropped"
+    diversity: float | None = None  # λ of maximal marginal relevance: 1 is relevance alone
+    diversity_pool: int = 0
     limit: int = 10
     offset: int = 0
     candidates: int = 0
@@ -210,6 +215,8 @@ class ScoreDetails:
     fused: float
     decay: float
     formula: float | None  # None without a formula, and where its result is missing
+    relevance: float | None = None  # of a search with diversity
+    similarity: float | None = None  # to the hits before
 
 
 @dataclass(frozen=True)
@@ -222,6 +229,7 @@ class Hit:
     sparse: LegScore | None = None
     text: LegScore | None = None
     details: ScoreDetails | None = None  # where explain was asked for
+    group: Value | None = None  # of a grouped search; None where the document lacks the field
 
 
 @dataclass(frozen=True)
