@@ -91,3 +91,77 @@ extension FieldMap<Double> {
         }
     }
 }
+
+extension LegCandidates {
+    /// `vector=200,text=50`: legs that are not named take what the search says.
+    public init(parsing text: String) throws(UsageError) {
+        self.init()
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let pair = part.split(separator: "=", omittingEmptySubsequences: false)
+            guard pair.count == 2, let count = UInt32(pair[1]), count > 0 else {
+                throw UsageError(
+                    "--leg-candidates: \"\(part)\" is no count; write vector=200,sparse=50,text=100"
+                )
+            }
+            switch pair[0] {
+            case "vector": vector = count
+            case "sparse": sparse = count
+            case "text": self.text = count
+            default:
+                throw UsageError(
+                    "--leg-candidates: \"\(pair[0])\" is no leg; legs are vector, sparse and text")
+            }
+        }
+    }
+}
+
+/// Names of options that choose.
+public enum FusionName: String, CaseIterable, Sendable {
+    case weighted, rrf, max
+
+    public var method: FusionMethod {
+        switch self {
+        case .weighted: .weighted
+        case .rrf: .rrf
+        case .max: .max
+        }
+    }
+}
+
+public enum NormalisationName: String, CaseIterable, Sendable {
+    case minMax = "min-max"
+    case zScore = "z-score"
+    case distribution
+
+    public var normalisation: ScoreNormalisation {
+        switch self {
+        case .minMax: .minMax
+        case .zScore: .zScore
+        case .distribution: .distribution
+        }
+    }
+}
+
+public enum DecayShapeName: String, CaseIterable, Sendable {
+    case exponential, linear, gauss
+
+    public var shape: DecayShape {
+        switch self {
+        case .exponential: .exponential
+        case .linear: .linear
+        case .gauss: .gauss
+        }
+    }
+}
+
+public enum MissingGroupName: String, CaseIterable, Sendable {
+    case alone, together, dropped
+
+    public var missing: MissingGroup {
+        switch self {
+        case .alone: .alone
+        case .together: .together
+        case .dropped: .dropped
+        }
+    }
+}

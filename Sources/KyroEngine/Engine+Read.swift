@@ -12,9 +12,13 @@ extension Engine {
         var query = try CheckedQuery(request, schema: collection.schema)
         let learned = learnedFusion(query, request, collection)
         if let learned { query.fusion = learned.fusion }
-        let page =
-            request.isPage
-            ? try page(of: request, in: collection, cancellation: cancellation) : nil
+        var page: SearchPage?
+        if request.isPage {
+            // A tuning since the first page would order the others by other scores.
+            var asked = request
+            asked.fusion = query.fusion
+            page = try self.page(of: asked, in: collection, cancellation: cancellation)
+        }
         if let page { query.turn(to: page) }
         try waitForSequence(request.minSeq, cancellation: cancellation)
         var past = page?.lease
@@ -50,6 +54,7 @@ extension Engine {
             answer.sparse = hit.sparse
             answer.text = hit.text
             if request.explain { answer.details = execution.details(of: hit) }
+            if !execution.groups.isEmpty { answer.group = execution.groups[hit.key] }
             if let projection = request.projection {
                 try cancellation.check()
                 let document = try view.shard.document(

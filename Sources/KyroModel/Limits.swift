@@ -65,8 +65,13 @@ public enum Limits {
     public static let formulaBytesMax = 4_096
     /// Steps of a compiled formula, each about 1 ns: 10,000 candidates take 10 ms at most.
     public static let formulaStepsMax = 1_024
-    /// Nesting, and values waiting for an operation.
     public static let formulaDepthMax = 64
+    /// Values that wait for an operation: a level of nesting leaves a few.
+    public static let formulaStackMax = 8 * formulaDepthMax
+    /// Hits that diversity chooses from: all pairs of them are 500,000 cosines.
+    public static let diversityPoolMax = 1_000
+    /// Pool × dimension: 16 MiB of vectors in hand.
+    public static let diversityFloatsMax = 4 << 20
 
     /// Judged queries of one tuning. Fewer than the least would be noise whatever they say.
     public static let tuneQueriesMax = 10_000

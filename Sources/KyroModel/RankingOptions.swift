@@ -1,14 +1,62 @@
 // What happens to the candidates of a search after fusion, and why a hit ranks where it does.
 
-/// What a search asks to be done with the fused scores.
+/// What becomes of documents without the field by which hits are grouped. The raw values are those of
+/// `kyrodb.v2.MissingGroup`.
+public enum MissingGroup: UInt8, Sendable, CaseIterable {
+    /// Each is a group of its own.
+    case alone = 0
+    /// They are one group.
+    case together = 1
+    /// They are no hits.
+    case dropped = 2
+}
+
+/// Hits with the same value of a metadata field stand together, groups in the order of their best
+/// hits; limit and offset count groups.
+public struct Grouping: Equatable, Sendable {
+    public var field: String
+    /// Zero for one.
+    public var hitsPerGroup: UInt32
+    public var missing: MissingGroup
+
+    public init(field: String, hitsPerGroup: UInt32 = 0, missing: MissingGroup = .alone) {
+        self.field = field
+        self.hitsPerGroup = hitsPerGroup
+        self.missing = missing
+    }
+}
+
+/// Maximal marginal relevance over the best hits, or the best hit of each group.
+public struct Diversity: Equatable, Sendable {
+    /// From 0, differences alone, to 1, relevance alone.
+    public var lambda: Double
+    /// Hits to choose from; zero for the default.
+    public var pool: UInt32
+    /// Empty for the field of the vector leg, or else the collection's only one.
+    public var field: String
+
+    public init(lambda: Double, pool: UInt32 = 0, field: String = "") {
+        self.lambda = lambda
+        self.pool = pool
+        self.field = field
+    }
+}
+
+/// What a search asks to be done with the fused scores: formula, then grouping, then diversity.
 public struct RankingOptions: Equatable, Sendable {
     /// Makes the final score; empty for none. The language is that of `Protos/kyrodb/v2/ranking.proto`.
     public var formula: String
+    public var grouping: Grouping?
+    public var diversity: Diversity?
 
-    public init(formula: String = "") { self.formula = formula }
+    public init(formula: String = "", grouping: Grouping? = nil, diversity: Diversity? = nil) {
+        self.formula = formula
+        self.grouping = grouping
+        self.diversity = diversity
+    }
 
-    /// Whether the fused scores stay as they are.
-    public var isEmpty: Bool { formula.isEmpty }
+    /// Whether scores and order stay as fusion made them.
+    public var isEmpty: Bool { formula.isEmpty && grouping == nil && diversity == nil }
 }
 
 /// What one leg gave to a hit.
@@ -24,6 +72,18 @@ public struct LegContribution: Equatable, Sendable {
     }
 }
 
+/// Why a hit was taken when it was.
+public struct DiversityDetails: Equatable, Sendable {
+    public var relevance: Double
+    /// To what was taken before.
+    public var similarity: Double
+
+    public init(relevance: Double, similarity: Double) {
+        self.relevance = relevance
+        self.similarity = similarity
+    }
+}
+
 /// A hit's score, step by step.
 public struct ScoreDetails: Equatable, Sendable {
     /// Absent where the leg has not found the document.
@@ -36,6 +96,8 @@ public struct ScoreDetails: Equatable, Sendable {
     public var decay: Double
     /// Absent without a formula, and where its result is missing.
     public var formula: Double?
+    /// Of a group on its best hit alone.
+    public var diversity: DiversityDetails?
 
     public init(fused: Double, decay: Double = 1) {
         self.fused = fused

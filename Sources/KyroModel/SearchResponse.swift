@@ -23,6 +23,8 @@ public struct Hit: Equatable, Sendable {
     public var seq: Sequence
     /// Where explain was asked for.
     public var details: ScoreDetails?
+    /// Of a grouped search; absent where the document lacks the field.
+    public var group: MetadataValue?
 
     public init(id: DocumentID, score: Double, seq: Sequence) {
         self.id = id

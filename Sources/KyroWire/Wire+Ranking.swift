@@ -3,19 +3,81 @@ import KyroModel
 
 // MARK: Ranking
 
-extension RankingOptions: WireDraft, WireEncodable {
-    init() { self.init(formula: "") }
+struct GroupingDraft: WireDraft {
+    var grouping = Grouping(field: "")
+    var missing: Int32 = 0
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
-        case (1, .bytes): formula = try reader.string("formula")
+        case (1, .bytes): grouping.field = try reader.string("field")
+        case (2, .varint): grouping.hitsPerGroup = try reader.uint32("hits_per_group")
+        case (3, .varint): missing = try reader.int32("missing")
         default: try reader.skip(field)
         }
     }
 
-    func finish() -> RankingOptions { self }
+    func finish() throws(WireError) -> Grouping {
+        var finished = grouping
+        finished.missing = try enumValue(missing, "missing", MissingGroup.init(rawValue:))
+        return finished
+    }
+}
 
-    func encode<Sink: WireSink>(into sink: inout Sink) { sink.string(1, formula) }
+extension Grouping: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        sink.uint(2, hitsPerGroup)
+        sink.uint(3, UInt32(missing.rawValue))
+    }
+}
+
+extension Diversity: WireDraft, WireEncodable {
+    init() { self.init(lambda: 0) }
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .fixed64): lambda = try reader.double("lambda")
+        case (2, .varint): pool = try reader.uint32("pool")
+        case (3, .bytes): field = try reader.string("field")
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() -> Diversity { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.double(1, lambda)
+        sink.uint(2, pool)
+        sink.string(3, field)
+    }
+}
+
+struct RankingDraft: WireDraft {
+    var formula = ""
+    var grouping: GroupingDraft?
+    var diversity: Diversity?
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): formula = try reader.string("formula")
+        case (2, .bytes): try reader.message("grouping", into: &grouping)
+        case (3, .bytes): try reader.message("diversity", into: &diversity)
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() throws(WireError) -> RankingOptions {
+        RankingOptions(
+            formula: formula, grouping: try grouping?.finish("grouping"), diversity: diversity)
+    }
+}
+
+extension RankingOptions: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, formula)
+        sink.message(2, grouping)
+        sink.message(3, diversity)
+    }
 }
 
 // MARK: ScoreDetails
@@ -39,6 +101,25 @@ extension LegContribution: WireDraft, WireEncodable {
     }
 }
 
+extension DiversityDetails: WireDraft, WireEncodable {
+    init() { self.init(relevance: 0, similarity: 0) }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .fixed64): relevance = try reader.double("relevance")
+        case (2, .fixed64): similarity = try reader.double("similarity")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> DiversityDetails { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.double(1, relevance)
+        sink.double(2, similarity)
+    }
+}
+
 extension ScoreDetails: WireDraft, WireEncodable {
     init() { self.init(fused: 0, decay: 0) }
 
@@ -50,6 +131,7 @@ extension ScoreDetails: WireDraft, WireEncodable {
         case (4, .fixed64): fused = try reader.double("fused")
         case (5, .fixed64): decay = try reader.double("decay")
         case (6, .fixed64): formula = try reader.double("formula")
+        case (7, .bytes): try reader.message("diversity", into: &diversity)
         default: try reader.skip(field)
         }
     }
@@ -63,6 +145,7 @@ extension ScoreDetails: WireDraft, WireEncodable {
         sink.double(4, fused)
         sink.double(5, decay)
         if let formula { sink.presentDouble(6, formula) }
+        sink.message(7, diversity)
     }
 }
 

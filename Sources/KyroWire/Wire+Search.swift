@@ -232,7 +232,7 @@ struct SearchRequestDraft: WireDraft {
     var minSeq: UInt64 = 0
     var exact = false
     var explain = false
-    var ranking: RankingOptions?
+    var ranking: RankingDraft?
     var aggregations: [AggregationDraft] = []
     var pageToken: [UInt8] = []
     var paged = false
@@ -280,7 +280,7 @@ struct SearchRequestDraft: WireDraft {
         request.minSeq = Sequence(minSeq)
         request.exact = exact
         request.explain = explain
-        request.ranking = ranking
+        request.ranking = try ranking?.finish("ranking")
         request.aggregations = try finishList(aggregations, "aggregations")
         request.pageToken = pageToken
         request.paged = paged

@@ -31,6 +31,7 @@ struct HitDraft: WireDraft {
     var document: DocumentDraft?
     var seq: UInt64 = 0
     var details: ScoreDetails?
+    var group: ValueDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -42,6 +43,7 @@ struct HitDraft: WireDraft {
         case (6, .bytes): try reader.message("document", into: &document)
         case (7, .varint): seq = try reader.varint("seq")
         case (10, .bytes): try reader.message("details", into: &details)
+        case (11, .bytes): try reader.message("group", into: &group)
         default: try reader.skip(field)
         }
     }
@@ -53,6 +55,7 @@ struct HitDraft: WireDraft {
         hit.text = text
         hit.document = try document?.finish("document")
         hit.details = details
+        hit.group = try group?.finish("group")
         return hit
     }
 }
@@ -70,6 +73,7 @@ private struct HitOnWire: WireEncodable {
         if let document = hit.document { sink.message(6, DocumentOnWire(document, encoding)) }
         sink.uint(7, hit.seq.raw)
         sink.message(10, hit.details)
+        sink.message(11, hit.group)
     }
 }
 

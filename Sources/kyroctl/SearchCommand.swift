@@ -16,6 +16,8 @@ extension Command {
             at a time; --paged shows the first page, and the --page-token that goes on behind it.
 
             \(ReadOptions.filterHelp)
+
+            \(formulaHelp)
             """,
         options: [
             Option("text", value: "WORDS", "rank by these words (BM25)"),
@@ -35,12 +37,22 @@ extension Command {
             ReadOptions.filter, ReadOptions.sqlNot, ReadOptions.since, ReadOptions.until,
             Option("decay", value: "TIME", "halve a score for each such age, such as 30d"),
             Option("decay-origin", value: "TIME", "where age counts from (default: now)"),
-            Option("rrf", "fuse by reciprocal ranks"),
+            Option("decay-shape", value: "NAME", "exponential (default), linear or gauss"),
+            Option("decay-offset", value: "TIME", "age up to here counts as none"),
+            Option("decay-floor", value: "SHARE", "what age leaves of a score at least"),
+            Option("fusion", value: "METHOD", "weighted (default), rrf or max"),
+            Option("rrf", "fuse by reciprocal ranks, as --fusion rrf"),
             Option("rrf-k", value: "N", "constant of --rrf (default 60)"),
+            Option(
+                "normalise", value: "NAME", "scores by min-max (default), z-score or distribution"),
             Option("weights", value: "LIST", "weights of the legs, such as vector=1,text=0.5"),
             Option("limit", short: "k", value: "N", "how many hits (default 10)"),
             Option("offset", value: "N", "leave out the best N"),
             Option("candidates", value: "N", "of each leg (100; of one alone the limit)"),
+            Option("leg-candidates", value: "LIST", "of some legs, such as vector=200,text=50"),
+            Option(
+                "formula", value: "FORMULA",
+                "makes the final score, such as 'score * (1 + 0.1 * log(1 + meta.stars))'"),
             Option("ef", value: "N", "breadth of the graph search; more is better and slower"),
             Option("probes", value: "N", "inverted lists to scan; more is better and slower"),
             Option(
@@ -48,11 +60,21 @@ extension Command {
                 "share of the true best to find, such as 0.97; the server takes the breadth it needs"
             ),
             Option("exact", "compare with every vector instead of walking the graph"),
+            Option("group-by", value: "FIELD", "one hit for each value of this metadata field"),
+            Option(
+                "per-group", value: "N", "hits of each group (default 1); --limit counts groups"),
+            Option(
+                "missing-group", value: "HOW",
+                "documents without the field: alone (default), together or dropped"),
+            Option(
+                "diversify", value: "LAMBDA",
+                "prefer hits unlike those before: 1 is relevance alone, 0 difference alone"),
+            Option("diversity-pool", value: "N", "hits to choose from (default 100)"),
         ] + AggregationOutput.options + [
             Option("paged", "tell how to get the page behind this one"),
             Option("page-token", value: "TOKEN", "go on behind a token that was printed before"),
             Option("all-pages", "one page after the other, to the end of the ranking"),
-            Option("explain", "show what each shard did"),
+            Option("explain", "show what each stage and shard did, and why hits rank so"),
             ReadOptions.fields, ReadOptions.minSeq, ReadOptions.asOf,
         ],
         examples: [
@@ -80,6 +102,18 @@ extension Command {
         run: runSearch)
 }
 
+private let formulaHelp = """
+    FORMULAS
+      score fused decay             what fusion and --decay gave
+      vector text sparse            a leg's score, also vector.norm and vector.rank
+      now event_time age            in milliseconds; 30d is thirty days of them
+      meta.stars meta."any name"    numbers, bools and timestamps of the document
+      + - * /  < <= > >= = !=  and or not  c ? a : b  ( )
+      min max abs log log2 log10 exp sqrt pow(x, y) clamp(x, low, high) if(c, a, b)
+      has(x)  default(x, otherwise) for what a document or a leg lacks
+      A result that is missing or not finite ranks last.
+    """
+
 private func runSearch(_ session: Session) throws -> ExitCode {
     let arguments = session.arguments
     _ = try arguments.positionals(exactly: [])
@@ -105,7 +139,7 @@ private func runSearch(_ session: Session) throws -> ExitCode {
         if session.isJSON {
             session.write(json(of: response, micros: micros))
         } else {
-            show(response, micros: micros, firstRank: rank, session)
+            show(response, to: request, micros: micros, firstRank: rank, session)
         }
         let token = response.nextPageToken
         guard arguments.flag("all-pages"), !token.isEmpty else {
@@ -175,11 +209,9 @@ extension SearchRequest {
         request.asOf = try ReadOptions.asOf(session)
         request.timeRange = try ReadOptions.timeRange(session)
         let origin = try arguments.time("decay-origin", nowMillis: Now.wallMillis)
-        if let halfLife = try arguments.millis("decay") {
-            request.timeDecay = TimeDecay(halfLifeMillis: halfLife, originMillis: origin)
-        } else if origin != nil {
-            throw UsageError("--decay-origin needs --decay")
-        }
+        request.timeDecay = try decay(arguments, originMillis: origin)
+        let ranking = try ranking(arguments)
+        if !ranking.isEmpty { request.ranking = ranking }
         request.fusion = try fusion(arguments)
         let limitMin = request.aggregations.isEmpty ? 1 : 0
         request.limit = UInt32(
@@ -201,15 +233,67 @@ extension SearchRequest {
         return request
     }
 
+    private static func ranking(_ arguments: Arguments) throws(UsageError) -> RankingOptions {
+        var ranking = RankingOptions(formula: arguments.string("formula") ?? "")
+        let hitsPerGroup = try arguments.integer("per-group", in: 1...Limits.hitsMax)
+        let missing = try arguments.choice("missing-group", of: MissingGroupName.self)
+        if let field = arguments.string("group-by") {
+            ranking.grouping = Grouping(
+                field: field, hitsPerGroup: UInt32(hitsPerGroup ?? 0),
+                missing: missing?.missing ?? .alone)
+        } else if hitsPerGroup != nil || missing != nil {
+            throw UsageError("--per-group and --missing-group need --group-by")
+        }
+        let pool = try arguments.integer("diversity-pool", in: 1...Limits.diversityPoolMax)
+        if let text = arguments.string("diversify") {
+            guard let lambda = Double(text), lambda >= 0, lambda <= 1 else {
+                throw UsageError("--diversify is \"\(text)\"; it must lie in 0...1")
+            }
+            ranking.diversity = Diversity(lambda: lambda, pool: UInt32(pool ?? 0))
+        } else if pool != nil {
+            throw UsageError("--diversity-pool needs --diversify")
+        }
+        return ranking
+    }
+
+    private static func decay(
+        _ arguments: Arguments, originMillis: Int64?
+    ) throws(UsageError) -> TimeDecay? {
+        guard let halfLife = try arguments.millis("decay") else {
+            for name in ["origin", "shape", "offset", "floor"]
+            where arguments.string("decay-\(name)") != nil {
+                throw UsageError("--decay-\(name) needs --decay")
+            }
+            return nil
+        }
+        return TimeDecay(
+            halfLifeMillis: halfLife, originMillis: originMillis,
+            shape: try arguments.choice("decay-shape", of: DecayShapeName.self)?.shape
+                ?? .exponential,
+            offsetMillis: try arguments.millis("decay-offset") ?? 0,
+            floor: try arguments.share("decay-floor") ?? 0)
+    }
+
     private static func fusion(_ arguments: Arguments) throws(UsageError) -> Fusion? {
         let rrfK = try arguments.integer("rrf-k", in: 1...Limits.rrfKMax)
         let weights = try arguments.string("weights").map {
             text throws(UsageError) in try LegWeights(parsing: text)
         }
-        guard arguments.flag("rrf") || rrfK != nil || weights != nil else { return nil }
+        let candidates = try arguments.string("leg-candidates").map {
+            text throws(UsageError) in try LegCandidates(parsing: text)
+        }
+        let name = try arguments.choice("fusion", of: FusionName.self)
+        let normalisation = try arguments.choice("normalise", of: NormalisationName.self)
+        let isRRF = arguments.flag("rrf") || rrfK != nil
+        if isRRF, let name, name != .rrf {
+            throw UsageError("--rrf and --fusion \(name.rawValue) exclude each other")
+        }
+        guard isRRF || name != nil || weights != nil || candidates != nil || normalisation != nil
+        else { return nil }
         return Fusion(
-            method: arguments.flag("rrf") || rrfK != nil ? .rrf : .weighted,
-            rrfK: UInt32(rrfK ?? 0), weights: weights)
+            method: isRRF ? .rrf : name?.method ?? .weighted, rrfK: UInt32(rrfK ?? 0),
+            weights: weights, normalisation: normalisation?.normalisation ?? .minMax,
+            candidates: candidates)
     }
 }
 
@@ -253,6 +337,10 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
             JSON.Member("seq", JSON(hit.seq)),
         ]
         members += leg("vector", hit.vector) + leg("sparse", hit.sparse) + leg("text", hit.text)
+        if let details = hit.details {
+            members.append(JSON.Member("details", ExplainOutput.json(of: details)))
+        }
+        if let group = hit.group { members.append(JSON.Member("group", JSON(group))) }
         if let document = hit.document {
             members.append(JSON.Member("document", .object(JSON.parts(of: document))))
         }
@@ -280,7 +368,8 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
 }
 
 private func show(
-    _ response: SearchResponse, micros: Int64, firstRank: Int, _ session: Session
+    _ response: SearchResponse, to request: SearchRequest, micros: Int64, firstRank: Int,
+    _ session: Session
 ) {
     let hits = response.hits
     let legs: [(title: String, score: (Hit) -> LegScore?)] = [
@@ -296,6 +385,8 @@ private func show(
     ]
     if isFused { columns += shownLegs.map { .init($0.title, isRightAligned: true) } }
     columns.append(.init("id", widthMin: 16))
+    let isGrouped = hits.contains { $0.group != nil }
+    if isGrouped { columns.append(.init("group", widthMin: 8)) }
     if hasTime { columns.append(.init("time")) }
     columns += (names ?? ["document"]).map { .init($0, widthMin: 8) }
 
@@ -308,6 +399,7 @@ private func show(
             }
         }
         row.append(hit.id.argument)
+        if isGrouped { row.append(hit.group?.cell ?? "") }
         if hasTime { row.append(hit.document?.timeCell ?? "") }
         if let names {
             row += names.map { hit.document?.cell($0) ?? "" }
@@ -322,5 +414,8 @@ private func show(
         "\(hits.count) \(noun) in \(TimeSpan.text(micros: micros)), seq \(response.seq.raw)\n")
     for result in response.aggregations { AggregationOutput.show(result, session) }
     if let recall = response.recall { ExplainOutput.show(recall, session) }
-    if let explain = response.explain { ExplainOutput.show(explain, session) }
+    if let explain = response.explain {
+        ExplainOutput.show(explain, session)
+        ExplainOutput.showScores(of: response, to: request, session)
+    }
 }

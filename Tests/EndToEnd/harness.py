@@ -11,7 +11,7 @@ from process import BINARY, ROOT, Checks, Server, contents, open_channel
 
 __all__ = [
     "BINARY", "ROOT", "Checks", "Failure", "Server", "Stubs", "collections", "failure_of", "health",
-    "ingest", "operations", "search", "types",
+    "ingest", "operations", "ranking", "search", "types",
 ]
 PROTOS = ROOT / "Protos"
 
@@ -52,6 +52,7 @@ from kyrodb.v2 import ingest_pb2 as ingest  # noqa: E402
 from kyrodb.v2 import ingest_pb2_grpc  # noqa: E402
 from kyrodb.v2 import operations_pb2 as operations  # noqa: E402
 from kyrodb.v2 import operations_pb2_grpc  # noqa: E402
+from kyrodb.v2 import ranking_pb2 as ranking  # noqa: E402
 from kyrodb.v2 import search_pb2 as search  # noqa: E402
 from kyrodb.v2 import search_pb2_grpc  # noqa: E402
 from kyrodb.v2 import tuning_pb2 as tuning  # noqa: E402

@@ -231,7 +231,7 @@ struct Random: RandomNumberGenerator {
         request.minSeq = Sequence(number())
         request.exact = chance()
         request.explain = chance()
-        request.ranking = maybe { RankingOptions(formula: $0.text()) }
+        request.ranking = maybe { $0.ranking() }
         request.aggregations = list(4) { $0.aggregation() }
         request.pageToken = list(5) { UInt8($0.below(256)) }
         request.paged = chance()
@@ -243,6 +243,19 @@ struct Random: RandomNumberGenerator {
 
     mutating func leg() -> LegScore { LegScore(score: float(), rank: UInt32(below(100))) }
 
+    mutating func ranking() -> RankingOptions {
+        RankingOptions(
+            formula: text(),
+            grouping: maybe {
+                Grouping(
+                    field: $0.text(), hitsPerGroup: UInt32($0.below(9)),
+                    missing: MissingGroup.allCases[$0.below(3)])
+            },
+            diversity: maybe {
+                Diversity(lambda: $0.double(), pool: UInt32($0.below(900)), field: $0.text())
+            })
+    }
+
     mutating func contribution() -> LegContribution {
         LegContribution(normalised: double(), weighted: double())
     }
@@ -253,6 +266,9 @@ struct Random: RandomNumberGenerator {
         details.sparse = maybe { $0.contribution() }
         details.text = maybe { $0.contribution() }
         details.formula = maybe { $0.double() }
+        details.diversity = maybe {
+            DiversityDetails(relevance: $0.double(), similarity: $0.double())
+        }
         return details
     }
 
@@ -323,6 +339,7 @@ struct Random: RandomNumberGenerator {
             hit.text = random.maybe { $0.leg() }
             hit.document = random.maybe { $0.document() }
             hit.details = random.maybe { $0.details() }
+            hit.group = random.maybe { $0.value() }
             return hit
         }
         var response = SearchResponse(

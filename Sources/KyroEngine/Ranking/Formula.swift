@@ -10,16 +10,16 @@ import KyroModel
     import Glibc
 #endif
 
-struct Formula: Equatable, Sendable {
+package struct Formula: Equatable, Sendable {
     /// What a search knows of every hit.
-    enum Variable: Int, CaseIterable, Sendable {
+    package enum Variable: Int, CaseIterable, Sendable {
         case score, fused, decay
         case vector, vectorNorm, vectorRank
         case sparse, sparseNorm, sparseRank
         case text, textNorm, textRank
         case now, eventTime, age
 
-        var name: String {
+        package var name: String {
             switch self {
             case .score: "score"
             case .fused: "fused"
@@ -63,39 +63,39 @@ struct Formula: Equatable, Sendable {
     }
 
     /// A metadata field that the formula names.
-    struct Field: Equatable, Sendable {
-        var name: String
+    package struct Field: Equatable, Sendable {
+        package var name: String
         /// Of a text or a list a formula can only ask whether it is there.
         var presenceOnly: Bool
     }
 
     var steps: [Step] = []
-    var fields: [Field] = []
+    package var fields: [Field] = []
     /// Values on the stack at most.
-    var stackMax = 0
+    package var stackMax = 0
 
     /// What one evaluation reads, and its stack: made once for all hits of a query.
-    struct Scratch {
+    package struct Scratch {
         /// By `Variable.rawValue`; NaN where missing.
         var variables: [Double]
         /// As `fields`.
-        var fields: [Double]
+        package var fields: [Double]
         fileprivate var stack: [Double]
 
-        init(_ formula: Formula) {
+        package init(_ formula: Formula) {
             variables = Array(repeating: .nan, count: Variable.allCases.count)
             fields = Array(repeating: .nan, count: formula.fields.count)
             stack = Array(repeating: .nan, count: formula.stackMax)
         }
 
-        subscript(_ variable: Variable) -> Double {
+        package subscript(_ variable: Variable) -> Double {
             get { variables[variable.rawValue] }
             set { variables[variable.rawValue] = newValue }
         }
     }
 
     /// Nil where the result is missing.
-    func evaluate(_ scratch: inout Scratch) -> Double? {
+    package func evaluate(_ scratch: inout Scratch) -> Double? {
         var top = -1
         for step in steps {
             switch step {

@@ -12,7 +12,7 @@
 //                 | function "(" condition ("," condition)* ")"
 import KyroModel
 
-struct FormulaCompiler {
+package struct FormulaCompiler {
     private let tokens: [FormulaLexer.Placed]
     private let schema: Schema
     private var position = 0
@@ -22,7 +22,7 @@ struct FormulaCompiler {
 
     /// - Throws: `.invalid` or `.overLimit` of `ranking.formula`, naming the column and what was
     ///   expected there.
-    static func compile(_ text: String, schema: Schema) throws(KyroError) -> Formula {
+    package static func compile(_ text: String, schema: Schema) throws(KyroError) -> Formula {
         guard text.utf8.count <= Limits.formulaBytesMax else {
             throw .overLimit(
                 "ranking.formula",
@@ -83,9 +83,9 @@ struct FormulaCompiler {
                 column: tokens[position].column)
         }
         height += 1 - taken
-        guard height <= Limits.formulaDepthMax else {
+        guard height <= Limits.formulaStackMax else {
             throw FormulaError(
-                problem: "more than \(Limits.formulaDepthMax) values wait for an operation",
+                problem: "more than \(Limits.formulaStackMax) values wait for an operation",
                 column: tokens[position].column)
         }
         formula.stackMax = max(formula.stackMax, height)

@@ -4,7 +4,7 @@ import KyroModel
 
 extension Formula {
     /// What a document scores whose formula is missing in the end: below every other.
-    static let missingScore = -Double.greatestFiniteMagnitude
+    package static let missingScore = -Double.greatestFiniteMagnitude
 }
 
 /// Evaluates a formula on hits after fusion and decay; their scores become its results.

@@ -2,7 +2,7 @@
 import KyroModel
 import KyroPlatform
 
-/// Wall time by stage, over all shards.
+/// Wall time by stage, over all shards; what fetching documents takes, the engine knows.
 struct StageNanos {
     var filter: UInt64 = 0
     var vector: UInt64 = 0
@@ -11,16 +11,13 @@ struct StageNanos {
     var merge: UInt64 = 0
     var fuse: UInt64 = 0
     var rank: UInt64 = 0
-    var fetch: UInt64 = 0
     var aggregate: UInt64 = 0
 
-    /// Adds what has passed since `startedNanos`, and returns the time now.
-    mutating func add(
-        _ stage: WritableKeyPath<StageNanos, UInt64>, since startedNanos: UInt64, _ time: any Clock
-    ) -> UInt64 {
+    /// Adds what has passed since `mark`, which becomes now.
+    static func lap(_ stage: inout UInt64, _ mark: inout UInt64, _ time: any Clock) {
         let now = time.monotonicNanos()
-        self[keyPath: stage] += now - startedNanos
-        return now
+        stage += now - mark
+        mark = now
     }
 
     var micros: StageMicros {
@@ -32,7 +29,6 @@ struct StageNanos {
         micros.merge = merge / 1_000
         micros.fuse = fuse / 1_000
         micros.rank = rank / 1_000
-        micros.fetch = fetch / 1_000
         micros.aggregate = aggregate / 1_000
         return micros
     }

@@ -19,6 +19,8 @@ struct RankedHit: Equatable, Sendable {
     var vector: LegScore?
     var sparse: LegScore?
     var text: LegScore?
+
+    var key: UInt64 { UInt64(shard) << 32 | UInt64(slot) }
 }
 
 /// Which of two rows has the smaller document id; they may lie in different shards.
@@ -102,13 +104,17 @@ enum Ranking {
     }
 
     /// Best first, equal scores by id.
-    static func page(
-        _ hits: inout [RankedHit], offset: Int, limit: Int, precedes: RowPrecedes
-    ) -> ArraySlice<RankedHit> {
+    static func sort(_ hits: inout [RankedHit], precedes: RowPrecedes) {
         hits.sort { a, b in
             if a.score != b.score { return a.score > b.score }
             return precedes((a.shard, a.slot), (b.shard, b.slot))
         }
+    }
+
+    static func page(
+        _ hits: inout [RankedHit], offset: Int, limit: Int, precedes: RowPrecedes
+    ) -> ArraySlice<RankedHit> {
+        sort(&hits, precedes: precedes)
         let from = min(offset, hits.count)
         return hits[from..<min(from + limit, hits.count)]
     }

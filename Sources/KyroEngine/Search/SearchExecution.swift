@@ -37,6 +37,9 @@ struct SearchExecution {
     private(set) var stages = StageNanos()
     /// Where explain was asked for.
     private(set) var legExplains: [(kind: Ranking.Leg.Kind, explain: LegExplain)] = []
+    /// By `RankedHit.key`, of the page, where hits were grouped or diversified.
+    private(set) var groups: [UInt64: MetadataValue] = [:]
+    private var diversities: [UInt64: DiversityDetails] = [:]
 
     init(
         query: CheckedQuery, recall: FieldRecall?, views: [CollectionView],
@@ -63,25 +66,25 @@ struct SearchExecution {
     mutating func run(scratch: inout SearchScratch) throws(KyroError) -> [RankedHit] {
         var mark = time.monotonicNanos()
         try evaluateFilters()
-        mark = stages.add(\.filter, since: mark, time)
+        StageNanos.lap(&stages.filter, &mark, time)
         var legs: [Ranking.Leg] = []
         if let leg = query.vector {
             let found = try vectorLeg(leg, scratch: &scratch.vector)
-            mark = stages.add(\.vector, since: mark, time)
+            StageNanos.lap(&stages.vector, &mark, time)
             legs.append(merged(.vector, found))
-            mark = stages.add(\.merge, since: mark, time)
+            StageNanos.lap(&stages.merge, &mark, time)
         }
         if let leg = query.sparse {
             let found = try sparseLeg(leg, scratch: &scratch.sparse)
-            mark = stages.add(\.sparse, since: mark, time)
+            StageNanos.lap(&stages.sparse, &mark, time)
             legs.append(merged(.sparse, found))
-            mark = stages.add(\.merge, since: mark, time)
+            StageNanos.lap(&stages.merge, &mark, time)
         }
         if let leg = query.text {
             let found = try textLeg(leg, scratch: &scratch.text)
-            mark = stages.add(\.text, since: mark, time)
+            StageNanos.lap(&stages.text, &mark, time)
             legs.append(merged(.text, found))
-            mark = stages.add(\.merge, since: mark, time)
+            StageNanos.lap(&stages.merge, &mark, time)
         }
         for index in views.indices {
             explains[index].rowsScored = UInt64(counters[index].rowsScored)
@@ -97,14 +100,13 @@ struct SearchExecution {
             for view in views { try view.shard.requireMetadata() }
             for index in hits.indices { hits[index].score *= decayFactor(of: hits[index]) }
         }
-        mark = stages.add(\.fuse, since: mark, time)
+        StageNanos.lap(&stages.fuse, &mark, time)
         if !query.aggregations.isEmpty { aggregations = try aggregate(hits) }
-        mark = stages.add(\.aggregate, since: mark, time)
+        StageNanos.lap(&stages.aggregate, &mark, time)
         if let ranking = query.ranking { try rank(&hits, by: ranking) }
         if let place = query.page { hasNextPage = place.leavePassed(&hits, query, views) }
-        let page = Array(
-            Ranking.page(&hits, offset: query.offset, limit: query.limit, precedes: precedes))
-        _ = stages.add(\.rank, since: mark, time)
+        let page = try page(of: &hits)
+        StageNanos.lap(&stages.rank, &mark, time)
         return page
     }
 
@@ -142,6 +144,7 @@ struct SearchExecution {
         if query.ranking?.formula != nil, hit.score != Formula.missingScore {
             details.formula = hit.score
         }
+        details.diversity = diversities[hit.key]
         return details
     }
 
@@ -149,6 +152,57 @@ struct SearchExecution {
         if let formula = ranking.formula {
             try FormulaRanking(formula, fusedLegs, self).apply(to: &hits)
         }
+    }
+
+    private mutating func page(of hits: inout [RankedHit]) throws(KyroError) -> [RankedHit] {
+        guard let ranking = query.ranking, ranking.grouping != nil || ranking.diversity != nil
+        else {
+            return Array(
+                Ranking.page(&hits, offset: query.offset, limit: query.limit, precedes: precedes))
+        }
+        Ranking.sort(&hits, precedes: precedes)
+        let end = query.offset + query.limit
+        let needed = max(ranking.diversity?.pool ?? 0, end)
+        var groups: [HitGroup]
+        if let grouping = ranking.grouping {
+            groups = try HitGrouping(grouping: grouping, execution: self).groups(of: hits)
+        } else {
+            groups = hits.indices.prefix(needed).map { HitGroup(hits: [$0]) }
+        }
+        if let diversity = ranking.diversity {
+            groups.removeLast(max(0, groups.count - needed))
+            let taken = try DiverseOrder.take(
+                end, of: try choices(groups.map { hits[$0.hits[0]] }, field: diversity.field),
+                lambda: diversity.lambda, cancellation: cancellation)
+            for choice in taken {
+                diversities[hits[groups[choice.position].hits[0]].key] = DiversityDetails(
+                    relevance: choice.relevance, similarity: choice.similarity)
+            }
+            groups = taken.map { groups[$0.position] }
+        }
+        var page: [RankedHit] = []
+        for group in groups.dropFirst(query.offset).prefix(query.limit) {
+            for index in group.hits {
+                page.append(hits[index])
+                if let value = group.value { self.groups[hits[index].key] = value }
+            }
+        }
+        return page
+    }
+
+    private func choices(
+        _ hits: [RankedHit], field: String
+    ) throws(KyroError) -> [DiverseOrder.Choice] {
+        var choices: [DiverseOrder.Choice] = []
+        for hit in hits {
+            if choices.count % 64 == 0 { try cancellation.check() }
+            let index = views[hit.shard].root.vectors[field]
+            choices.append(
+                DiverseOrder.Choice(
+                    score: hit.score == Formula.missingScore ? nil : hit.score,
+                    vector: try index?.vector(of: Slot(index: hit.slot))))
+        }
+        return choices
     }
 
     private mutating func evaluateFilters() throws(KyroError) {

@@ -70,7 +70,8 @@ extension Engine {
                 throw KyroError(
                     .tokenInvalid,
                     "page_token belongs to another request: repeat the one that it came from, of "
-                        + "which limit, projection, aggregations, min_seq and explain may differ",
+                        + "which limit, projection, aggregations, min_seq and explain may differ; "
+                        + "a tuning of the collection since then makes it another one, too",
                     field: "page_token")
             }
             token = given

@@ -120,7 +120,7 @@ struct CheckedQuery {
             try RankingValidation.check(fusion)
             self.fusion = fusion
         }
-        ranking = try CheckedRanking(request.ranking, schema: schema)
+        ranking = try CheckedRanking(request, schema: schema)
         // Nothing is fused: what lies behind the page is of no use.
         if request.candidates == 0, request.hasOneBareLeg,
             !aggregations.contains(where: { $0.over == .candidates })
@@ -230,7 +230,7 @@ struct CheckedQuery {
         return fields.map { boosts[$0] ?? 1 }
     }
 
-    private static func only(
+    static func only(
         _ name: String, of names: [String], path: String, kind: String
     ) throws(KyroError) -> String {
         if !name.isEmpty { return name }
@@ -243,7 +243,7 @@ struct CheckedQuery {
             path, "is empty; name one of \(names.joined(separator: ", "))")
     }
 
-    private static func missing(
+    static func missing(
         _ name: String, path: String, kind: String, names: [String]
     ) -> KyroError {
         let known = names.isEmpty ? "none" : names.joined(separator: ", ")

@@ -3,13 +3,31 @@ import KyroModel
 
 /// What a search does with fused scores, checked and compiled.
 struct CheckedRanking {
+    struct Diversity {
+        var lambda: Double
+        /// Hits to choose from.
+        var pool: Int
+        var field: String
+    }
+
     var formula: Formula?
+    var grouping: Grouping?
+    var diversity: Diversity?
 
     /// Nil where nothing is asked.
-    init?(_ options: RankingOptions?, schema: Schema) throws(KyroError) {
-        guard let options, !options.isEmpty else { return nil }
+    init?(_ request: SearchRequest, schema: Schema) throws(KyroError) {
+        guard let options = request.ranking, !options.isEmpty else { return nil }
         if !options.formula.isEmpty {
             formula = try FormulaCompiler.compile(options.formula, schema: schema)
+        }
+        let end = Int(request.offset) + Int(request.limit)
+        if let grouping = options.grouping {
+            try RankingValidation.check(grouping, end: end, schema: schema)
+            self.grouping = grouping
+        }
+        if let diversity = options.diversity {
+            self.diversity = try RankingValidation.check(
+                diversity, end: end, vectorField: request.vector?.field, schema: schema)
         }
     }
 }
@@ -27,6 +45,61 @@ enum RankingValidation {
         guard decay.floor >= 0, decay.floor <= 1 else {
             throw .invalid("time_decay.floor", "is \(decay.floor); it must lie in 0...1")
         }
+    }
+
+    /// - Parameter end: offset + limit, which count groups here.
+    static func check(_ grouping: Grouping, end: Int, schema: Schema) throws(KyroError) {
+        guard !grouping.field.isEmpty else {
+            throw .invalid("ranking.grouping.field", "is empty; name a metadata field")
+        }
+        if let type = schema.metadata[grouping.field], type.isList {
+            throw KyroError(
+                .typeMismatch,
+                "ranking.grouping.field \"\(grouping.field)\" is a \(type.name); hits are grouped by "
+                    + "single values", field: "ranking.grouping.field")
+        }
+        let hits = max(1, Int(grouping.hitsPerGroup)) * end
+        guard hits <= Limits.hitsMax else {
+            throw .overLimit(
+                "ranking.grouping.hits_per_group",
+                "times offset + limit is \(hits); the limit is \(Limits.hitsMax)")
+        }
+    }
+
+    static func check(
+        _ diversity: Diversity, end: Int, vectorField: String?, schema: Schema
+    ) throws(KyroError) -> CheckedRanking.Diversity {
+        guard diversity.lambda >= 0, diversity.lambda <= 1 else {
+            throw .invalid(
+                "ranking.diversity.lambda", "is \(diversity.lambda); it must lie in 0...1")
+        }
+        guard end <= Limits.diversityPoolMax else {
+            throw .overLimit(
+                "ranking.diversity",
+                "with offset + limit of \(end); the limit is \(Limits.diversityPoolMax)")
+        }
+        guard diversity.pool <= Limits.diversityPoolMax else {
+            throw .overLimit(
+                "ranking.diversity.pool",
+                "is \(diversity.pool); the limit is \(Limits.diversityPoolMax)")
+        }
+        let path = "ranking.diversity.field"
+        let asked = diversity.field.isEmpty ? vectorField ?? "" : diversity.field
+        let name = try CheckedQuery.only(
+            asked, of: schema.vectors.names, path: path, kind: "vector")
+        guard let field = schema.vectors[name] else {
+            throw CheckedQuery.missing(
+                name, path: path, kind: "vector", names: schema.vectors.names)
+        }
+        let asking = diversity.pool == 0 ? Limits.candidatesDefault : Int(diversity.pool)
+        let pool = max(asking, end)
+        guard pool * field.dimension <= Limits.diversityFloatsMax else {
+            throw .overLimit(
+                "ranking.diversity.pool",
+                "of \(pool) times dimension \(field.dimension) is \(pool * field.dimension); the "
+                    + "limit is \(Limits.diversityFloatsMax)")
+        }
+        return CheckedRanking.Diversity(lambda: diversity.lambda, pool: pool, field: name)
     }
 
     static func check(_ fusion: Fusion) throws(KyroError) {

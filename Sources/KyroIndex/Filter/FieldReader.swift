@@ -11,6 +11,21 @@ public struct FieldReader: Sendable {
     /// - Precondition: the slot was published.
     public func isPresent(at slot: Int) -> Bool { column?.presence.contains(slot) ?? false }
 
+    /// The value of a field of one number, as it was written; nil where it is missing, a list or a text.
+    /// - Precondition: the slot was published.
+    public func scalar(at slot: Int) -> MetadataValue? {
+        guard let column, !column.type.isList, case .numbers(let numbers) = column.values,
+            let key = numbers.firstKey(of: slot)
+        else { return nil }
+        switch column.type {
+        case .int64: return .int64(key)
+        case .timestamp: return .timestamp(key)
+        case .double: return .double(OrderedKey.double(key))
+        case .bool: return .bool(key != 0)
+        default: return nil
+        }
+    }
+
     /// The value of an int64, double, bool (1 or 0) or timestamp (Unix milliseconds); of a list its
     /// first. Nil where it is missing or a text. Logarithmic in the values of the field.
     /// - Precondition: the slot was published.

@@ -72,6 +72,124 @@ import Testing
             [(.text("b"), 2), (.number(1), 0.5), (.number(2), 0.25), (.text("a"), 0)])
     }
 
+    @Test func zScoresAreCountedFromTheLastCandidate() throws {
+        // Vector 4, 3, 2: σ = √(2/3). Sparse 3, 1, 1: σ = √(8/9).
+        var request = both
+        request.fusion = Fusion(normalisation: .zScore)
+        let (v, s) = ((2.0 / 3).squareRoot(), (8.0 / 9).squareRoot())
+        expect(
+            try scores(request),
+            [(.number(1), 2 / v), (.text("b"), 2 / s), (.number(2), 1 / v), (.text("a"), 0)])
+    }
+
+    @Test func distributionSharesLieWithinThreeDeviations() throws {
+        var request = both
+        request.fusion = Fusion(
+            weights: LegWeights(vector: 2, sparse: 1, text: 1), normalisation: .distribution)
+        let (v, s) = ((2.0 / 3).squareRoot(), (8.0 / 9).squareRoot())
+        let low = 0.5 - 2 / 3 / (6 * s)
+        expect(
+            try scores(request),
+            [
+                (.number(1), 2 * (0.5 + 1 / (6 * v))), (.number(2), 1 + low),
+                (.text("a"), 2 * (0.5 - 1 / (6 * v)) + low),
+                (.text("b"), 0.5 + 4 / 3 / (6 * s)),
+            ])
+    }
+
+    @Test func theGreatestLegCountsAlone() throws {
+        var request = both
+        request.fusion = Fusion(
+            method: .max, weights: LegWeights(vector: 1, sparse: 0.25, text: 1))
+        expect(
+            try scores(request),
+            [(.number(1), 1), (.number(2), 0.5), (.text("b"), 0.25), (.text("a"), 0)])
+    }
+
+    @Test func equalScoresCountTheSameInEveryNormalisation() throws {
+        var request = both
+        request.vector = nil
+        request.filter = nil
+        request.timeRange = TimeRange(fromMillis: 0, toMillis: 1_000)
+        for (normalisation, share) in [
+            (ScoreNormalisation.minMax, 1.0), (.zScore, 1), (.distribution, 0.5),
+        ] {
+            request.fusion = Fusion(normalisation: normalisation)
+            expect(try scores(request), [(.number(2), share)])
+        }
+    }
+
+    @Test func legsTakeTheirOwnNumbersOfCandidates() throws {
+        var request = both
+        request.fusion = Fusion(method: .rrf, candidates: LegCandidates(vector: 1, sparse: 2))
+        expect(
+            try scores(request),
+            [(.number(1), 1.0 / 61), (.text("b"), 1.0 / 61), (.number(2), 1.0 / 62)])
+        request.fusion?.candidates = LegCandidates(vector: 1)
+        #expect(try scores(request).count == 4)
+    }
+
+    @Test func decayHasThreeShapesAndAFloor() throws {
+        var request = both
+        request.sparse = nil
+        request.fusion = Fusion(method: .rrf, rrfK: 1)
+        func factors(_ decay: TimeDecay) throws -> [Double] {
+            request.timeDecay = decay
+            let found = try scores(request)
+            // Without a time 1/4; the two others are 1/2 and 1/3 before decay.
+            return [
+                2 * (found.first { $0.0 == .number(1) }?.1 ?? -1),
+                3 * (found.first { $0.0 == .number(2) }?.1 ?? -1),
+                4 * (found.first { $0.0 == .text("a") }?.1 ?? -1),
+            ]
+        }
+        func near(_ a: [Double], _ b: [Double]) -> Bool {
+            zip(a, b).allSatisfy { abs($0 - $1) < 1e-12 }
+        }
+        // Ages 500 and 1,000.
+        let linear = TimeDecay(halfLifeMillis: 500, originMillis: 1_500, shape: .linear)
+        #expect(try near(factors(linear), [0.5, 0, 1]))
+        var gauss = TimeDecay(halfLifeMillis: 500, originMillis: 1_500, shape: .gauss)
+        #expect(try near(factors(gauss), [0.5, 1.0 / 16, 1]))
+        gauss.offsetMillis = 500
+        #expect(try near(factors(gauss), [1, 0.5, 1]))
+        gauss.offsetMillis = 0
+        gauss.floor = 0.25
+        #expect(try near(factors(gauss), [0.5, 0.25, 1]))
+    }
+
+    @Test(arguments: [FusionMethod.weighted, .rrf, .max])
+    func detailsAddUpToTheScore(method: FusionMethod) throws {
+        var request = both
+        request.fusion = Fusion(
+            method: method, weights: LegWeights(vector: 0.7, sparse: 1.9, text: 1))
+        request.timeDecay = TimeDecay(halfLifeMillis: 700, originMillis: 2_500)
+        request.explain = true
+        let test = try engine(3)
+        defer { test.close() }
+        let response = try test.search(request)
+        #expect(response.hits.count == 4)
+        for hit in response.hits {
+            let details = try #require(hit.details)
+            #expect((details.vector == nil) == (hit.vector == nil))
+            #expect((details.sparse == nil) == (hit.sparse == nil))
+            let parts = [details.vector, details.sparse].compactMap { $0?.weighted }
+            #expect(details.fused == (method == .max ? parts.max() : parts.reduce(0, +)))
+            #expect(hit.score == details.fused * details.decay)
+            #expect((details.decay == 1) == (hit.id == .text("a")))
+        }
+        let explain = try #require(response.explain)
+        #expect(explain.vector?.candidates == 3)
+        #expect(explain.vector?.asked == 100)
+        #expect(explain.sparse?.weight == 1.9)
+        #expect(explain.sparse?.best == 3)
+        #expect(explain.text == nil)
+        #expect(explain.shards.reduce(0) { $0 + $1.sparseCandidates } == 3)
+        #expect(explain.shards.reduce(0) { $0 + $1.postingsEstimated } >= 3)
+        request.explain = false
+        #expect(try test.search(request).hits.allSatisfy { $0.details == nil })
+    }
+
     @Test func candidatesOfOneScoreCountAsOne() throws {
         var request = both
         request.vector = nil

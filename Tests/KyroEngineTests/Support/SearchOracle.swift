@@ -68,15 +68,18 @@ struct SearchOracle {
 
     func answer(_ request: SearchRequest, schema: Schema) -> Answer {
         let wanted = entries.indices.filter { matches(entries[$0].document, request) }
-        let count = max(
+        let common = max(
             request.candidates == 0 ? 100 : Int(request.candidates),
             Int(request.offset + request.limit))
+        let own = request.fusion?.candidates ?? LegCandidates()
         var legs: [(WritableKeyPath<Row, LegScore?>, Double, [(Int, Float)])] = []
         var isDelicate = false
         let weights = request.fusion?.weights ?? LegWeights()
         func addLeg(
-            _ path: WritableKeyPath<Row, LegScore?>, _ weight: Double, _ scores: [(Int, Double)]
+            _ path: WritableKeyPath<Row, LegScore?>, _ weight: Double, _ asked: UInt32,
+            _ scores: [(Int, Double)]
         ) {
+            let count = asked == 0 ? common : Int(asked)
             let rounded = scores.map { ($0.0, Float($0.1)) }.sorted {
                 $0.1 != $1.1 ? $0.1 > $1.1 : $0.0 < $1.0
             }
@@ -89,29 +92,26 @@ struct SearchOracle {
             legs.append((path, weight, candidates))
         }
         if let query = request.vector {
-            addLeg(\.vector, weights.vector, vectorScores(query, wanted, schema))
+            addLeg(\.vector, weights.vector, own.vector, vectorScores(query, wanted, schema))
         }
         if let query = request.sparse {
-            addLeg(\.sparse, weights.sparse, sparseScores(query, wanted))
+            addLeg(\.sparse, weights.sparse, own.sparse, sparseScores(query, wanted))
         }
         if let query = request.text {
-            addLeg(\.text, weights.text, textScores(query, wanted, schema))
+            addLeg(\.text, weights.text, own.text, textScores(query, wanted, schema))
         }
         var rows: [Int: Row] = [:]
         for (path, weight, candidates) in legs {
-            let top = Double(candidates.first?.1 ?? 0)
-            let bottom = Double(candidates.last?.1 ?? 0)
+            let shares = Self.shares(candidates.map { Double($0.1) }, request.fusion)
             for (index, (entry, score)) in candidates.enumerated() {
                 var row = rows[entry] ?? Row(id: entries[entry].document.id, score: 0)
                 row[keyPath: path] = LegScore(score: score, rank: UInt32(index + 1))
                 if legs.count == 1, request.fusion == nil, request.timeDecay == nil {
                     row.score = Double(score)
-                } else if request.fusion?.method == .rrf {
-                    let k = request.fusion?.rrfK ?? 0
-                    row.score += weight / (Double(k == 0 ? 60 : k) + Double(index + 1))
+                } else if request.fusion?.method == .max {
+                    row.score = max(row.score, weight * shares[index])
                 } else {
-                    row.score +=
-                        weight * (top > bottom ? (Double(score) - bottom) / (top - bottom) : 1)
+                    row.score += weight * shares[index]
                 }
                 rows[entry] = row
             }
@@ -119,14 +119,45 @@ struct SearchOracle {
         var ranked = rows.map { entry, row in
             var row = row
             if let decay = request.timeDecay, let time = entries[entry].document.eventTimeMillis {
-                let age = max(0, (decay.originMillis ?? nowMillis) - time)
-                row.score *= pow(2, -Double(age) / Double(decay.halfLifeMillis))
+                let age = max(0, (decay.originMillis ?? nowMillis) - time - decay.offsetMillis)
+                row.score *= Self.factor(Double(age) / Double(decay.halfLifeMillis), decay)
             }
             return row
         }
         ranked.sort { $0.score != $1.score ? $0.score > $1.score : $0.id < $1.id }
         let page = ranked.prefix(Int(request.offset + request.limit) + 1).map(\.score)
         return Answer(rows: ranked, isDelicate: isDelicate || Self.hasNearTie(page))
+    }
+
+    /// What each of a leg's candidates, best first, counts before its weight.
+    private static func shares(_ scores: [Double], _ fusion: Fusion?) -> [Double] {
+        if fusion?.method == .rrf {
+            let k = Double(fusion?.rrfK ?? 0)
+            return scores.indices.map { 1 / ((k == 0 ? 60 : k) + Double($0) + 1) }
+        }
+        guard let best = scores.max(), let worst = scores.min(), best > worst else {
+            return scores.map { _ in fusion?.normalisation == .distribution ? 0.5 : 1 }
+        }
+        let count = Double(scores.count)
+        let mean = scores.reduce(0, +) / count
+        let deviation = sqrt(scores.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / count)
+        switch fusion?.normalisation ?? .minMax {
+        case .minMax: return scores.map { ($0 - worst) / (best - worst) }
+        case .zScore:
+            // Of what is missing, too: as much as of the worst, from which is counted.
+            let least = (worst - mean) / deviation
+            return scores.map { ($0 - mean) / deviation - least }
+        case .distribution:
+            return scores.map { min(1, max(0, 0.5 + ($0 - mean) / (6 * deviation))) }
+        }
+    }
+
+    private static func factor(_ halfLives: Double, _ decay: TimeDecay) -> Double {
+        switch decay.shape {
+        case .exponential: max(decay.floor, pow(0.5, halfLives))
+        case .linear: max(decay.floor, halfLives < 2 ? (2 - halfLives) / 2 : 0)
+        case .gauss: max(decay.floor, exp(-log(2) * halfLives * halfLives))
+        }
     }
 
     private static func hasNearTie(_ scores: [Double]) -> Bool {

@@ -103,15 +103,24 @@ extension World {
         if dice.chance(30) {
             request.timeDecay = TimeDecay(
                 halfLifeMillis: Int64(1 + dice.below(1_000_000)),
-                originMillis: dice.chance(50) ? Int64(dice.below(2_000_000)) : nil)
+                originMillis: dice.chance(50) ? Int64(dice.below(2_000_000)) : nil,
+                shape: dice.pick(DecayShape.allCases),
+                offsetMillis: dice.chance(30) ? Int64(dice.below(500_000)) : 0,
+                floor: dice.chance(30) ? dice.fraction() : 0)
         }
         if dice.chance(60) {
             request.fusion = Fusion(
-                method: dice.chance(50) ? .weighted : .rrf, rrfK: dice.pick([0, 1, 10, 200]),
+                method: dice.pick([.weighted, .weighted, .rrf, .max]),
+                rrfK: dice.pick([0, 1, 10, 200]),
                 weights: dice.chance(60)
                     ? LegWeights(
                         vector: dice.fraction() * 3, sparse: Double(dice.below(3)),
-                        text: dice.fraction()) : nil)
+                        text: dice.fraction()) : nil,
+                normalisation: dice.pick(ScoreNormalisation.allCases),
+                candidates: dice.chance(20)
+                    ? LegCandidates(
+                        vector: UInt32(dice.below(40)), sparse: UInt32(dice.below(40)),
+                        text: UInt32(dice.below(40))) : nil)
         }
         request.limit = UInt32(1 + dice.below(30))
         request.offset = dice.chance(30) ? UInt32(dice.below(20)) : 0

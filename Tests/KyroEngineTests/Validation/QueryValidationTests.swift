@@ -74,6 +74,30 @@ import Testing
                 "time_decay.half_life_ms", .invalidField,
                 { $0.timeDecay = TimeDecay(halfLifeMillis: 0) }
             ),
+            (
+                "time_decay.offset_ms", .invalidField,
+                { $0.timeDecay = TimeDecay(halfLifeMillis: 1, offsetMillis: -1) }
+            ),
+            (
+                "time_decay.floor", .invalidField,
+                { $0.timeDecay = TimeDecay(halfLifeMillis: 1, floor: 1.5) }
+            ),
+            (
+                "time_decay.floor", .invalidField,
+                { $0.timeDecay = TimeDecay(halfLifeMillis: 1, floor: .nan) }
+            ),
+            (
+                "fusion.candidates.sparse", .limitExceeded,
+                { $0.fusion = Fusion(candidates: LegCandidates(sparse: 10_001)) }
+            ),
+            (
+                "ranking.formula", .limitExceeded,
+                {
+                    $0.ranking = RankingOptions(
+                        formula: String(repeating: " ", count: Limits.formulaBytesMax) + "1")
+                }
+            ),
+            ("ranking.formula", .invalidField, { $0.ranking = RankingOptions(formula: "1 +") }),
             ("fusion.rrf_k", .limitExceeded, { $0.fusion = Fusion(rrfK: 1_000_001) }),
             (
                 "fusion.weights.text", .invalidField,

@@ -457,6 +457,8 @@ def search_request(m, path, out):
     if m.HasField("projection"):
         projection(m.projection, join(path, "projection"), out)
     as_of(m, path, out)
+    if m.ranking.HasField("grouping"):
+        enum(m.ranking.grouping, "missing", join(path, "ranking.grouping"), out, 3)
 
 
 def search_response(m, path, out):
@@ -465,6 +467,8 @@ def search_response(m, path, out):
         has_kind(hit.id, join(here, "id"), out)
         if hit.HasField("document"):
             document(hit.document, join(here, "document"), out)
+        if hit.HasField("group"):
+            has_kind(hit.group, join(here, "group"), out)
     for index, item in enumerate(m.aggregations):
         aggregation_result(item, join(path, f"aggregations[{index}]"), out)
     if m.HasField("explain"):

@@ -1,14 +1,15 @@
 """Between the values of `types` and protobuf messages; vectors go and come as packed bytes."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
 from . import types
 from ._proto import (
-    aggregations_pb2, collections_pb2, ingest_pb2, search_pb2, tuning_pb2, types_pb2,
+    aggregations_pb2, collections_pb2, ingest_pb2, ranking_pb2, search_pb2,
+    tuning_pb2, types_pb2,
 )
 from .errors import KyroError
 
@@ -19,8 +20,11 @@ _ANALYZERS = ("standard", "code", "raw")
 _DURABILITIES = ("always", "interval", "never")
 _VALUE_TYPES = ("", "string", "int64", "double", "bool", "timestamp", "string_list", "int64_list",
                 "double_list", "bool_list", "timestamp_list", "geo_point", "geo_point_list")
-_FUSIONS = ("weighted", "rrf")
 _TEXT_SCORINGS = ("sum", "bm25f")
+_FUSIONS = ("weighted", "rrf", "max")
+_NORMALISATIONS = ("min_max", "z_score", "distribution")
+_MISSING_GROUPS = ("alone", "together", "dropped")
+_DECAY_SHAPES = ("exponential", "linear", "gauss")
 _INDEXING = {
     "kind": ("automatic", "graph", "ivf", "flat"),
     "codes": ("automatic", "none", "sq8", "sq4", "bq", "pq"),
@@ -381,16 +385,39 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
         message.time_decay.half_life_ms = raw.half_life // _MILLI
         if raw.decay_origin is not None:
             message.time_decay.origin_ms = millis(raw.decay_origin)
+        message.time_decay.shape = _position(raw.decay_shape, _DECAY_SHAPES, "decay_shape")
+        message.time_decay.offset_ms = (raw.decay_offset or timedelta()) // _MILLI
+        message.time_decay.floor = raw.decay_floor
+    if raw.formula:
+        message.ranking.formula = raw.formula
+    if raw.group_by:
+        message.ranking.grouping.field = raw.group_by
+        message.ranking.grouping.hits_per_group = raw.hits_per_group
+        message.ranking.grouping.missing = _position(
+            raw.missing_group, _MISSING_GROUPS, "missing_group")
+    if raw.diversity is not None:
+        message.ranking.diversity.CopyFrom(ranking_pb2.Diversity(
+            **{"lambda": raw.diversity, "pool": raw.diversity_pool}))
     if raw.fusion is not None:
         message.fusion.method = _position(raw.fusion, _FUSIONS, "fusion")
     if raw.rrf_k:
         message.fusion.rrf_k = raw.rrf_k
+    if raw.normalisation is not None:
+        message.fusion.normalisation = _position(
+            raw.normalisation, _NORMALISATIONS, "normalisation")
     if raw.weights is not None:
-        unknown = set(raw.weights) - {"vector", "sparse", "text"}
-        if unknown:
-            raise ValueError(f"weights of unknown legs: {', '.join(sorted(unknown))}")
-        message.fusion.weights.CopyFrom(search_pb2.LegWeights(**raw.weights))
+        message.fusion.weights.CopyFrom(search_pb2.LegWeights(**_by_leg(raw.weights, "weights")))
+    if raw.leg_candidates is not None:
+        message.fusion.candidates.CopyFrom(
+            search_pb2.LegCandidates(**_by_leg(raw.leg_candidates, "leg_candidates")))
     return message
+
+
+def _by_leg(raw: Mapping[str, float], what: str) -> Mapping[str, float]:
+    unknown = set(raw) - {"vector", "sparse", "text"}
+    if unknown:
+        raise ValueError(f"{what} of unknown legs: {', '.join(sorted(unknown))}")
+    return raw
 
 
 def _leg_back(message: search_pb2.Hit, leg: str) -> types.LegScore | None:
@@ -398,6 +425,19 @@ def _leg_back(message: search_pb2.Hit, leg: str) -> types.LegScore | None:
         return None
     score = getattr(message, leg)
     return types.LegScore(score.score, score.rank)
+
+
+def _details_back(hit: search_pb2.Hit) -> types.ScoreDetails | None:
+    if not hit.HasField("details"):
+        return None
+    told = hit.details
+    parts = {
+        leg: types.LegContribution(**plain(getattr(told, leg))) if told.HasField(leg) else None
+        for leg in ("vector", "sparse", "text")}
+    return types.ScoreDetails(
+        **parts, fused=told.fused, decay=told.decay,
+        formula=told.formula if told.HasField("formula") else None,
+        **(plain(told.diversity) if told.HasField("diversity") else {}))
 
 
 def plain(message) -> dict[str, int | str]:
@@ -453,14 +493,17 @@ def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
             id=document_id_back(hit.id), score=hit.score, seq=hit.seq,
             document=document_back(hit.document) if hit.HasField("document") else None,
             vector=_leg_back(hit, "vector"), sparse=_leg_back(hit, "sparse"),
-            text=_leg_back(hit, "text"))
+            text=_leg_back(hit, "text"), details=_details_back(hit),
+            group=value_back(hit.group) if hit.HasField("group") else None)
         for hit in message.hits]
     explain = None
     if message.HasField("explain"):
         told = message.explain
         explain = types.Explain(
             [plain(shard) for shard in told.shards], list(told.notes), told.plan_micros,
-            told.search_micros, told.merge_micros)
+            told.search_micros, told.merge_micros,
+            {leg: plain(getattr(told, leg)) for leg in ("vector", "sparse", "text")
+             if told.HasField(leg)}, plain(told.stages))
     recall = types.RecallEstimate(**plain(message.recall)) if message.HasField("recall") else None
     return types.SearchResult(
         hits, message.seq, explain, recall, [aggregation_back(a) for a in message.aggregations],

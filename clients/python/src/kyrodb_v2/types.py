@@ -219,9 +219,20 @@ class Query:
     time_to: datetime | None = None  # exclusive
     half_life: timedelta | None = None
     decay_origin: datetime | None = None
-    fusion: str | None = None  # "weighted" or "rrf"; None leaves a single leg's scores as they are
+    decay_shape: str = "exponential"  # or "linear", "gauss": each is 1/2 at the half life
+    decay_offset: timedelta | None = None  # so much age is none
+    decay_floor: float = 0  # what age leaves of a score at least
+    fusion: str | None = None  # "weighted", "rrf", "max"; None leaves a lone leg's scores as they are
     rrf_k: int = 0
+    normalisation: str | None = None  # "min_max" (the default), "z_score" or "distribution"
+    leg_candidates: Mapping[str, int] | None = None  # of "vector", "sparse", "text"
+    formula: str = ""  # makes the final score: "score * (1 + 0.1 * log(1 + meta.stars))"
     weights: Mapping[str, float] | None = None  # of "vector", "sparse", "text"; 0 where missing
+    group_by: str = ""  # metadata field: hits of one value stand together, limit counts groups
+    hits_per_group: int = 1
+    missing_group: str = "alone"  # documents without the field: or "together", "dropped"
+    diversity: float | None = None  # λ of maximal marginal relevance: 1 is relevance alone
+    diversity_pool: int = 0
     limit: int = 10
     offset: int = 0
     candidates: int = 0
@@ -244,6 +255,26 @@ class LegScore:
 
 
 @dataclass(frozen=True)
+class LegContribution:
+    """What one leg gave to a hit."""
+    normalised: float
+    weighted: float  # weight × normalised
+
+
+@dataclass(frozen=True)
+class ScoreDetails:
+    """A hit's score, step by step: formula, or fused × decay where there is none."""
+    vector: LegContribution | None  # None where the leg has not found the document
+    sparse: LegContribution | None
+    text: LegContribution | None
+    fused: float
+    decay: float
+    formula: float | None  # None without a formula, and where its result is missing
+    relevance: float | None = None  # of a search with diversity
+    similarity: float | None = None  # to the hits before
+
+
+@dataclass(frozen=True)
 class Hit:
     id: DocumentID
     score: float
@@ -252,6 +283,8 @@ class Hit:
     vector: LegScore | None = None
     sparse: LegScore | None = None
     text: LegScore | None = None
+    details: ScoreDetails | None = None  # where explain was asked for
+    group: Value | None = None  # of a grouped search; None where the document lacks the field
 
 
 @dataclass(frozen=True)
@@ -261,6 +294,8 @@ class Explain:
     plan_micros: int
     search_micros: int
     merge_micros: int
+    legs: Mapping[str, Mapping[str, float]]  # by name: candidates, weight, where the scores lie
+    stages: Mapping[str, int]  # microseconds of each
 
 
 @dataclass(frozen=True)
