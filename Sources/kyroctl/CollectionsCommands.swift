@@ -194,6 +194,11 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
     } else {
         session.write(table)
     }
+    if let version = collection.tuning?.version {
+        session.write(
+            "\nfused by version \(version) of what was learnt: kyroctl collections tune "
+                + "\(scope.namespace) --list\n")
+    }
     VectorIndexOutput.show(description.vectors, session)
     return .done
 }

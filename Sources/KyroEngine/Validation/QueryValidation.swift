@@ -121,6 +121,12 @@ struct CheckedQuery {
             self.fusion = fusion
         }
         ranking = try CheckedRanking(request, schema: schema)
+        if request.isPage, ranking?.grouping != nil || ranking?.diversity != nil {
+            throw .invalid(
+                request.paged ? "paged" : "page_token",
+                "stands beside ranking.grouping or ranking.diversity, whose order is not that of "
+                    + "scores; use offset")
+        }
         // Nothing is fused: what lies behind the page is of no use.
         if request.candidates == 0, request.hasOneBareLeg,
             !aggregations.contains(where: { $0.over == .candidates })

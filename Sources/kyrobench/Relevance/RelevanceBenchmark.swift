@@ -54,6 +54,7 @@ struct RelevanceBenchmark {
         if let least = leastText[name] {
             add(.atLeast(least, "\(name): BM25", result.text))
             if let exact = result.exactVector {
+                let exact = (exact * 10_000).rounded() / 10_000
                 add(.near(exact, within: dense, "\(name): vectors", result.vector))
             }
         }

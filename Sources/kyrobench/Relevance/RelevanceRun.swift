@@ -32,6 +32,8 @@ struct Exchange {
 
 final class RelevanceRun {
     private static let foldCount = 5
+    private static let stillSeconds = 2.0
+    private static let graphSecondsMax = 120.0
 
     private let name: String
     private let folder: String
@@ -116,8 +118,29 @@ final class RelevanceRun {
             if let otherVectors { document.vectors = workload.document(otherVectors[row]).vectors }
             return document
         }
+        if !options.isTiny { try waitForGraph() }
         note("\(name): \(data.corpus.count) documents in \(fixed(secondsSince(start), 1)) s")
         return data
+    }
+
+    /// Until no row has been linked for two seconds: a collection that is small stays without a graph.
+    private func waitForGraph() throws {
+        let operations = OperationsClient(connection)
+        let start = clock.monotonicNanos()
+        var last: UInt64?
+        var changed = start
+        while secondsSince(changed) < Self.stillSeconds, secondsSince(start) < Self.graphSecondsMax
+        {
+            let status = try operations.status()
+            let rows = status.shards.reduce(0) { $0 + $1.graphRows }
+            let isWhole = !status.shards.contains { $0.tailRows > 0 }
+            if rows > 0, isWhole { return }
+            if rows != last {
+                last = rows
+                changed = clock.monotonicNanos()
+            }
+            pause(seconds: 0.1)
+        }
     }
 
     // MARK: Asking

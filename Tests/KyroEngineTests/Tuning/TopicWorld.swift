@@ -34,8 +34,8 @@ struct TopicWorld {
             let topic = self.dice.below(Self.topicCount)
             topicOf.append(topic)
             var document = Document(id: .number(UInt64(number)))
-            document.texts["t"] = words(of: text == .telling ? topic : stranger())
-            document.vectors["v"] = vector(of: vector == .telling ? topic : stranger())
+            document.texts["t"] = self.words(of: text == .telling ? topic : stranger())
+            document.vectors["v"] = self.vector(of: vector == .telling ? topic : stranger())
             documents.append(document)
         }
     }
