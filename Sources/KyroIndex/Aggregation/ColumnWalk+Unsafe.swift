@@ -91,7 +91,7 @@ extension MetadataIndex {
                     let slot = start + i
                     let time = unsafe values[i]
                     if unsafe words[slot >> 6] & (1 << UInt64(slot & 63)) != 0,
-                        time != Self.noEventTime
+                        time != TimeColumn.none
                     {
                         body(time, slot)
                     }

@@ -205,8 +205,8 @@ public final class MetadataIndex: @unchecked Sendable {
     }
 
     /// By slot, below `eventTimeRows`.
-    var eventTimeColumn: Column<Int64> { eventTimes }
-    var eventTimeRows: Int { eventRows.load(ordering: .acquiring) }
+    var eventTimeColumn: Column<Int64> { eventTimes.times }
+    var eventTimeRows: Int { eventTimes.count }
 
     /// Fields in the order of their first appearance; a snapshot writes those it finds.
     var fields: [(name: [UInt8], column: MetadataColumn)] {
