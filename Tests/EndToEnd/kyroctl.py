@@ -450,7 +450,7 @@ def check_tune(ctl, folder):
     queries, judged = folder / "tune.jsonl", folder / "tune.tsv"
     np.save(folder / "tune.npy", vectors)
     queries.write_text("".join(json.dumps(
-        {"id": f"q{n}", "text": row["text"][:400] or "x"}) + "\n" for n, row in enumerate(rows)))
+        {"id": f"q{n}", "text": f"{row['title']} {row['text']}"[:400]}) + "\n" for n, row in enumerate(rows)))
     judged.write_text("query-id\tcorpus-id\tscore\n" + "".join(
         f"q{n}\t{row['id']}\t1\n" for n, row in enumerate(rows) if n != 3))
     words = ("collections", "tune", "commits", "--queries", queries, "--qrels", judged,

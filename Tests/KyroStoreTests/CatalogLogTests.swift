@@ -74,7 +74,8 @@ import Testing
                 choice: TuningChoice.allCases[Int(version % 3)],
                 fusion: Fusion(
                     method: version % 2 == 0 ? .rrf : .weighted, rrfK: version,
-                    weights: LegWeights(vector: 0.25, sparse: 0, text: 0.75)),
+                    weights: LegWeights(vector: 0.25, sparse: 0, text: 0.75),
+                    normalisation: version % 2 == 0 ? .minMax : .zScore),
                 queryCount: 300 + version)
             fusion.figures.tuned = 0.7
             fusion.figures.text = 0.5

@@ -258,11 +258,13 @@ def learned_fusion(m, path, out):
     enum(m, "choice", path, out, 3)
     m.figures.SetInParent()
     m.fusion.SetInParent()
-    enum(m.fusion, "method", join(path, "fusion"), out, 2)
+    enum(m.fusion, "method", join(path, "fusion"), out, 3)
+    enum(m.fusion, "normalisation", join(path, "fusion"), out, 3)
     for index, fold in enumerate(m.folds):
         fold.figures.SetInParent()
         fold.fusion.SetInParent()
-        enum(fold.fusion, "method", join(path, f"folds[{index}].fusion"), out, 2)
+        enum(fold.fusion, "method", join(path, f"folds[{index}].fusion"), out, 3)
+        enum(fold.fusion, "normalisation", join(path, f"folds[{index}].fusion"), out, 3)
 
 
 def tune_request(m, path, out):

@@ -305,6 +305,7 @@ def learned_back(message: tuning_pb2.LearnedFusion) -> types.LearnedFusion:
     choice = tuning_pb2.TuningChoice.Name(message.choice).removeprefix("TUNING_CHOICE_")
     return types.LearnedFusion(
         legs=fields, choice=choice.lower(), fusion=_FUSIONS[message.fusion.method],
+        normalisation=_NORMALISATIONS[message.fusion.normalisation],
         weights={leg: getattr(message.fusion.weights, leg) for leg in fields},
         queries=message.queries, figures=figures(message.figures),
         folds=[figures(fold.figures) for fold in message.folds], reason=message.reason,

@@ -147,6 +147,7 @@ class LearnedFusion:
     legs: Mapping[str, str | Sequence[str]]  # fields of "vector", "sparse", "text"; () is all texts
     choice: str  # "tuned", "best_leg" or "defaults"
     fusion: str  # "weighted" or "rrf"
+    normalisation: str  # "min_max" or "z_score", of "weighted"
     weights: Mapping[str, float]
     queries: int
     figures: Mapping[str, float]
