@@ -52,6 +52,11 @@ public enum Limits {
     /// Words between those of a phrase.
     public static let slopMax: UInt32 = 10_000
     public static let boostRange: ClosedRange<Double> = 0.001...1_000
+    public static let fragmentsDefault = 3
+    public static let fragmentsMax: UInt32 = 100
+    public static let fragmentSizeDefault = 150
+    public static let fragmentSizeMax: UInt32 = 10_000
+    public static let highlightTagBytesMax = 256
     /// A field's own stop words.
     public static let stopWordsMax = 4_096
     public static let stopWordBytesMax = 256

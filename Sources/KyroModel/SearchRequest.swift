@@ -88,6 +88,13 @@ public struct TextQuery: Equatable, Sendable {
     public var query: String
     /// Empty for every text field; a document's score is the sum over its fields.
     public var fields: [String]
+    /// Instead of `query`, which is empty then.
+    public var node: TextNode?
+    /// Of `query`.
+    public var textOperator: TextOperator = .any
+    /// Of `query`: terms that a document needs in one of the fields; zero for one.
+    public var minimumShouldMatch: UInt32 = 0
+    public var highlight: HighlightQuery?
 
     public init(query: String, fields: [String] = []) {
         self.query = query

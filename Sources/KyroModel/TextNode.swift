@@ -54,3 +54,39 @@ public struct TextNode: Equatable, Sendable {
                 minimumShouldMatch: minimumShouldMatch))
     }
 }
+
+/// Which parts of its stored texts come with a hit.
+public struct HighlightQuery: Equatable, Sendable {
+    /// Empty for those that are searched.
+    public var fields: [String]
+    /// Of each field; zero for the default.
+    public var fragments: UInt32
+    /// In characters; zero for the default.
+    public var fragmentSize: UInt32
+    /// Around each word found; both empty for `<em>` and `</em>`.
+    public var before: String
+    public var after: String
+
+    public init(
+        fields: [String] = [], fragments: UInt32 = 0, fragmentSize: UInt32 = 0, before: String = "",
+        after: String = ""
+    ) {
+        self.fields = fields
+        self.fragments = fragments
+        self.fragmentSize = fragmentSize
+        self.before = before
+        self.after = after
+    }
+}
+
+/// Of one field of a hit.
+public struct Highlight: Equatable, Sendable {
+    public var field: String
+    /// Best first.
+    public var fragments: [String]
+
+    public init(field: String, fragments: [String]) {
+        self.field = field
+        self.fragments = fragments
+    }
+}

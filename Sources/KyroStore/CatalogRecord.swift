@@ -1,6 +1,6 @@
 // One change to the catalog, and the catalog that the changes add up to.
 //
-//   u8       version, 3
+//   u8       version, 4
 //   u8       1 created, 2 schema, 3 dropped, 4 next id, 5 moment
 //   varint   collection id (for 4: the lowest id not yet given out; for 5: zero)
 //   created: string tenant, string namespace, varint schema version, schema, durability
@@ -10,11 +10,14 @@
 // A schema is four maps in strictly rising order of names, each a varint count and entries:
 //   dense vectors: name, varint dimension, u8 metric, indexing
 //   sparse vectors: name
-//   texts: name, u8 analyser, string language, f64 k1, f64 b
+//   texts: name, u8 analyser, string language, f64 k1, f64 b, u8 options, stop words
 //   metadata: name, u8 type
 //
 // An indexing is u8 kind, u8 codes, u8 rerank, u8 storage, and five varints: m, efConstruction,
 // efSearch, lists, probes. Zeros are the defaults. Versions 1 and 2 have none, which reads as zeros.
+//
+// A text's options are 1 diacritics folded, 2 not stemmed, 4 no stop words, 8 own stop words: with 8
+// follow a varint count and so many strings. Versions below 4 have neither, which reads as no options.
 //
 // A durability is u8: 0 the server's own, 1 always, 2 interval, then varint milliseconds, 3 never.
 // Version 1 has none, which reads as the server's own.
@@ -33,7 +36,7 @@ public enum CatalogRecord: Equatable, Sendable {
     /// The changes that follow were made at this sequence.
     case moment(Sequence)
 
-    static let versions: ClosedRange<UInt8> = 1...3
+    static let versions: ClosedRange<UInt8> = 1...4
 
     func encode(into writer: inout ByteWriter) {
         writer.writeByte(Self.versions.upperBound)
@@ -171,6 +174,7 @@ extension Schema {
             writer.writeString(entry.value.language)
             writer.writeFixed64(entry.value.bm25.k1.bitPattern)
             writer.writeFixed64(entry.value.bm25.b.bitPattern)
+            entry.value.encodeOptions(into: &writer)
         }
         writer.writeVarint(UInt64(metadata.count))
         for entry in metadata {
@@ -203,8 +207,10 @@ extension Schema {
             let language = try reader.string()
             let k1 = Double(bitPattern: try reader.fixed64())
             let b = Double(bitPattern: try reader.fixed64())
-            return TextField(
+            var field = TextField(
                 analyzer: analyzer, language: language, bm25: BM25Parameters(k1: k1, b: b))
+            if version >= 4 { try field.decodeOptions(from: &reader) }
+            return field
         }
         schema.metadata = try decodeMap(from: &reader) { reader throws(StoreError) in
             let raw = try reader.byte()

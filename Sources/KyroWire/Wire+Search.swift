@@ -64,22 +64,41 @@ extension SparseQuery: WireEncodable {
     }
 }
 
-extension TextQuery: WireDraft, WireEncodable {
-    init() { self.init(query: "") }
+struct TextQueryDraft: WireDraft {
+    var query = TextQuery(query: "")
+    var node: TextNodeDraft?
+    var textOperator: Int32 = 0
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
-        case (1, .bytes): query = try reader.string("query")
-        case (2, .bytes): fields.append(try reader.string("fields"))
+        case (1, .bytes): query.query = try reader.string("query")
+        case (2, .bytes): query.fields.append(try reader.string("fields"))
+        case (3, .bytes): try reader.message("node", into: &node)
+        case (4, .varint): textOperator = try reader.int32("operator")
+        case (5, .varint):
+            query.minimumShouldMatch = try reader.uint32("minimum_should_match")
+        case (6, .bytes): try reader.message("highlight", into: &query.highlight)
         default: try reader.skip(field)
         }
     }
 
-    func finish() -> TextQuery { self }
+    func finish() throws(WireError) -> TextQuery {
+        var finished = query
+        finished.node = try node?.finish("node")
+        finished.textOperator = try enumValue(
+            textOperator, "operator", TextOperator.init(rawValue:))
+        return finished
+    }
+}
 
+extension TextQuery: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.string(1, query)
         sink.strings(2, fields)
+        sink.message(3, node)
+        sink.uint(4, UInt32(textOperator.rawValue))
+        sink.uint(5, minimumShouldMatch)
+        sink.message(6, highlight)
     }
 }
 
@@ -161,7 +180,7 @@ struct SearchRequestDraft: WireDraft {
     var scope = ScopeDraft()
     var vector: VectorQueryDraft?
     var sparse: SparseQueryDraft?
-    var text: TextQuery?
+    var text: TextQueryDraft?
     var filter: FilterDraft?
     var timeRange: TimeRange?
     var timeDecay: TimeDecay?
@@ -199,7 +218,7 @@ struct SearchRequestDraft: WireDraft {
         var request = SearchRequest(scope: scope.finish())
         request.vector = try vector?.finish("vector")
         request.sparse = try sparse?.finish("sparse")
-        request.text = text
+        request.text = try text?.finish("text")
         request.filter = try filter?.finish("filter")
         request.timeRange = timeRange
         request.timeDecay = timeDecay

@@ -30,6 +30,7 @@ struct HitDraft: WireDraft {
     var text: LegScore?
     var document: DocumentDraft?
     var seq: UInt64 = 0
+    var highlights: [Highlight] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -40,6 +41,7 @@ struct HitDraft: WireDraft {
         case (5, .bytes): try reader.message("text", into: &text)
         case (6, .bytes): try reader.message("document", into: &document)
         case (7, .varint): seq = try reader.varint("seq")
+        case (8, .bytes): try reader.message("highlights", appendingTo: &highlights)
         default: try reader.skip(field)
         }
     }
@@ -50,6 +52,7 @@ struct HitDraft: WireDraft {
         hit.sparse = sparse
         hit.text = text
         hit.document = try document?.finish("document")
+        hit.highlights = highlights
         return hit
     }
 }
@@ -66,6 +69,7 @@ private struct HitOnWire: WireEncodable {
         sink.message(5, hit.text)
         if let document = hit.document { sink.message(6, DocumentOnWire(document, encoding)) }
         sink.uint(7, hit.seq.raw)
+        sink.messages(8, hit.highlights)
     }
 }
 

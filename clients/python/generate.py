@@ -19,6 +19,7 @@ SOURCES = {
     "collections": "kyrodb/v2/collections.proto",
     "ingest": "kyrodb/v2/ingest.proto",
     "search": "kyrodb/v2/search.proto",
+    "text": "kyrodb/v2/text.proto",
     "operations": "kyrodb/v2/operations.proto",
     "rpc_status": "google/rpc/status.proto",
     "rpc_details": "google/rpc/error_details.proto",

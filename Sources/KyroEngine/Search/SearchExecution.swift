@@ -22,9 +22,9 @@ struct SearchExecution {
     /// Where a recall was asked for.
     private(set) var recallEstimate: RecallEstimate?
     private(set) var explains: [ShardExplain]
-    private var masks: [SlotMask?]
+    var masks: [SlotMask?]
     private var maskCounts: [Int]
-    private var counters: [SearchCounters]
+    var counters: [SearchCounters]
     private var nanos: [UInt64]
 
     init(
@@ -170,6 +170,7 @@ struct SearchExecution {
     private mutating func textLeg(
         _ leg: CheckedQuery.TextLeg, scratch: inout TextScratch
     ) throws(KyroError) -> [Candidate] {
+        if leg.node != nil || isAnalyserChanging(leg) { return try structuredTextLeg(leg) }
         var terms: [[String]] = []
         var statistics: [TextIndex.Statistics] = []
         for field in leg.fields {
@@ -212,12 +213,12 @@ struct SearchExecution {
     }
 
     /// Adds the time since `startedNanos` to a shard's.
-    private mutating func count(_ startedNanos: UInt64, _ shard: Int) {
+    mutating func count(_ startedNanos: UInt64, _ shard: Int) {
         nanos[shard] += time.monotonicNanos() - startedNanos
     }
 
     /// A product of huge vectors may lie beyond Float; normalising an infinity would give NaN.
-    private static func candidates(_ found: [ScoredSlot], shard: Int) -> [Candidate] {
+    static func candidates(_ found: [ScoredSlot], shard: Int) -> [Candidate] {
         let bound = Float.greatestFiniteMagnitude
         return found.map {
             Candidate(shard: shard, slot: $0.slot, score: max(-bound, min(bound, $0.score)))

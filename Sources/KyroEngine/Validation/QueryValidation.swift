@@ -22,6 +22,11 @@ struct CheckedQuery {
         var query: String
         /// Sorted by name, each once.
         var fields: [String]
+        /// Instead of `query`; of it where a document needs more than one of its terms.
+        var node: TextNode?
+        /// Whether the caller gave the node.
+        var isStructured = false
+        var highlight: HighlightQuery?
     }
 
     var vector: VectorLeg?
@@ -142,28 +147,6 @@ struct CheckedQuery {
         return SparseLeg(field: name, vector: vector)
     }
 
-    private static func check(_ query: TextQuery, schema: Schema) throws(KyroError) -> TextLeg {
-        guard query.query.utf8.count <= Limits.textBytesMax else {
-            throw .overLimit(
-                "text.query",
-                "has \(query.query.utf8.count) bytes; the limit is \(Limits.textBytesMax)")
-        }
-        guard query.fields.count <= Limits.fieldsMax else {
-            throw .overLimit(
-                "text.fields",
-                "has \(query.fields.count) entries; the limit is \(Limits.fieldsMax)")
-        }
-        var asked = FieldMap<Bool>()
-        for name in query.fields {
-            guard schema.texts[name] != nil else {
-                throw missing(name, path: "text.fields", kind: "text", names: schema.texts.names)
-            }
-            asked[name] = true
-        }
-        let fields = query.fields.isEmpty ? schema.texts.names : asked.names
-        return TextLeg(query: query.query, fields: fields)
-    }
-
     private static func check(_ fusion: Fusion) throws(KyroError) {
         guard fusion.rrfK <= Limits.rrfKMax else {
             throw .overLimit("fusion.rrf_k", "is \(fusion.rrfK); the limit is \(Limits.rrfKMax)")
@@ -190,7 +173,7 @@ struct CheckedQuery {
             path, "is empty; name one of \(names.joined(separator: ", "))")
     }
 
-    private static func missing(
+    static func missing(
         _ name: String, path: String, kind: String, names: [String]
     ) -> KyroError {
         let known = names.isEmpty ? "none" : names.joined(separator: ", ")

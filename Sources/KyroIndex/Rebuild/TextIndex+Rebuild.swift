@@ -56,9 +56,9 @@ extension TextIndex {
     }
 
     /// Of a term's postings with their positions.
-    func cursor(_ term: Int, slotCount: Int) -> PostingCursor {
+    func cursor(_ term: Int, slotCount: Int) -> PositionCursor {
         do throws(KyroError) {
-            return try PostingCursor(term, of: self, slotCount: slotCount, withPositions: true)
+            return try PositionCursor(term, of: self, slotCount: slotCount, withPositions: true)
         } catch {
             preconditionFailure("a walk that throws nothing threw: \(error)")
         }

@@ -51,6 +51,18 @@ public struct Analyzer: ~Copyable {
     /// Whether `language` names a stemming algorithm that is there.
     public static func supports(language: String) -> Bool { Stemmer.isKnown(language) }
 
+    /// Names of the stemming algorithms that are there.
+    public static var languages: [String] { Stemmer.languages }
+
+    /// Whether a text is a single word to a field's analyser, stop words included.
+    public static func isOneWord(_ text: String, of field: TextField) -> Bool {
+        var options = field
+        options.stopWords = .none
+        options.stems = false
+        var analyzer = Analyzer(options)
+        return analyzer.words(text).count == 1
+    }
+
     /// Calls `body` with every term in the order of the text, repetitions included. The array is
     /// reused: copy what is to be kept.
     mutating func forEachTerm(_ text: String, _ body: ([UInt8]) -> Void) {

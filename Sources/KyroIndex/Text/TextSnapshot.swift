@@ -48,7 +48,7 @@ extension TextIndex {
     private func writePostings(
         _ term: Int, _ stream: inout IndexStreamWriter, slotCount: Int
     ) throws(KyroError) {
-        let cursor = try PostingCursor(
+        let cursor = try PositionCursor(
             term, of: self, slotCount: slotCount, withPositions: hasPositions)
         var positions: [Int] = []
         var previousSlot = 0

@@ -42,9 +42,9 @@ public enum StructuredTextSearch {
 private struct TextEvaluation {
     private struct Leaf {
         var index: TextIndex
-        var cursors: [PostingCursor]
+        var cursors: [PositionCursor]
         /// Of each cursor; of a phrase that of the whole.
-        var weights: [TermWeights]
+        var weights: [ClauseWeights]
         var minimum: Int
         var boost: Double
     }
@@ -137,7 +137,7 @@ private struct TextEvaluation {
         for term in terms {
             guard let number = index.dictionary.find(term.bytes) else { continue }
             leaf.cursors.append(
-                try PostingCursor(number, of: index, slotCount: slotCount, withPositions: false))
+                try PositionCursor(number, of: index, slotCount: slotCount, withPositions: false))
             leaf.weights.append(field.weights(term.weight))
         }
         guard !leaf.cursors.isEmpty, leaf.cursors.count >= minimum else { return .nothing }
@@ -146,15 +146,15 @@ private struct TextEvaluation {
     }
 
     private mutating func addPhrase(
-        _ terms: [TextPlan.PhraseTerm], slop: Int, _ weights: TermWeights, _ index: TextIndex?,
+        _ terms: [TextPlan.PhraseTerm], slop: Int, _ weights: ClauseWeights, _ index: TextIndex?,
         boost: Double
     ) throws(KyroError) -> Node {
         guard let index else { return .nothing }
-        var cursors: [PostingCursor] = []
+        var cursors: [PositionCursor] = []
         for term in terms {
             guard let number = index.dictionary.find(term.bytes) else { return .nothing }
             cursors.append(
-                try PostingCursor(number, of: index, slotCount: slotCount, withPositions: true))
+                try PositionCursor(number, of: index, slotCount: slotCount, withPositions: true))
         }
         let order = cursors.indices.sorted { (cursors[$0].count, $0) < (cursors[$1].count, $1) }
         phrases.append(
@@ -218,7 +218,8 @@ private struct TextEvaluation {
             var isNew = true
             for child in must {
                 ask(child, depth)
-                take(depth, isNew: isNew)
+                windows.intersectBelow(depth, isNew: isNew)
+                restrictToMatches(depth)
                 isNew = false
                 if windows.isEmpty(depth) { return }
             }
@@ -227,10 +228,7 @@ private struct TextEvaluation {
             restrictToMatches(depth)
             for child in mustNot {
                 ask(child, depth)
-                let (own, below) = (depth * TextWindows.words, (depth + 1) * TextWindows.words)
-                for word in 0..<TextWindows.words {
-                    windows.matches[own + word] &= ~windows.matches[below + word]
-                }
+                windows.subtractBelow(depth)
             }
             windows.boost(boost, depth)
         }
@@ -243,15 +241,15 @@ private struct TextEvaluation {
         if isNew {
             for child in should {
                 ask(child, depth)
-                add(depth)
+                windows.addBelow(depth)
             }
             return windows.keep(countAtLeast: minimum, depth)
         }
         // What `must` found counts as one more.
-        windows.forEachMatch(depth) { windows.counts[depth * TextWindows.size + $0] = 1 }
+        windows.countOnce(depth)
         for child in should {
             ask(child, depth)
-            add(depth)
+            windows.addBelow(depth)
         }
         windows.keep(countAtLeast: minimum + 1, depth)
     }
@@ -269,31 +267,6 @@ private struct TextEvaluation {
         for word in first..<(first + TextWindows.words) { wanted[word] = windows.matches[word] }
     }
 
-    /// Keeps what the node below found, too, and adds its scores.
-    private mutating func take(_ depth: Int, isNew: Bool) {
-        let (own, below) = (depth * TextWindows.words, (depth + 1) * TextWindows.words)
-        for word in 0..<TextWindows.words {
-            windows.matches[own + word] =
-                isNew
-                ? windows.matches[below + word]
-                : windows.matches[own + word] & windows.matches[below + word]
-        }
-        let (scores, scoresBelow) = (depth * TextWindows.size, (depth + 1) * TextWindows.size)
-        windows.forEachMatch(depth) { slot in
-            let score = windows.scores[scoresBelow + slot]
-            windows.scores[scores + slot] =
-                isNew ? score : windows.scores[scores + slot] + score
-        }
-        restrictToMatches(depth)
-    }
-
-    /// Adds what the node below found.
-    private mutating func add(_ depth: Int) {
-        windows.forEachMatch(depth + 1) { slot in
-            windows.add(windows.scores[(depth + 1) * TextWindows.size + slot], at: slot, depth)
-        }
-    }
-
     // MARK: Leaves
 
     @inline(__always)
@@ -308,10 +281,8 @@ private struct TextEvaluation {
             cursor.seek(base)
             postingsSeen += cursor.drain(below: end) { slot, frequency in
                 guard isWanted(slot - base, depth) else { return }
-                let tf = Double(frequency)
-                let length = Double(lengths[slot] - 1)
-                let part =
-                    weights.idf * tf / (tf + weights.constant + weights.perToken * length)
+                let part = weights.score(
+                    Double(frequency), length: Double(lengths[slot] - 1))
                 windows.add(part, at: slot - base, depth)
             }
         }
@@ -335,7 +306,7 @@ private struct TextEvaluation {
             for cursor in leaf.cursors.dropFirst() {
                 cursor.seek(slot)
                 if cursor.slot != slot {
-                    if cursor.slot == PostingCursor.endSlot {
+                    if cursor.slot == PositionCursor.endSlot {
                         rarest.seek(slotCount)
                         return
                     }
@@ -345,9 +316,7 @@ private struct TextEvaluation {
             }
             let tf = frequency(phrase: number)
             if tf > 0 {
-                let length = Double(leaf.index.lengths[slot] - 1)
-                let part =
-                    weights.idf * tf / (tf + weights.constant + weights.perToken * length)
+                let part = weights.score(tf, length: Double(leaf.index.lengths[slot] - 1))
                 windows.add(part * leaf.boost, at: slot - base, depth)
             }
             if cancellation.isCancelled { return }

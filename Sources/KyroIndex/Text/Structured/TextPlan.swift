@@ -1,5 +1,17 @@
 // A structured text query after analysis and expansion: what every shard evaluates.
 
+/// BM25 of one clause: weight × tf / (tf + constant + perToken × length).
+struct ClauseWeights: Sendable {
+    let weight: Double
+    let constant: Double
+    let perToken: Double
+
+    @inline(__always)
+    func score(_ tf: Double, length: Double) -> Double {
+        weight * tf / (tf + constant + perToken * length)
+    }
+}
+
 /// Terms with their weights. Made by `TextPlanner` for fields analysed in one way; all shards whose
 /// indexes are analysed so evaluate the same plan.
 public struct TextPlan: Sendable {
@@ -30,9 +42,9 @@ public struct TextPlan: Sendable {
         var b: Double
         var averageLength: Double
 
-        func weights(_ weight: Double) -> TermWeights {
-            TermWeights(
-                idf: weight, constant: k1 * (1 - b), perToken: k1 * b / averageLength)
+        func weights(_ weight: Double) -> ClauseWeights {
+            ClauseWeights(
+                weight: weight, constant: k1 * (1 - b), perToken: k1 * b / averageLength)
         }
     }
 
@@ -44,6 +56,24 @@ public struct TextPlan: Sendable {
     /// - Parameter indexes: as many as fields; nil where a shard lacks one.
     public func estimatedPostings(_ indexes: [TextIndex?]) -> Int {
         root.map { Self.postings($0, indexes) } ?? 0
+    }
+
+    /// What a query looks for in a field, but for what must not be there.
+    func terms(field: Int) -> Set<[UInt8]> {
+        var found: Set<[UInt8]> = []
+        if let root { Self.collect(root, field, into: &found) }
+        return found
+    }
+
+    private static func collect(_ node: Node, _ field: Int, into found: inout Set<[UInt8]>) {
+        switch node {
+        case .terms(let own, let terms, _, _):
+            if own == field { for term in terms { found.insert(term.bytes) } }
+        case .phrase(let own, let terms, _, _, _):
+            if own == field { for term in terms { found.insert(term.bytes) } }
+        case .boolean(let must, let should, _, _, _):
+            for child in must + should { collect(child, field, into: &found) }
+        }
     }
 
     private static func postings(_ node: Node, _ indexes: [TextIndex?]) -> Int {

@@ -86,4 +86,45 @@ struct TextWindows {
             }
         }
     }
+
+    /// Counts every match once.
+    mutating func countOnce(_ depth: Int) {
+        for place in (depth * Self.size)..<((depth + 1) * Self.size) { counts[place] = 1 }
+    }
+
+    /// Adds what the depth below found.
+    mutating func addBelow(_ depth: Int) {
+        let below = (depth + 1) * Self.words
+        for word in 0..<Self.words {
+            var bits = matches[below + word]
+            while bits != 0 {
+                let slot = word << 6 + bits.trailingZeroBitCount
+                add(scores[(depth + 1) * Self.size + slot], at: slot, depth)
+                bits &= bits - 1
+            }
+        }
+    }
+
+    /// Keeps what the depth below found, too, and adds its scores.
+    /// - Parameter isNew: whether nothing was asked for before.
+    mutating func intersectBelow(_ depth: Int, isNew: Bool) {
+        let (own, below) = (depth * Self.words, (depth + 1) * Self.words)
+        for word in 0..<Self.words {
+            var bits = matches[below + word]
+            if !isNew { bits &= matches[own + word] }
+            matches[own + word] = bits
+            while bits != 0 {
+                let slot = word << 6 + bits.trailingZeroBitCount
+                let score = scores[(depth + 1) * Self.size + slot]
+                scores[depth * Self.size + slot] =
+                    isNew ? score : scores[depth * Self.size + slot] + score
+                bits &= bits - 1
+            }
+        }
+    }
+
+    mutating func subtractBelow(_ depth: Int) {
+        let (own, below) = (depth * Self.words, (depth + 1) * Self.words)
+        for word in 0..<Self.words { matches[own + word] &= ~matches[below + word] }
+    }
 }

@@ -3,9 +3,9 @@ import KyroModel
 
 /// One term's postings below a slot count, in the order of their slots. For one query: it keeps the
 /// index, whose blocks never move.
-@safe final class PostingCursor {
+@safe final class PositionCursor {
     /// Of postings, and of the positions' cells beside them.
-    private struct Block {
+    @safe private struct Block {
         let entries: UnsafeBufferPointer<UInt64>
         let cells: UnsafePointer<UInt32>?
         let lastSlot: Int
@@ -18,7 +18,7 @@ import KyroModel
     private var block = 0
     private var within = 0
     /// Of the posting it stands at; `endSlot` behind the last.
-    private(set) var slot = PostingCursor.endSlot
+    private(set) var slot = PositionCursor.endSlot
     /// Postings below the slot count.
     private(set) var count = 0
 
@@ -42,10 +42,10 @@ import KyroModel
             var next = 0
             try unsafe positions.cells.forEachBlock(term) { cells throws(KyroError) in
                 guard next < blocks.count else { return false }
-                let known = unsafe blocks[next]
+                let known = blocks[next]
                 precondition(
                     unsafe cells.count >= known.entries.count,
-                    "\(cells.count) positions beside \(known.entries.count) postings")
+                    "\(cells.count) positions beside \(unsafe known.entries.count) postings")
                 unsafe blocks[next] = Block(
                     entries: known.entries, cells: cells.baseAddress, lastSlot: known.lastSlot)
                 next += 1
@@ -91,12 +91,12 @@ import KyroModel
     /// Goes on to the first posting at or behind a slot.
     func seek(_ target: Int) {
         guard slot < target else { return }
-        if unsafe blocks[block].lastSlot < target {
+        if blocks[block].lastSlot < target {
             var low = block + 1
             var high = blocks.count
             while low < high {
                 let middle = (low + high) / 2
-                if unsafe blocks[middle].lastSlot < target {
+                if blocks[middle].lastSlot < target {
                     low = middle + 1
                 } else {
                     high = middle
