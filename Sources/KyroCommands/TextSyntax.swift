@@ -178,7 +178,9 @@ private struct TextSyntaxParser {
                 words.append(character)
             }
         }
-        guard current == "\"" else { throw failure("this phrase has no closing quote", at: opening) }
+        guard current == "\"" else {
+            throw failure("this phrase has no closing quote", at: opening)
+        }
         position += 1
         guard words.contains(where: { !$0.isWhitespace }) else {
             throw failure("this phrase is empty; expected words in it", at: opening)
@@ -187,7 +189,8 @@ private struct TextSyntaxParser {
         if current == "~" {
             position += 1
             slop = try number(
-                in: 0...Limits.slopMax, "how many words may lie between, from 0 to "
+                in: 0...Limits.slopMax,
+                "how many words may lie between, from 0 to "
                     + "\(Limits.slopMax),")
         }
         return TextNode(.phrase(words, slop: slop))

@@ -48,7 +48,8 @@ private func runRebuild(_ session: Session) throws -> ExitCode {
     let textChanges = session.arguments.strings("text")
     guard !changes.isEmpty || !textChanges.isEmpty else {
         throw UsageError(
-            "what is to change? Name it by --vector FIELD:OPTION=VALUE or --text FIELD:OPTION=VALUE")
+            "what is to change? Name it by --vector FIELD:OPTION=VALUE or --text FIELD:OPTION=VALUE"
+        )
     }
     let client = CollectionsClient(try session.connection())
     let before = try client.describe(scope).collection

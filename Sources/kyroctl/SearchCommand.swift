@@ -22,7 +22,8 @@ extension Command {
             Option("text", value: "WORDS", "rank by these words (BM25)"),
             Option("plain", "of --text: nothing but words"),
             Option("all-words", "of --text: documents with all the words in one field"),
-            Option("min-words", value: "N", "of --text: documents with N of the words in one field"),
+            Option(
+                "min-words", value: "N", "of --text: documents with N of the words in one field"),
             Option("text-fields", value: "NAMES", "search only these text fields"),
             Option("highlight", "show where in the texts the words were found"),
             Option("fragments", value: "N", "of --highlight: passages of each field (default 3)"),

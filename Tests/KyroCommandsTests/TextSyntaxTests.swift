@@ -76,7 +76,10 @@ import Testing
         ("\"a\"b", 4, "expected a space, \"^\" or the end, found \"b\""),
         ("-a -b", 1, "there is only what must not be there; expected a word to look for, too"),
         ("x (-a)", 3, "there is only what must not be there; expected a word to look for, too"),
-        ("title:^2", 7, "expected a word, a phrase in \"quotes\" or \"(\" behind \"title:\", found \"^\""),
+        (
+            "title:^2", 7,
+            "expected a word, a phrase in \"quotes\" or \"(\" behind \"title:\", found \"^\""
+        ),
         ("a\\", 3, "expected a character behind \"\\\", found the end"),
         (
             String(repeating: "(", count: 15) + "a", 15,

@@ -3,7 +3,7 @@ import KyroModel
 
 /// Cuts the best fragments out of texts and marks the words found. The text is analysed again, so
 /// that what is marked are its own words, whatever their terms look like.
-public struct TextHighlighter {
+public struct TextHighlighter: Sendable {
     /// Bytes of the text that are marked.
     private struct Mark {
         var start: Int

@@ -120,7 +120,11 @@ import KyroModel
         var high = min(low + step, entries.count - 1)
         while low < high {
             let middle = (low + high) / 2
-            if unsafe Self.slot(entries[middle]) < target { low = middle + 1 } else { high = middle }
+            if unsafe Self.slot(entries[middle]) < target {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         within = low
         settle()
