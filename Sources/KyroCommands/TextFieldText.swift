@@ -56,7 +56,14 @@ extension TextField {
 
     /// All of it, as `apply` reads it.
     public var text: String {
-        var parts = ["analyzer=\(analyzer.text)", "language=\(language)"]
+        let options = optionsText
+        return "analyzer=\(analyzer.text),language=\(language)"
+            + (options.isEmpty ? "" : "," + options) + ",k1=\(bm25.k1),b=\(bm25.b)"
+    }
+
+    /// Of the analyser what is not as it is by default; empty for the defaults.
+    public var optionsText: String {
+        var parts: [String] = []
         if foldsDiacritics { parts.append("fold=yes") }
         switch stopWords {
         case .standard: break
@@ -64,6 +71,6 @@ extension TextField {
         case .list(let words): parts.append("stop=" + words.joined(separator: "+"))
         }
         if !stems { parts.append("stem=no") }
-        return parts.joined(separator: ",") + ",k1=\(bm25.k1),b=\(bm25.b)"
+        return parts.joined(separator: ",")
     }
 }

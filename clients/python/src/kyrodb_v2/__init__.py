@@ -1,5 +1,5 @@
 """Client of KyroDB: documents with vectors, texts and typed metadata, found by any mix of them."""
-from . import filters
+from . import filters, text
 from .client import Client
 from .errors import KyroError
 from .ingest import IngestReport
@@ -33,5 +33,5 @@ __all__ = [
     "ItemFailure", "KyroError", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
     "SearchResult", "SnapshotResult", "SparseVector", "Status", "TextField", "Update",
     "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
-    "filters",
+    "filters", "text",
 ]
