@@ -141,7 +141,7 @@ import Testing
                 Highlight(field: "code", fragments: ["let x = parseHTTP[Request](y)"]),
             ])
         request.text?.highlight = HighlightQuery(
-            fields: ["body"], fragments: 1, fragmentSize: 20)
+            fields: ["body"], fragments: 1, fragmentSize: 24)
         #expect(
             try life.search(request).hits.first?.highlights == [
                 Highlight(
