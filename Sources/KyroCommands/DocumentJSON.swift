@@ -29,7 +29,15 @@ extension JSON {
         case .bools(let flags): self = .array(flags.map { .bool($0) })
         case .timestamps(let all):
             self = .array(all.map { .string(Timestamp.text(millis: $0)) })
+        case .geoPoint(let point): self.init(point)
+        case .geoPoints(let points): self = .array(points.map { JSON($0) })
         }
+    }
+
+    public init(_ point: GeoPoint) {
+        self = .object([
+            Member("lat", .double(point.latitude)), Member("lon", .double(point.longitude)),
+        ])
     }
 
     public init(floats: [Float]) { self = .array(floats.map { .double(Double($0)) }) }
@@ -80,6 +88,7 @@ extension JSON {
             Member("schema_version", .int(Int64(collection.schemaVersion))),
             Member("documents", JSON(collection.documentCount)),
             Member("durability", collection.durability.map { .string($0.text) } ?? .null),
+            Member("retention_ms", .int(collection.retentionMillis)),
             Member(
                 "vectors",
                 .object(
@@ -125,6 +134,13 @@ extension MetadataValue {
         case .int64s, .doubles, .bools: String(JSON(self).text.dropFirst().dropLast())
         case .timestamps(let all):
             all.map { Timestamp.text(millis: $0) }.joined(separator: ", ")
+        case .geoPoint(let point): point.cell
+        case .geoPoints(let points): points.map(\.cell).joined(separator: ", ")
         }
     }
+}
+
+extension GeoPoint {
+    /// As the filter language writes it: `(48.85, 2.35)`.
+    var cell: String { "(\(latitude), \(longitude))" }
 }

@@ -17,8 +17,10 @@ extension Engine {
                     "durability.interval_ms",
                     "is \(millis); it must lie in 1...\(Durability.intervalMillisRange.upperBound)")
             }
+            try SchemaValidation.checkRetention(request.retentionMillis)
             return try engine.catalog.create(
-                request.scope, schema: request.schema, durability: request.durability
+                request.scope, schema: request.schema, durability: request.durability,
+                retentionMillis: request.retentionMillis
             ).description
         }
     }
@@ -109,11 +111,16 @@ extension Engine {
         let page = behind.prefix(pageSize)
         let isLast = page.count == behind.count
         return ListCollectionsResponse(
-            collections: page.map(\.description),
+            collections: page.map { collection in
+                var description = collection.description
+                // A page of them would be long.
+                description.tuningHistory = []
+                return description
+            },
             nextPageToken: isLast ? "" : page.last?.scope.namespace ?? "")
     }
 
-    private func changeCatalog<Answer: Sendable>(
+    func changeCatalog<Answer: Sendable>(
         _ completion: @escaping @Sendable (Result<Answer, KyroError>) -> Void,
         _ change: @escaping @Sendable (Engine) throws(KyroError) -> Answer
     ) {

@@ -84,9 +84,19 @@ public struct SparseQuery: Equatable, Sendable {
     }
 }
 
+/// How the fields of a text query make one score. The raw values are those of
+/// `kyrodb.v2.TextScoring`.
+public enum TextScoring: UInt8, Sendable {
+    /// The sum over the fields of boost × BM25.
+    case sum = 0
+    /// BM25F: the fields' boosted and length-normalised frequencies of a term are added up before
+    /// they saturate (Robertson & Zaragoza 2009, section 3.6).
+    case bm25f = 1
+}
+
 public struct TextQuery: Equatable, Sendable {
     public var query: String
-    /// Empty for every text field; a document's score is the sum over its fields.
+    /// Empty for every text field.
     public var fields: [String]
     /// Instead of `query`, which is empty then.
     public var node: TextNode?
@@ -95,6 +105,9 @@ public struct TextQuery: Equatable, Sendable {
     /// Of `query`: terms that a document needs in one of the fields; zero for one.
     public var minimumShouldMatch: UInt32 = 0
     public var highlight: HighlightQuery?
+    /// Weight by field, from 0 to `Limits.boostMax`; 1 where absent.
+    public var boosts: FieldMap<Double> = [:]
+    public var scoring = TextScoring.sum
 
     public init(query: String, fields: [String] = []) {
         self.query = query
@@ -102,25 +115,60 @@ public struct TextQuery: Equatable, Sendable {
     }
 }
 
-/// score × 2^(−age / half-life), age = max(0, origin − event time); documents without an event time
-/// keep their score.
+/// How a score falls with age; each shape is 1 at age 0 and 1/2 at the half-life. The raw values are
+/// those of `kyrodb.v2.DecayShape`.
+public enum DecayShape: UInt8, Sendable, CaseIterable {
+    /// 2^(−age / half-life).
+    case exponential = 0
+    /// 1 − age / (2 × half-life), 0 from two half-lives on.
+    case linear = 1
+    /// 2^(−(age / half-life)²).
+    case gauss = 2
+}
+
+/// score × max(floor, shape(age)), age = max(0, origin − event time − offset); documents without an
+/// event time keep their score.
 public struct TimeDecay: Equatable, Sendable {
     public var halfLifeMillis: Int64
     /// Absent for now.
     public var originMillis: Int64?
+    public var shape: DecayShape
+    /// So much age is none.
+    public var offsetMillis: Int64
+    /// The factor is never less; from 0 to 1.
+    public var floor: Double
 
-    public init(halfLifeMillis: Int64, originMillis: Int64? = nil) {
+    public init(
+        halfLifeMillis: Int64, originMillis: Int64? = nil, shape: DecayShape = .exponential,
+        offsetMillis: Int64 = 0, floor: Double = 0
+    ) {
         self.halfLifeMillis = halfLifeMillis
         self.originMillis = originMillis
+        self.shape = shape
+        self.offsetMillis = offsetMillis
+        self.floor = floor
     }
 }
 
 /// The raw values are those of `kyrodb.v2.FusionMethod`.
-public enum FusionMethod: UInt8, Sendable {
-    /// Weighted sum of min-max normalised scores.
+public enum FusionMethod: UInt8, Sendable, CaseIterable {
+    /// Weighted sum of normalised scores.
     case weighted = 0
     /// Reciprocal rank fusion (Cormack, Clarke & Büttcher 2009): sum of weight / (k + rank).
     case rrf = 1
+    /// The greatest weighted normalised score.
+    case max = 2
+}
+
+/// What makes scores of different legs comparable, by the minimum, maximum, mean and standard
+/// deviation of the leg's candidates. The raw values are those of `kyrodb.v2.ScoreNormalisation`.
+public enum ScoreNormalisation: UInt8, Sendable, CaseIterable {
+    /// (score − min) / (max − min); 1 where all are equal.
+    case minMax = 0
+    /// (score − min) / σ: the z-score, counted from the last candidate; 1 where all are equal.
+    case zScore = 1
+    /// (score − (μ − 3σ)) / 6σ, cut to 0…1; 0.5 where all are equal.
+    case distribution = 2
 }
 
 public struct LegWeights: Equatable, Sendable {
@@ -135,17 +183,38 @@ public struct LegWeights: Equatable, Sendable {
     }
 }
 
+/// Candidates of each leg; zero for what the request says.
+public struct LegCandidates: Equatable, Sendable {
+    public var vector: UInt32
+    public var sparse: UInt32
+    public var text: UInt32
+
+    public init(vector: UInt32 = 0, sparse: UInt32 = 0, text: UInt32 = 0) {
+        self.vector = vector
+        self.sparse = sparse
+        self.text = text
+    }
+}
+
 public struct Fusion: Equatable, Sendable {
     public var method: FusionMethod
     /// Zero for the default of 60.
     public var rrfK: UInt32
     /// Absent for one of each.
     public var weights: LegWeights?
+    /// Of the methods that use scores.
+    public var normalisation: ScoreNormalisation
+    public var candidates: LegCandidates?
 
-    public init(method: FusionMethod = .weighted, rrfK: UInt32 = 0, weights: LegWeights? = nil) {
+    public init(
+        method: FusionMethod = .weighted, rrfK: UInt32 = 0, weights: LegWeights? = nil,
+        normalisation: ScoreNormalisation = .minMax, candidates: LegCandidates? = nil
+    ) {
         self.method = method
         self.rrfK = rrfK
         self.weights = weights
+        self.normalisation = normalisation
+        self.candidates = candidates
     }
 }
 
@@ -167,6 +236,15 @@ public struct SearchRequest: Equatable, Sendable {
     public var minSeq: Sequence = .zero
     public var exact = false
     public var explain = false
+    /// What happens to the fused scores.
+    public var ranking: RankingOptions?
+    public var aggregations: [Aggregation] = []
+    /// Of the answer before; empty on a first page.
+    public var pageToken: [UInt8] = []
+    /// Whether pages shall follow.
+    public var paged = false
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(scope: Scope) { self.scope = scope }
 }
@@ -177,6 +255,8 @@ public struct LookupRequest: Equatable, Sendable {
     /// Absent for everything.
     public var projection: Projection?
     public var minSeq: Sequence
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(
         scope: Scope, ids: [DocumentID], projection: Projection? = nil, minSeq: Sequence = .zero
@@ -185,6 +265,22 @@ public struct LookupRequest: Equatable, Sendable {
         self.ids = ids
         self.projection = projection
         self.minSeq = minSeq
+    }
+}
+
+/// What documents are sorted by. Of a list the smallest element counts, or the greatest where
+/// descending.
+public struct SortKey: Equatable, Sendable {
+    /// A metadata field; empty for the event time.
+    public var field: String
+    public var isDescending: Bool
+    /// Whether documents without a value come before the others, and not behind.
+    public var isMissingFirst: Bool
+
+    public init(_ field: String = "", isDescending: Bool = false, isMissingFirst: Bool = false) {
+        self.field = field
+        self.isDescending = isDescending
+        self.isMissingFirst = isMissingFirst
     }
 }
 
@@ -198,6 +294,10 @@ public struct ScanRequest: Equatable, Sendable {
     public var limit: UInt64 = 0
     public var resumeToken: [UInt8] = []
     public var minSeq: Sequence = .zero
+    /// Most significant first; equal documents by id, as all where it is empty.
+    public var orderBy: [SortKey] = []
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(scope: Scope) { self.scope = scope }
 }

@@ -23,6 +23,8 @@ public struct Hit: Equatable, Sendable {
     public var highlights: [Highlight] = []
     /// The sequence that wrote this version.
     public var seq: Sequence
+    /// Where explain was asked for.
+    public var details: ScoreDetails?
 
     public init(id: DocumentID, score: Double, seq: Sequence) {
         self.id = id
@@ -79,11 +81,19 @@ public struct ShardExplain: Equatable, Sendable {
     /// Distance evaluations, of codes and of full rows together.
     public var rowsScored: UInt64 = 0
     public var postingsScored: UInt64 = 0
+    /// In the lists that the text and sparse queries name, scored or passed over.
+    public var postingsListed: UInt64 = 0
     /// In distances.
     public var estimatedCost: UInt64 = 0
     public var micros: UInt64 = 0
     /// Why this strategy and no other, in words.
     public var vectorReason = ""
+    /// Of the text and sparse legs, before they ran.
+    public var postingsEstimated: UInt64 = 0
+    /// What this shard gave to each leg.
+    public var vectorCandidates: UInt64 = 0
+    public var sparseCandidates: UInt64 = 0
+    public var textCandidates: UInt64 = 0
 
     public init(shard: UInt32) { self.shard = shard }
 }
@@ -94,6 +104,11 @@ public struct Explain: Equatable, Sendable {
     public var planMicros: UInt64 = 0
     public var searchMicros: UInt64 = 0
     public var mergeMicros: UInt64 = 0
+    /// Absent where the question has no such leg.
+    public var vector: LegExplain?
+    public var sparse: LegExplain?
+    public var text: LegExplain?
+    public var stages: StageMicros?
 
     public init() {}
 }
@@ -106,6 +121,10 @@ public struct SearchResponse: Equatable, Sendable {
     public var explain: Explain?
     /// Where a recall was asked for.
     public var recall: RecallEstimate?
+    /// In the order asked.
+    public var aggregations: [AggregationResult] = []
+    /// Of a page that others follow.
+    public var nextPageToken: [UInt8] = []
     /// How vectors of the hits are written on the wire.
     public var vectorEncoding: VectorEncoding = .floats
 

@@ -13,6 +13,11 @@ enum FilterDraft: WireDraft {
     case range(RangeDraft)
     case exists(ExistsDraft)
     case prefix(PrefixDraft)
+    case withinDistance(GeoDistanceDraft)
+    case withinBox(GeoBoxDraft)
+    case containsAny(InDraft)
+    case containsAll(InDraft)
+    indirect case sqlNot(FilterDraft)
 
     init() { self = .empty }
 
@@ -66,7 +71,45 @@ enum FilterDraft: WireDraft {
             self = .empty
             try reader.message("prefix", into: &prefix)
             self = .prefix(prefix)
+        case (9...13, .bytes): try readLater(field, from: &reader)
         default: try reader.skip(field)
+        }
+    }
+
+    private mutating func readLater(
+        _ field: WireField, from reader: inout WireReader
+    ) throws(WireError) {
+        switch field.number {
+        case 9:
+            var distance = GeoDistanceDraft()
+            if case .withinDistance(let present) = self { distance = present }
+            self = .empty
+            try reader.message("within_distance", into: &distance)
+            self = .withinDistance(distance)
+        case 10:
+            var box = GeoBoxDraft()
+            if case .withinBox(let present) = self { box = present }
+            self = .empty
+            try reader.message("within_box", into: &box)
+            self = .withinBox(box)
+        case 11:
+            var values = InDraft()
+            if case .containsAny(let present) = self { values = present }
+            self = .empty
+            try reader.message("contains_any", into: &values)
+            self = .containsAny(values)
+        case 12:
+            var values = InDraft()
+            if case .containsAll(let present) = self { values = present }
+            self = .empty
+            try reader.message("contains_all", into: &values)
+            self = .containsAll(values)
+        default:
+            var negated = FilterDraft()
+            if case .sqlNot(let present) = self { negated = present }
+            self = .empty
+            try reader.message("sql_not", into: &negated)
+            self = .sqlNot(negated)
         }
     }
 
@@ -88,8 +131,10 @@ enum FilterDraft: WireDraft {
     private var depth: Int {
         switch self {
         case .all(let list), .any(let list): 1 + (list.filters.lazy.map(\.depth).max() ?? 0)
-        case .not(let negated): 1 + negated.depth
-        case .empty, .equals, .isIn, .range, .exists, .prefix: 1
+        case .not(let negated), .sqlNot(let negated): 1 + negated.depth
+        case .empty, .equals, .isIn, .range, .exists, .prefix, .withinDistance, .withinBox,
+            .containsAny, .containsAll:
+            1
         }
     }
 
@@ -97,8 +142,10 @@ enum FilterDraft: WireDraft {
     private var isCut: Bool {
         switch self {
         case .all(let list), .any(let list): list.isCut || list.filters.contains(where: \.isCut)
-        case .not(let negated): negated.isCut
-        case .empty, .equals, .isIn, .range, .exists, .prefix: false
+        case .not(let negated), .sqlNot(let negated): negated.isCut
+        case .empty, .equals, .isIn, .range, .exists, .prefix, .withinDistance, .withinBox,
+            .containsAny, .containsAll:
+            false
         }
     }
 
@@ -111,10 +158,19 @@ enum FilterDraft: WireDraft {
         case .not(let negated):
             do { return .not(try negated.build()) } catch { throw error.inside("negation") }
         case .equals(let draft): return try draft.finish("equals")
-        case .isIn(let draft): return try draft.finish("in_set")
+        case .isIn(let draft):
+            return .isIn(field: draft.field, try draft.finish("in_set"))
         case .range(let draft): return try draft.finish("range")
         case .exists(let draft): return .exists(field: draft.field)
         case .prefix(let draft): return .prefix(field: draft.field, draft.prefix)
+        case .withinDistance(let draft): return try draft.finish("within_distance")
+        case .withinBox(let draft): return draft.finish()
+        case .containsAny(let draft):
+            return .containsAny(field: draft.field, try draft.finish("contains_any"))
+        case .containsAll(let draft):
+            return .containsAll(field: draft.field, try draft.finish("contains_all"))
+        case .sqlNot(let negated):
+            do { return .sqlNot(try negated.build()) } catch { throw error.inside("sql_not") }
         }
     }
 
@@ -170,6 +226,7 @@ struct EqualsDraft: WireDraft {
     }
 }
 
+/// InFilter and ContainsFilter, whose fields are the same.
 struct InDraft: WireDraft {
     var field = ""
     var values: [ValueDraft] = []
@@ -188,13 +245,13 @@ struct InDraft: WireDraft {
         }
     }
 
-    func finish() throws(WireError) -> Filter {
+    func finish() throws(WireError) -> [MetadataValue] {
         guard !isCut else {
             throw .overLimit(
                 path: "values",
                 problem: "are more than \(Limits.filterNodesMax): split them over searches")
         }
-        return .isIn(field: field, try finishList(values, "values"))
+        return try finishList(values, "values")
     }
 }
 
@@ -304,6 +361,14 @@ extension Filter: WireEncodable {
         case .exists(let field): sink.message(7, ExistsOnWire(field: field))
         case .prefix(let field, let prefix):
             sink.message(8, PrefixOnWire(field: field, prefix: prefix))
+        case .withinDistance(let field, let center, let metres):
+            sink.message(9, GeoDistanceDraft(field: field, center: center, metres: metres))
+        case .withinBox(let field, let box): sink.message(10, GeoBoxDraft(field: field, box: box))
+        case .containsAny(let field, let values):
+            sink.message(11, InOnWire(field: field, values: values))
+        case .containsAll(let field, let values):
+            sink.message(12, InOnWire(field: field, values: values))
+        case .sqlNot(let filter): sink.message(13, filter)
         }
     }
 }

@@ -68,6 +68,8 @@ struct TextQueryDraft: WireDraft {
     var query = TextQuery(query: "")
     var node: TextNodeDraft?
     var textOperator: Int32 = 0
+    var scoring: Int32 = 0
+    var hasTooManyBoosts = false
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -78,15 +80,20 @@ struct TextQueryDraft: WireDraft {
         case (5, .varint):
             query.minimumShouldMatch = try reader.uint32("minimum_should_match")
         case (6, .bytes): try reader.message("highlight", into: &query.highlight)
+        case (10, .bytes):
+            if try !reader.mapEntry("boosts", into: &query.boosts) { hasTooManyBoosts = true }
+        case (11, .varint): scoring = try reader.int32("scoring")
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> TextQuery {
+        if hasTooManyBoosts { throw .tooManyFields("boosts") }
         var finished = query
         finished.node = try node?.finish("node")
         finished.textOperator = try enumValue(
             textOperator, "operator", TextOperator.init(rawValue:))
+        finished.scoring = try enumValue(scoring, "scoring", TextScoring.init(rawValue:))
         return finished
     }
 }
@@ -99,27 +106,44 @@ extension TextQuery: WireEncodable {
         sink.uint(4, UInt32(textOperator.rawValue))
         sink.uint(5, minimumShouldMatch)
         sink.message(6, highlight)
+        for entry in boosts {
+            sink.message(10, NumberEntry(key: entry.name, value: entry.value))
+        }
+        sink.uint(11, UInt32(scoring.rawValue))
     }
 }
 
 // MARK: TimeDecay, Fusion
 
-extension TimeDecay: WireDraft, WireEncodable {
-    init() { self.init(halfLifeMillis: 0) }
+struct TimeDecayDraft: WireDraft {
+    var decay = TimeDecay(halfLifeMillis: 0)
+    var shape: Int32 = 0
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
-        case (1, .varint): halfLifeMillis = try reader.int64("half_life_ms")
-        case (2, .varint): originMillis = try reader.int64("origin_ms")
+        case (1, .varint): decay.halfLifeMillis = try reader.int64("half_life_ms")
+        case (2, .varint): decay.originMillis = try reader.int64("origin_ms")
+        case (3, .varint): shape = try reader.int32("shape")
+        case (4, .varint): decay.offsetMillis = try reader.int64("offset_ms")
+        case (5, .fixed64): decay.floor = try reader.double("floor")
         default: try reader.skip(field)
         }
     }
 
-    func finish() -> TimeDecay { self }
+    func finish() throws(WireError) -> TimeDecay {
+        var finished = decay
+        finished.shape = try enumValue(shape, "shape", DecayShape.init(rawValue:))
+        return finished
+    }
+}
 
+extension TimeDecay: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.int(1, halfLifeMillis)
         if let originMillis { sink.presentInt(2, originMillis) }
+        sink.uint(3, UInt32(shape.rawValue))
+        sink.int(4, offsetMillis)
+        sink.double(5, floor)
     }
 }
 
@@ -145,16 +169,41 @@ extension LegWeights: WireDraft, WireEncodable {
     }
 }
 
+extension LegCandidates: WireDraft, WireEncodable {
+    init() { self.init(vector: 0) }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .varint): vector = try reader.uint32("vector")
+        case (2, .varint): sparse = try reader.uint32("sparse")
+        case (3, .varint): text = try reader.uint32("text")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> LegCandidates { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.uint(1, vector)
+        sink.uint(2, sparse)
+        sink.uint(3, text)
+    }
+}
+
 struct FusionDraft: WireDraft {
     var method: Int32 = 0
     var rrfK: UInt32 = 0
     var weights: LegWeights?
+    var normalisation: Int32 = 0
+    var candidates: LegCandidates?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .varint): method = try reader.int32("method")
         case (2, .varint): rrfK = try reader.uint32("rrf_k")
         case (3, .bytes): try reader.message("weights", into: &weights)
+        case (4, .varint): normalisation = try reader.int32("normalisation")
+        case (5, .bytes): try reader.message("candidates", into: &candidates)
         default: try reader.skip(field)
         }
     }
@@ -162,7 +211,10 @@ struct FusionDraft: WireDraft {
     func finish() throws(WireError) -> Fusion {
         Fusion(
             method: try enumValue(method, "method", FusionMethod.init(rawValue:)), rrfK: rrfK,
-            weights: weights)
+            weights: weights,
+            normalisation: try enumValue(
+                normalisation, "normalisation", ScoreNormalisation.init(rawValue:)),
+            candidates: candidates)
     }
 }
 
@@ -171,6 +223,8 @@ extension Fusion: WireEncodable {
         sink.uint(1, UInt32(method.rawValue))
         sink.uint(2, rrfK)
         sink.message(3, weights)
+        sink.uint(4, UInt32(normalisation.rawValue))
+        sink.message(5, candidates)
     }
 }
 
@@ -183,7 +237,7 @@ struct SearchRequestDraft: WireDraft {
     var text: TextQueryDraft?
     var filter: FilterDraft?
     var timeRange: TimeRange?
-    var timeDecay: TimeDecay?
+    var timeDecay: TimeDecayDraft?
     var fusion: FusionDraft?
     var limit: UInt32 = 0
     var offset: UInt32 = 0
@@ -192,6 +246,11 @@ struct SearchRequestDraft: WireDraft {
     var minSeq: UInt64 = 0
     var exact = false
     var explain = false
+    var ranking: RankingOptions?
+    var aggregations: [AggregationDraft] = []
+    var pageToken: [UInt8] = []
+    var paged = false
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -210,6 +269,11 @@ struct SearchRequestDraft: WireDraft {
         case (13, .varint): minSeq = try reader.varint("min_seq")
         case (14, .varint): exact = try reader.bool("exact")
         case (15, .varint): explain = try reader.bool("explain")
+        case (16, .bytes): try reader.message("ranking", into: &ranking)
+        case (17, .bytes): try reader.aggregation(into: &aggregations)
+        case (18, .bytes): pageToken = try reader.byteString("page_token")
+        case (19, .bytes): try reader.message("as_of", into: &asOf)
+        case (20, .varint): paged = try reader.bool("paged")
         default: try reader.skip(field)
         }
     }
@@ -221,7 +285,7 @@ struct SearchRequestDraft: WireDraft {
         request.text = try text?.finish("text")
         request.filter = try filter?.finish("filter")
         request.timeRange = timeRange
-        request.timeDecay = timeDecay
+        request.timeDecay = try timeDecay?.finish("time_decay")
         request.fusion = try fusion?.finish("fusion")
         request.limit = limit
         request.offset = offset
@@ -230,6 +294,11 @@ struct SearchRequestDraft: WireDraft {
         request.minSeq = Sequence(minSeq)
         request.exact = exact
         request.explain = explain
+        request.ranking = ranking
+        request.aggregations = try finishList(aggregations, "aggregations")
+        request.pageToken = pageToken
+        request.paged = paged
+        request.asOf = try asOf?.finish("as_of")
         return request
     }
 }
@@ -258,6 +327,11 @@ extension SearchRequest: WireEncodable {
         sink.uint(13, minSeq.raw)
         sink.bool(14, exact)
         sink.bool(15, explain)
+        sink.message(16, ranking)
+        sink.messages(17, aggregations)
+        sink.bytes(18, pageToken)
+        sink.message(19, asOf)
+        sink.bool(20, paged)
     }
 }
 

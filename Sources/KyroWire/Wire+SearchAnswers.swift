@@ -31,6 +31,7 @@ struct HitDraft: WireDraft {
     var document: DocumentDraft?
     var seq: UInt64 = 0
     var highlights: [Highlight] = []
+    var details: ScoreDetails?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -42,6 +43,7 @@ struct HitDraft: WireDraft {
         case (6, .bytes): try reader.message("document", into: &document)
         case (7, .varint): seq = try reader.varint("seq")
         case (8, .bytes): try reader.message("highlights", appendingTo: &highlights)
+        case (10, .bytes): try reader.message("details", into: &details)
         default: try reader.skip(field)
         }
     }
@@ -53,6 +55,7 @@ struct HitDraft: WireDraft {
         hit.text = text
         hit.document = try document?.finish("document")
         hit.highlights = highlights
+        hit.details = details
         return hit
     }
 }
@@ -70,6 +73,7 @@ private struct HitOnWire: WireEncodable {
         if let document = hit.document { sink.message(6, DocumentOnWire(document, encoding)) }
         sink.uint(7, hit.seq.raw)
         sink.messages(8, hit.highlights)
+        sink.message(10, hit.details)
     }
 }
 
@@ -92,6 +96,11 @@ struct ShardExplainDraft: WireDraft {
         case (9, .varint): explain.estimatedCost = try reader.varint("estimated_cost")
         case (10, .varint): explain.micros = try reader.varint("micros")
         case (11, .bytes): explain.vectorReason = try reader.string("vector_reason")
+        case (12, .varint): explain.postingsListed = try reader.varint("postings_listed")
+        case (15, .varint): explain.postingsEstimated = try reader.varint("postings_estimated")
+        case (16, .varint): explain.vectorCandidates = try reader.varint("vector_candidates")
+        case (17, .varint): explain.sparseCandidates = try reader.varint("sparse_candidates")
+        case (18, .varint): explain.textCandidates = try reader.varint("text_candidates")
         default: try reader.skip(field)
         }
     }
@@ -117,6 +126,11 @@ extension ShardExplain: WireEncodable {
         sink.uint(9, estimatedCost)
         sink.uint(10, micros)
         sink.string(11, vectorReason)
+        sink.uint(12, postingsListed)
+        sink.uint(15, postingsEstimated)
+        sink.uint(16, vectorCandidates)
+        sink.uint(17, sparseCandidates)
+        sink.uint(18, textCandidates)
     }
 }
 
@@ -126,6 +140,10 @@ struct ExplainDraft: WireDraft {
     var planMicros: UInt64 = 0
     var searchMicros: UInt64 = 0
     var mergeMicros: UInt64 = 0
+    var vector: LegExplain?
+    var sparse: LegExplain?
+    var text: LegExplain?
+    var stages: StageMicros?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -134,6 +152,10 @@ struct ExplainDraft: WireDraft {
         case (3, .varint): planMicros = try reader.varint("plan_micros")
         case (4, .varint): searchMicros = try reader.varint("search_micros")
         case (5, .varint): mergeMicros = try reader.varint("merge_micros")
+        case (6, .bytes): try reader.message("vector", into: &vector)
+        case (7, .bytes): try reader.message("sparse", into: &sparse)
+        case (8, .bytes): try reader.message("text", into: &text)
+        case (9, .bytes): try reader.message("stages", into: &stages)
         default: try reader.skip(field)
         }
     }
@@ -145,6 +167,10 @@ struct ExplainDraft: WireDraft {
         explain.planMicros = planMicros
         explain.searchMicros = searchMicros
         explain.mergeMicros = mergeMicros
+        explain.vector = vector
+        explain.sparse = sparse
+        explain.text = text
+        explain.stages = stages
         return explain
     }
 }
@@ -156,6 +182,10 @@ extension Explain: WireEncodable {
         sink.uint(3, planMicros)
         sink.uint(4, searchMicros)
         sink.uint(5, mergeMicros)
+        sink.message(6, vector)
+        sink.message(7, sparse)
+        sink.message(8, text)
+        sink.message(9, stages)
     }
 }
 
@@ -193,6 +223,8 @@ struct SearchResponseDraft: WireDraft {
     var seq: UInt64 = 0
     var explain: ExplainDraft?
     var recall: RecallEstimate?
+    var aggregations: [AggregationResultDraft] = []
+    var nextPageToken: [UInt8] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -200,6 +232,8 @@ struct SearchResponseDraft: WireDraft {
         case (2, .varint): seq = try reader.varint("seq")
         case (3, .bytes): try reader.message("explain", into: &explain)
         case (4, .bytes): try reader.message("recall", into: &recall)
+        case (5, .bytes): try reader.message("aggregations", appendingTo: &aggregations)
+        case (6, .bytes): nextPageToken = try reader.byteString("next_page_token")
         default: try reader.skip(field)
         }
     }
@@ -209,6 +243,8 @@ struct SearchResponseDraft: WireDraft {
             hits: try finishList(hits, "hits"), seq: Sequence(seq),
             explain: try explain?.finish("explain"))
         response.recall = recall
+        response.aggregations = try finishList(aggregations, "aggregations")
+        response.nextPageToken = nextPageToken
         return response
     }
 }
@@ -226,6 +262,8 @@ extension SearchResponse: WireEncodable {
         sink.uint(2, seq.raw)
         sink.message(3, explain)
         sink.message(4, recall)
+        sink.messages(5, aggregations)
+        sink.bytes(6, nextPageToken)
     }
 }
 

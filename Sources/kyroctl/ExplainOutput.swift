@@ -21,14 +21,15 @@ enum ExplainOutput {
             .init("rows", isRightAligned: true), .init("in graph", isRightAligned: true),
             .init("in tail", isRightAligned: true), .init("filter left", isRightAligned: true),
             .init("rows scored", isRightAligned: true),
-            .init("postings", isRightAligned: true), .init("time", isRightAligned: true),
+            .init("postings", isRightAligned: true), .init("listed", isRightAligned: true),
+            .init("time", isRightAligned: true),
         ])
         for shard in explain.shards {
             table.append([
                 String(shard.shard), text(shard.vectorStrategy), countText(shard.rows),
                 countText(shard.graphRows), countText(shard.tailRows),
                 countText(shard.filterMatches), countText(shard.rowsScored),
-                countText(shard.postingsScored),
+                countText(shard.postingsScored), countText(shard.postingsListed),
                 TimeSpan.text(micros: Int64(clamping: shard.micros)),
             ])
         }
@@ -84,6 +85,7 @@ enum ExplainOutput {
                 JSON.Member("filter_matches", JSON(shard.filterMatches)),
                 JSON.Member("rows_scored", JSON(shard.rowsScored)),
                 JSON.Member("postings_scored", JSON(shard.postingsScored)),
+                JSON.Member("postings_listed", JSON(shard.postingsListed)),
                 JSON.Member("estimated_cost", JSON(shard.estimatedCost)),
                 JSON.Member("micros", JSON(shard.micros)),
                 JSON.Member("vector_reason", .string(shard.vectorReason)),

@@ -9,7 +9,11 @@ extension Command {
         details: """
             At least one of --text, --vector, --like and --sparse says what to look for; with
             several, each finds its candidates and their scores are fused: a weighted sum of
-            normalised scores, or reciprocal ranks with --rrf.
+            normalised scores, or reciprocal ranks with --rrf. --facet, --histogram and --stats need
+            none of them: alone they count what passes the filter.
+
+            --all-pages goes through the whole ranking as it was when the search began, --limit hits
+            at a time; --paged shows the first page, and the --page-token that goes on behind it.
 
             In --text, +word must be there and -word must not; "a phrase" and "a phrase"~2 with words
             between; pre* and fuzz~1 for beginnings and misspellings; title:word in one field;
@@ -30,6 +34,9 @@ extension Command {
             Option(
                 "fragment-size", value: "N", "of --highlight: characters of each (default 150)"),
             Option(
+                "boosts", value: "LIST", "weights of the text fields, such as title=3,body=1"),
+            Option("bm25f", "score text fields together (BM25F) instead of adding up their BM25"),
+            Option(
                 "vector", value: "SOURCE",
                 "rank by a vector: a JSON list, a file with one, a .npy file, or - for input"),
             Option("row", value: "N", "row of the .npy file, from 0 (default 0)"),
@@ -38,7 +45,7 @@ extension Command {
             Option(
                 "sparse", value: "JSON", "rank by {\"indices\": [1, 5], \"values\": [0.5, 2]}"),
             Option("sparse-field", value: "NAME", "which sparse field (default: the only one)"),
-            ReadOptions.filter, ReadOptions.since, ReadOptions.until,
+            ReadOptions.filter, ReadOptions.sqlNot, ReadOptions.since, ReadOptions.until,
             Option("decay", value: "TIME", "halve a score for each such age, such as 30d"),
             Option("decay-origin", value: "TIME", "where age counts from (default: now)"),
             Option("rrf", "fuse by reciprocal ranks"),
@@ -54,8 +61,12 @@ extension Command {
                 "share of the true best to find, such as 0.97; the server takes the breadth it needs"
             ),
             Option("exact", "compare with every vector instead of walking the graph"),
+        ] + AggregationOutput.options + [
+            Option("paged", "tell how to get the page behind this one"),
+            Option("page-token", value: "TOKEN", "go on behind a token that was printed before"),
+            Option("all-pages", "one page after the other, to the end of the ranking"),
             Option("explain", "show what each shard did"),
-            ReadOptions.fields, ReadOptions.minSeq,
+            ReadOptions.fields, ReadOptions.minSeq, ReadOptions.asOf,
         ],
         examples: [
             ("search -n commits --text 'flow control window'", "by words"),
@@ -78,6 +89,10 @@ extension Command {
                 "a phrase, without a word, rather with words that begin so"
             ),
             ("search -n commits --text deadlock --since 2024-01-01 --json", "for scripts"),
+            (
+                "search -n commits --facet repo --histogram @time:month --stats files",
+                "what there is, without looking for anything"
+            ),
         ],
         run: runSearch)
 }
@@ -93,20 +108,34 @@ private func runSearch(_ session: Session) throws -> ExitCode {
     if let like {
         let vector = try vectorOf(like, client, scope, field: request.vector?.field ?? "")
         request.vector?.vector = vector
-        request.limit += 1
+        if !request.paged { request.limit += 1 }
     }
     request.projection = try ReadOptions.projection(session, scope: scope)
 
-    let start = Now.monotonicNanos
-    var response = try client.search(request)
-    let micros = (Now.monotonicNanos - start) / 1_000
-    if let like { response.hits = Array(response.hits.filter { $0.id != like }.prefix(limit)) }
-    if session.isJSON {
-        session.write(json(of: response, micros: micros))
-    } else {
-        show(response, micros: micros, firstRank: Int(request.offset) + 1, session)
+    var rank = Int(request.offset) + 1
+    while true {
+        let start = Now.monotonicNanos
+        var response = try client.search(request)
+        let micros = (Now.monotonicNanos - start) / 1_000
+        let found = response.hits.count
+        if let like { response.hits = Array(response.hits.filter { $0.id != like }.prefix(limit)) }
+        if session.isJSON {
+            session.write(json(of: response, micros: micros))
+        } else {
+            show(response, micros: micros, firstRank: rank, session)
+        }
+        let token = response.nextPageToken
+        guard arguments.flag("all-pages"), !token.isEmpty else {
+            if !session.isJSON, !token.isEmpty {
+                session.write("…go on by --page-token \(Hex.text(token))\n")
+            }
+            return .done
+        }
+        rank += found
+        request.pageToken = token
+        // They are those of the first page.
+        request.aggregations = []
     }
-    return .done
 }
 
 extension SearchRequest {
@@ -140,16 +169,23 @@ extension SearchRequest {
             request.text = try textQuery(text, arguments)
         } else if let option = ["plain", "all-words", "highlight"].first(where: arguments.flag) {
             throw UsageError("--\(option) needs --text")
+        } else if arguments.string("boosts") != nil || arguments.flag("bm25f") {
+            throw UsageError("--boosts and --bm25f need --text")
         }
         if let text = arguments.string("sparse") {
             request.sparse = SparseQuery(
                 field: arguments.string("sparse-field") ?? "",
                 vector: try VectorSource.sparse(text))
         }
-        guard request.vector != nil || request.text != nil || request.sparse != nil else {
-            throw UsageError("what to look for? Give --text, --vector, --like or --sparse")
+        request.aggregations = try AggregationOutput.aggregations(arguments)
+        let hasLeg = request.vector != nil || request.text != nil || request.sparse != nil
+        guard hasLeg || !request.aggregations.isEmpty else {
+            throw UsageError(
+                "what to look for? Give --text, --vector, --like or --sparse, or what to count: "
+                    + "--facet, --histogram or --stats")
         }
         request.filter = try ReadOptions.filter(session)
+        request.asOf = try ReadOptions.asOf(session)
         request.timeRange = try ReadOptions.timeRange(session)
         let origin = try arguments.time("decay-origin", nowMillis: Now.wallMillis)
         if let halfLife = try arguments.millis("decay") {
@@ -158,13 +194,23 @@ extension SearchRequest {
             throw UsageError("--decay-origin needs --decay")
         }
         request.fusion = try fusion(arguments)
-        request.limit = UInt32(try arguments.integer("limit", in: 1...Limits.hitsMax) ?? 10)
+        let limitMin = request.aggregations.isEmpty ? 1 : 0
+        request.limit = UInt32(
+            try arguments.integer("limit", in: limitMin...Limits.hitsMax) ?? (hasLeg ? 10 : 0))
         request.offset = UInt32(try arguments.integer("offset", in: 0...Limits.hitsMax) ?? 0)
         request.candidates = UInt32(
             try arguments.integer("candidates", in: 1...Limits.hitsMax) ?? 0)
         request.minSeq = try ReadOptions.minSeq(session)
         request.exact = arguments.flag("exact")
         request.explain = arguments.flag("explain")
+        request.paged = arguments.flag("paged") || arguments.flag("all-pages")
+        if let token = arguments.string("page-token") {
+            guard let bytes = Hex.bytes(token), !bytes.isEmpty else {
+                throw UsageError("--page-token: \"\(token)\" is no token of a search")
+            }
+            request.pageToken = bytes
+            request.paged = true
+        }
         return request
     }
 
@@ -186,6 +232,10 @@ extension SearchRequest {
             query.textOperator = arguments.flag("all-words") ? .all : .any
             query.minimumShouldMatch = UInt32(least ?? 0)
         }
+        if let boosts = arguments.string("boosts") {
+            query.boosts = try FieldMap(parsingBoosts: boosts)
+        }
+        if arguments.flag("bm25f") { query.scoring = .bm25f }
         let fragments = try arguments.integer("fragments", in: 1...Int(Limits.fragmentsMax))
         let size = try arguments.integer("fragment-size", in: 1...Int(Limits.fragmentSizeMax))
         if arguments.flag("highlight") {
@@ -264,6 +314,14 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
         JSON.Member("hits", .array(hits)), JSON.Member("seq", JSON(response.seq)),
         JSON.Member("micros", .int(micros)),
     ]
+    if !response.aggregations.isEmpty {
+        let results = response.aggregations.map(AggregationOutput.json)
+        members.append(JSON.Member("aggregations", .array(results)))
+    }
+    if !response.nextPageToken.isEmpty {
+        members.append(
+            JSON.Member("next_page_token", .string(Hex.text(response.nextPageToken))))
+    }
     if let recall = response.recall {
         members.append(JSON.Member("recall", ExplainOutput.json(of: recall)))
     }
@@ -323,6 +381,7 @@ private func show(
     let noun = hits.count == 1 ? "hit" : "hits"
     session.write(
         "\(hits.count) \(noun) in \(TimeSpan.text(micros: micros)), seq \(response.seq.raw)\n")
+    for result in response.aggregations { AggregationOutput.show(result, session) }
     if let recall = response.recall { ExplainOutput.show(recall, session) }
     if let explain = response.explain { ExplainOutput.show(explain, session) }
 }

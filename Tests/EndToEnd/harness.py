@@ -54,6 +54,7 @@ from kyrodb.v2 import operations_pb2 as operations  # noqa: E402
 from kyrodb.v2 import operations_pb2_grpc  # noqa: E402
 from kyrodb.v2 import search_pb2 as search  # noqa: E402
 from kyrodb.v2 import search_pb2_grpc  # noqa: E402
+from kyrodb.v2 import tuning_pb2 as tuning  # noqa: E402
 from kyrodb.v2 import types_pb2 as types  # noqa: E402
 
 

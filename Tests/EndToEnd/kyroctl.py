@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 from process import ROOT, Checks, Server
@@ -273,6 +274,55 @@ def check_search(ctl, folder):
     check(sparse.err != "", "a sparse query where there is no sparse field")
 
 
+def check_aggregations(ctl):
+    """Counts beside hits and without any, sorted scans, pages."""
+    documents = corpus()
+    counts = {}
+    for document in documents:
+        counts[document["repo"]] = counts.get(document["repo"], 0) + 1
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0].encode()))[:3]
+    answer = ctl("search", "--facet", "repo:3", "--histogram", "files:5", "--histogram", "@time:year",
+                 "--stats", "files:0.5", "--json").json()
+    facet, files, years, stats = answer["aggregations"]
+    check.equal([(b["value"], b["documents"]) for b in facet["facet"]["buckets"]], most, "a facet")
+    check.equal(facet["facet"]["other_values"], len(counts) - 3, "values of a facet left out")
+    buckets = {}
+    for document in documents:
+        buckets[document["files"] // 5 * 5.0] = buckets.get(document["files"] // 5 * 5.0, 0) + 1
+    check.equal([(b["lower"], b["documents"]) for b in files["histogram"]["buckets"]],
+                sorted(buckets.items()), "a histogram")
+    check.equal(sum(b["documents"] for b in years["time_histogram"]["buckets"]), len(documents),
+                "a histogram of time")
+    numbers = sorted(document["files"] for document in documents)
+    check.equal((stats["stats"]["min"], stats["stats"]["max"], stats["stats"]["sum"]),
+                (numbers[0], numbers[-1], sum(numbers)), "statistics")
+    check.equal(stats["stats"]["quantiles"][0]["value"],
+                (numbers[(len(numbers) - 1) // 2] + numbers[len(numbers) // 2]) / 2, "a median")
+    table = ctl("search", "--text", "fix", "--facet", "repo", "--stats", "@time", "--histogram",
+                "@time:month", "--over", "candidates", "-k", 3).out
+    check("of 100 documents" in table and "quantile 0.9" in table and "#" in table, table)
+    for words in (("--histogram", "files"), ("--stats", "files:2"), ("--over", "candidates"),
+                  ("--facet", "repo:0"), ("--text", "a", "--page-token", "zz")):
+        ctl("search", *words, code=USAGE)
+    ctl("search", "--stats", "repo", code=REFUSED)
+
+    whole = ctl.hits("--text", "fix", "--limit", 100)
+    pages = ctl("search", "--text", "fix", "--limit", 40, "--all-pages", "--json").lines()
+    check.equal([h["id"] for page in pages for h in page["hits"]][:100], [h["id"] for h in whole],
+                "all pages")
+    page = ctl("search", "--text", "fix", "--limit", 40, "--paged")
+    token = page.out.split("--page-token ")[1].split()[0]
+    hits = ctl.hits("--text", "fix", "--limit", 10, "--page-token", token)
+    check.equal([h["id"] for h in hits], [h["id"] for h in whole[40:50]], "the page behind a token")
+    ctl("search", "--text", "fixed", "--page-token", token, code=REFUSED)
+
+    ordered = ctl("scan", "--order-by", "files:desc,@time", "--json", "--fields", "none").lines()
+    check.equal([d["id"] for d in ordered], [d["id"] for d in sorted(
+        documents, key=lambda d: (-d["files"], d["ts"], d["id"].encode()))], "a sorted scan")
+    check.equal(len(ctl("scan", "--order-by", "@time:desc", "-k", 7, "--json").lines()), 7,
+                "the newest seven")
+
+
 def check_documents(ctl):
     first, second = "grpc-go-a8375891a889", "grpc-go-6dff7c5f333b"
     got = ctl("get", first, second, "--json", "--fields", "all").lines()
@@ -378,6 +428,43 @@ def check_exit_codes(ctl, target):
     Ctl("127.0.0.1:1")("search", "--text", "a", code=UNAVAILABLE)
 
 
+def check_tune(ctl, folder):
+    """Documents are looked for by their own words, and by the vectors of others."""
+    folder = Path(folder)
+    rows = corpus()[:60]
+    vectors = np.load(SAMPLE / "corpus.npy")[100:160]
+    queries, judged = folder / "tune.jsonl", folder / "tune.tsv"
+    np.save(folder / "tune.npy", vectors)
+    queries.write_text("".join(json.dumps(
+        {"id": f"q{n}", "text": row["text"][:400] or "x"}) + "\n" for n, row in enumerate(rows)))
+    judged.write_text("query-id\tcorpus-id\tscore\n" + "".join(
+        f"q{n}\t{row['id']}\t1\n" for n, row in enumerate(rows) if n != 3))
+    words = ("collections", "tune", "commits", "--queries", queries, "--qrels", judged,
+             "--vectors", folder / "tune.npy")
+    learnt = ctl(*words, "--dry-run", "--json").json()
+    figures = learnt["fusion"]["ndcg_at_10"]
+    check((learnt["version"], learnt["fusion"]["queries"]) == (0, 59), f"{learnt}")
+    check(figures["text"] > 0.7 and figures["vector"] < 0.1
+          and figures["tuned"] > figures["text"] - 0.05, f"figures: {figures}")
+    table = ctl(*words, "--folds", 10)
+    check("held out" in table.out and "kept" in table.out and "version 1" in table.out, table.out)
+    check("1 queries have no grade" in table.err, table.err)
+    listed = ctl("collections", "tune", "commits", "--list", "--json").json()
+    check((listed["active_version"], len(listed["versions"])) == (1, 1), f"{listed}")
+    check("* is what" in ctl("collections", "tune", "commits", "--list").out, "list")
+    explained = ctl("search", "--text", "memory leak", "--vector", folder / "tune.npy", "--row", 5,
+                    "--explain", "--json").json()
+    check(any("version 1" in note for note in explained["explain"]["notes"]), f"{explained}")
+    ctl("collections", "tune", "commits", "--roll-back", 0)
+    check.equal(ctl("collections", "tune", "commits", "--list", "--json").json()["active_version"],
+                0, "version after a roll-back")
+    ctl("collections", "tune", "commits", "--roll-back", 9, code=REFUSED)
+    ctl("collections", "tune", "commits", code=USAGE)
+    ctl(*words, "--folds", 1, code=USAGE)
+    one_leg = ctl(*words[:-2], code=REFUSED)
+    check("queries[0]" in one_leg.err, one_leg.err)
+
+
 def main():
     with Server("--shards", "2") as server:
         ctl = Ctl(server.target)
@@ -386,6 +473,8 @@ def main():
         check_bad_lines(ctl)
         check_search(ctl, server.folder)
         check_texts(ctl)
+        check_aggregations(ctl)
+        check_tune(ctl, server.folder)
         check_documents(ctl)
         check_operations(ctl)
         check_exit_codes(ctl, server.target)

@@ -177,7 +177,8 @@ def tour(kyro, client):
     check(max(abs(h.score - scores[h.id]) for h in found.hits) < 1e-5, "scores")
     check(found.explain is not None and found.explain.shards, "explain")
     kept = filters.all_of(filters.equals("repo", "r1"), filters.less_than("files", 10),
-                          filters.negate(filters.prefix("repo", "x")))
+                          filters.negate(filters.prefix("repo", "x")),
+                          filters.negate(filters.sql_not(filters.contains_any("repo", ["r1"]))))
     filtered = client.search("notes", vector=query.astype(np.float16), filter=kept, exact=True)
     check(all(h.document.metadata["repo"] == "r1" and h.document.metadata["files"] < 10
               for h in filtered.hits) and len(filtered.hits) == 10, "filtered search")
@@ -188,6 +189,25 @@ def tour(kyro, client):
     decayed = client.search("notes", text="flow", half_life=timedelta(hours=1), limit=3,
                             candidates=COUNT, decay_origin=START + timedelta(hours=COUNT))
     check.equal([hit.id for hit in decayed.hits], [COUNT - 1, COUNT - 2, COUNT - 3], "decay")
+
+    counting = kyro.aggregations
+    counted = client.search("notes", limit=0, aggregations=[
+        counting.facet("tags", limit=2), counting.histogram("files", 10),
+        counting.time_histogram(calendar="day"), counting.stats("ratio", quantiles=[0, 0.5]),
+        counting.count(where=filters.equals("hot", True), name="hot")])
+    facet, files, days, ratio, hot = counted.aggregations
+    check.equal([(b.value, b.documents) for b in facet.buckets], [("a", COUNT), ("t0", COUNT // 5)],
+                "facet")
+    check.equal([(b.start, b.end, b.documents) for b in files.buckets],
+                [(0.0, 10.0, COUNT // 2), (10.0, 20.0, COUNT // 2)], "histogram")
+    check(days.buckets[0].start <= START and sum(b.documents for b in days.buckets) == COUNT, "days")
+    check.equal((ratio.min, ratio.max, ratio.quantiles),
+                (0.0, (COUNT - 1) / 8, {0.0: 0.0, 0.5: (COUNT - 1) / 16}), "statistics")
+    check.equal((hot.name, hot.documents, counted.hits), ("hot", COUNT // 2, []), "count")
+    pages = list(client.search_pages("notes", vector=query, exact=True, limit=4, offset=2))
+    check.equal([hit.id for page in pages[:2] for hit in page.hits], best[2:], "pages")
+    check.equal([h.id for page in pages for h in page.hits],
+                np.argsort(-scores, kind="stable")[2:].tolist(), "all pages")
 
     text = kyro.text
     tree = text.boolean(must=[text.phrase("note w7q")], must_not=[text.match("w8q")],
@@ -210,6 +230,29 @@ def tour(kyro, client):
     check.equal([r.hits[0].id for n, r in enumerate(many) if n != 50],
                 [n for n in range(200) if n != 50], "search_many, in order")
 
+    judged = [kyro.JudgedQuery(
+        kyro.Query(text=f"w{n}q flow", vector=matrix[(n * 7) % COUNT]), {n: 1, (n + 1) % COUNT: 0})
+        for n in range(40)]
+    told = []
+    learnt = client.tune_collection(
+        "notes", judged, folds=4, dry_run=True, progress=lambda *p: told.append(p))
+    fusion = learnt.fusions[0]
+    check((learnt.version, fusion.queries, len(fusion.folds)) == (0, 40, 4), f"dry run: {learnt}")
+    check.equal(dict(fusion.legs), {"vector": "v", "text": ()}, "legs of a tuning")
+    check(fusion.figures["text"] > 0.9 and fusion.figures["vector"] < 0.5
+          and fusion.figures["tuned"] > 0.9, f"figures of a tuning: {fusion}")
+    check.equal(client.describe_collection("notes").tuning, None, "tuning after a dry run")
+    kept = client.tune_collection("notes", judged)
+    described = client.describe_collection("notes")
+    check.equal((described.tuning, described.tuning_history), (kept, [kept]), "tuning, described")
+    check.equal(client.roll_back_tuning("notes", 0), 0, "tuning, rolled back")
+    check.equal(client.describe_collection("notes").tuning, None, "tuning, rolled back")
+    try:
+        client.tune_collection("notes", judged[:3])
+        check(False, "three queries taught something")
+    except kyro.KyroError as error:
+        check(error.field == "queries", f"three queries: {error}")
+
     outcomes = client.write("notes", [
         kyro.Update(kyro.Document(3, metadata={"files": 1000})), 4, 10**9,
         kyro.Document(5, vectors={"v": np.zeros(3, np.float32)})])
@@ -221,6 +264,8 @@ def tour(kyro, client):
     check.equal([d.id for d in scanned], sorted([3] + [n for n in range(COUNT) if n % 20 == 19]),
                 "scan, filtered")
     check.equal([d.id for d in client.scan("notes", limit=7)], [0, 1, 2, 3, 5, 6, 7], "scan, limit")
+    ordered = client.scan("notes", order_by=["-files", ""], limit=3, vectors=False)
+    check.equal([d.id for d in ordered], [3, 19, 39], "scan, sorted")
 
     status = client.status()
     check(status.state == "SERVING" and status.shards and status.version, f"{status}")

@@ -67,7 +67,7 @@ struct Random: RandomNumberGenerator {
     }
 
     mutating func value() -> MetadataValue {
-        switch below(10) {
+        switch below(12) {
         case 0: .string(text())
         case 1: .int64(signed())
         case 2: .double(double())
@@ -77,9 +77,13 @@ struct Random: RandomNumberGenerator {
         case 6: .int64s(list(4) { $0.signed() })
         case 7: .doubles(list(4) { $0.double() })
         case 8: .bools(list(4) { $0.chance() })
-        default: .timestamps(list(4) { $0.signed() })
+        case 9: .timestamps(list(4) { $0.signed() })
+        case 10: .geoPoint(point())
+        default: .geoPoints(list(4) { $0.point() })
         }
     }
+
+    mutating func point() -> GeoPoint { GeoPoint(latitude: double(), longitude: double()) }
 
     mutating func document() -> Document {
         var document = Document(id: id())
@@ -95,14 +99,22 @@ struct Random: RandomNumberGenerator {
     mutating func bound() -> Filter.Bound { Filter.Bound(value(), isInclusive: chance()) }
 
     mutating func filter(depth: Int = 0) -> Filter {
-        switch below(depth < 4 ? 8 : 5) {
+        switch below(depth < 4 ? 13 : 9) {
         case 0: .equals(field: text(), value())
         case 1: .isIn(field: text(), list(4) { $0.value() })
         case 2: .range(field: text(), lower: maybe { $0.bound() }, upper: maybe { $0.bound() })
         case 3: .exists(field: text())
         case 4: .prefix(field: text(), text())
-        case 5: .all(list(4) { $0.filter(depth: depth + 1) })
-        case 6: .any(list(4) { $0.filter(depth: depth + 1) })
+        case 5: .withinDistance(field: text(), center: point(), metres: double())
+        case 6:
+            .withinBox(
+                field: text(),
+                GeoBox(south: double(), west: double(), north: double(), east: double()))
+        case 7: .containsAny(field: text(), list(4) { $0.value() })
+        case 8: .containsAll(field: text(), list(4) { $0.value() })
+        case 9: .all(list(4) { $0.filter(depth: depth + 1) })
+        case 10: .any(list(4) { $0.filter(depth: depth + 1) })
+        case 11: .sqlNot(filter(depth: depth + 1))
         default: .not(filter(depth: depth + 1))
         }
     }
@@ -164,7 +176,7 @@ struct Random: RandomNumberGenerator {
         schema.texts = fields {
             $0.textField()
         }
-        schema.metadata = fields { ValueType.allCases[$0.below(10)] }
+        schema.metadata = fields { ValueType.allCases[$0.below(12)] }
         return schema
     }
 
@@ -207,6 +219,8 @@ struct Random: RandomNumberGenerator {
         query.node = maybe { $0.textNode() }
         query.textOperator = chance() ? .any : .all
         query.minimumShouldMatch = UInt32(below(9))
+        query.boosts = fields { $0.double() }
+        query.scoring = chance() ? .bm25f : .sum
         query.highlight = maybe {
             HighlightQuery(
                 fields: $0.list(3) { $0.text() }, fragments: UInt32($0.below(9)),
@@ -235,13 +249,21 @@ struct Random: RandomNumberGenerator {
         request.timeRange = maybe { $0.timeRange() }
         request.timeDecay = maybe { random in
             TimeDecay(
-                halfLifeMillis: random.signed(), originMillis: random.maybe { $0.signed() })
+                halfLifeMillis: random.signed(), originMillis: random.maybe { $0.signed() },
+                shape: DecayShape.allCases[random.below(3)], offsetMillis: random.signed(),
+                floor: random.double())
         }
         request.fusion = maybe { random in
             Fusion(
-                method: random.chance() ? .weighted : .rrf, rrfK: UInt32(random.below(100)),
+                method: FusionMethod.allCases[random.below(3)], rrfK: UInt32(random.below(100)),
                 weights: random.maybe {
                     LegWeights(vector: $0.double(), sparse: $0.double(), text: $0.double())
+                },
+                normalisation: ScoreNormalisation.allCases[random.below(3)],
+                candidates: random.maybe {
+                    LegCandidates(
+                        vector: UInt32($0.below(9)), sparse: UInt32($0.below(9)),
+                        text: UInt32($0.below(9)))
                 })
         }
         request.limit = UInt32(below(20))
@@ -251,10 +273,56 @@ struct Random: RandomNumberGenerator {
         request.minSeq = Sequence(number())
         request.exact = chance()
         request.explain = chance()
+        request.ranking = maybe { RankingOptions(formula: $0.text()) }
+        request.aggregations = list(4) { $0.aggregation() }
+        request.pageToken = list(5) { UInt8($0.below(256)) }
+        request.paged = chance()
+        request.asOf = maybe { $0.asOf() }
         return request
     }
 
+    mutating func asOf() -> AsOf { chance() ? .seq(Sequence(number())) : .time(signed()) }
+
     mutating func leg() -> LegScore { LegScore(score: float(), rank: UInt32(below(100))) }
+
+    mutating func contribution() -> LegContribution {
+        LegContribution(normalised: double(), weighted: double())
+    }
+
+    mutating func details() -> ScoreDetails {
+        var details = ScoreDetails(fused: double(), decay: double())
+        details.vector = maybe { $0.contribution() }
+        details.sparse = maybe { $0.contribution() }
+        details.text = maybe { $0.contribution() }
+        details.formula = maybe { $0.double() }
+        return details
+    }
+
+    mutating func legExplain() -> LegExplain {
+        var leg = LegExplain()
+        leg.asked = number()
+        leg.candidates = number()
+        leg.weight = double()
+        leg.best = double()
+        leg.worst = double()
+        leg.mean = double()
+        leg.deviation = double()
+        return leg
+    }
+
+    mutating func stages() -> StageMicros {
+        var stages = StageMicros()
+        stages.filter = number()
+        stages.vector = number()
+        stages.sparse = number()
+        stages.text = number()
+        stages.merge = number()
+        stages.fuse = number()
+        stages.rank = number()
+        stages.fetch = number()
+        stages.aggregate = number()
+        return stages
+    }
 
     mutating func explain() -> Explain {
         var explain = Explain()
@@ -269,14 +337,23 @@ struct Random: RandomNumberGenerator {
             shard.filterMatches = random.number()
             shard.rowsScored = random.number()
             shard.postingsScored = random.number()
+            shard.postingsListed = random.number()
             shard.estimatedCost = random.number()
             shard.micros = random.number()
+            shard.postingsEstimated = random.number()
+            shard.vectorCandidates = random.number()
+            shard.sparseCandidates = random.number()
+            shard.textCandidates = random.number()
             return shard
         }
         explain.notes = list(3) { $0.text() }
         explain.planMicros = number()
         explain.searchMicros = number()
         explain.mergeMicros = number()
+        explain.vector = maybe { $0.legExplain() }
+        explain.sparse = maybe { $0.legExplain() }
+        explain.text = maybe { $0.legExplain() }
+        explain.stages = maybe { $0.stages() }
         return explain
     }
 
@@ -290,11 +367,14 @@ struct Random: RandomNumberGenerator {
             hit.highlights = random.list(3) { random in
                 Highlight(field: random.text(), fragments: random.list(3) { $0.text() })
             }
+            hit.details = random.maybe { $0.details() }
             return hit
         }
         var response = SearchResponse(
             hits: hits, seq: Sequence(number()), explain: maybe { $0.explain() })
         response.recall = maybe { $0.recall() }
+        response.aggregations = list(4) { $0.aggregationResult() }
+        response.nextPageToken = list(5) { UInt8($0.below(256)) }
         return response
     }
 

@@ -94,7 +94,7 @@ binary_lane() {
     step simulation "$bin/kyro-simulator" --seeds '0..<1000'
     local script
     for script in rpc_all tls bad_input kyroctl backup abandon stalled drain fsync resources soak python_client \
-        c_client rebuild golden repair kill_loop power_cut eio space descriptors clock; do
+        c_client reference_aggregates rebuild golden repair kill_loop power_cut eio space descriptors clock; do
         step "$script" end_to_end "$script"
     done
     step demo Tests/Tooling/demo.sh "$bin"

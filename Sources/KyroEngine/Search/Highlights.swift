@@ -12,7 +12,8 @@ struct Highlights {
         _ query: CheckedQuery, views: [CollectionView], cancellation: Cancellation
     ) throws(KyroError) {
         guard let leg = query.text, let wanted = leg.highlight else { return nil }
-        let plans = try TextLegPlans(leg, views: views, cancellation: cancellation)
+        let plans = try TextLegPlans(
+            leg, views: views, isOfThePast: query.isOfThePast, cancellation: cancellation)
         fields = wanted.fields.isEmpty ? leg.fields : wanted.fields
         var highlighters: [FieldMap<TextHighlighter>] = []
         for (number, view) in views.enumerated() {

@@ -1,10 +1,6 @@
 // From the legs' candidates to one ranking.
 import KyroModel
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// A row that some leg found. Within one read a document has one visible row, so the pair of shard
 /// and slot stands for it.
 struct Candidate: Equatable, Sendable {
@@ -49,27 +45,25 @@ enum Ranking {
         var candidates: [Candidate]
     }
 
-    /// Every row that a leg found, scored but not ordered.
+    /// Every row that a leg found, scored but not ordered, and what made the scores.
     ///
-    /// Weighted: the sum of weight × (score − min) / (max − min) over the legs, min and max being
-    /// those of the leg's candidates; where they are equal each candidate counts as 1. RRF: the sum
-    /// of weight / (k + rank). A row that is missing from a leg gets 0 from it.
-    static func fuse(_ legs: [Leg], fusion: Fusion?, keepsRawScore: Bool) -> [RankedHit] {
+    /// Weighted: the sum of weight × normalised score over the legs. RRF: the sum of weight / (k +
+    /// rank). Maximum: the greatest weight × normalised score. A row that is missing from a leg gets
+    /// 0 from it, which no candidate of the leg falls below.
+    static func fuse(
+        _ legs: [Leg], fusion: Fusion?, keepsRawScore: Bool
+    ) -> (hits: [RankedHit], legs: FusedLegs) {
         var hits: [RankedHit] = []
         var positions: [UInt64: Int] = [:]
         positions.reserveCapacity(legs.reduce(0) { $0 + $1.candidates.count })
-        let weights = fusion?.weights ?? LegWeights()
-        let method = fusion?.method ?? .weighted
-        let rrfK = Double(fusion.map { $0.rrfK == 0 ? UInt32(Limits.rrfKDefault) : $0.rrfK } ?? 60)
+        var fused = FusedLegs()
+        fused.takesGreatest = fusion?.method == .max
         for leg in legs {
-            let weight =
-                switch leg.kind {
-                case .vector: weights.vector
-                case .sparse: weights.sparse
-                case .text: weights.text
-                }
-            let top = Double(leg.candidates.first?.score ?? 0)
-            let bottom = Double(leg.candidates.last?.score ?? 0)
+            let scale =
+                keepsRawScore
+                ? .raw
+                : LegScale(leg.candidates, fusion: fusion, weight: weight(of: leg.kind, fusion))
+            fused[leg.kind] = scale
             for (index, candidate) in leg.candidates.enumerated() {
                 let position: Int
                 if let known = positions[candidate.key] {
@@ -79,19 +73,15 @@ enum Ranking {
                     positions[candidate.key] = position
                     hits.append(RankedHit(shard: candidate.shard, slot: candidate.slot))
                 }
-                let score = Double(candidate.score)
-                if keepsRawScore {
-                    hits[position].score = score
-                } else {
-                    switch method {
-                    case .weighted:
-                        let share = top > bottom ? (score - bottom) / (top - bottom) : 1
-                        hits[position].score += weight * share
-                    case .rrf:
-                        hits[position].score += weight / (rrfK + Double(index + 1))
-                    }
-                }
                 let legScore = LegScore(score: candidate.score, rank: UInt32(index + 1))
+                let part = scale.contribution(score: legScore.score, rank: legScore.rank).weighted
+                if keepsRawScore {
+                    hits[position].score = part
+                } else if fused.takesGreatest {
+                    hits[position].score = max(hits[position].score, part)
+                } else {
+                    hits[position].score += part
+                }
                 switch leg.kind {
                 case .vector: hits[position].vector = legScore
                 case .sparse: hits[position].sparse = legScore
@@ -99,16 +89,16 @@ enum Ranking {
                 }
             }
         }
-        return hits
+        return (hits, fused)
     }
 
-    /// What time leaves of a score: 2^(−age / half-life). Everything from the future is new.
-    static func decayFactor(eventTimeMillis: Int64?, originMillis: Int64, halfLifeMillis: Int64)
-        -> Double
-    {
-        guard let eventTimeMillis else { return 1 }
-        let age = max(0, Double(originMillis) - Double(eventTimeMillis))
-        return exp2(-age / Double(halfLifeMillis))
+    static func weight(of kind: Leg.Kind, _ fusion: Fusion?) -> Double {
+        let weights = fusion?.weights ?? LegWeights()
+        return switch kind {
+        case .vector: weights.vector
+        case .sparse: weights.sparse
+        case .text: weights.text
+        }
     }
 
     /// Best first, equal scores by id.

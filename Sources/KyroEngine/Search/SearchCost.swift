@@ -16,7 +16,7 @@ extension Engine {
     /// error in the request is left for `search` to report.
     public func estimatedCost(_ request: SearchRequest) -> Int {
         guard let collection = catalog.find(request.scope) else { return 0 }
-        if mustWait(for: request.minSeq) { return .max }
+        if mustWait(for: request.minSeq) || request.isPage { return .max }
         if let text = request.text,
             text.query.utf8.count > Self.quickTextBytes || text.fields.count > Limits.fieldsMax
                 || text.highlight != nil || text.node?.isSlowToPlan ?? false
@@ -35,6 +35,9 @@ extension Engine {
         for (shard, root) in roots {
             let leaves = (request.filter?.fields.count ?? 0) + (request.timeRange == nil ? 0 : 1)
             cost += shard.slotCount / 32 * leaves
+            if !request.aggregations.isEmpty {
+                cost += aggregationCost(request, slotCount: shard.slotCount)
+            }
             if let query = request.vector {
                 let named = query.field.isEmpty ? root.vectors.names.first ?? "" : query.field
                 let known = collection.recall.field(named)?.shards[shard.shard]
@@ -47,8 +50,12 @@ extension Engine {
                 cost += (index?.estimatedPostings(query: query.vector) ?? 0) / 16
             }
         }
-        if let query = request.text { cost += textCost(query, roots.map(\.1)) }
-        return cost
+        if let query = request.text {
+            cost += textCost(query, roots.map(\.1))
+            // What BM25 counts of the past is counted row by row.
+            if request.asOf != nil { for (shard, _) in roots { cost += shard.slotCount / 16 } }
+        }
+        return cost + rankingCost(request)
     }
 
     /// Of a look-up, in the same unit.
@@ -81,11 +88,12 @@ extension Engine {
         guard let index = named else { return 0 }
         let rows = index.rowCount
         // A full row takes as long as eight codes.
-        if request.exact || query.recall == 1 {
+        if request.exact || query.recall == 1 || request.asOf != nil {
             return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows
         }
         let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)
-        let asked = request.candidates == 0 ? otherwise : request.candidates
+        let own = request.fusion?.candidates?.vector ?? 0
+        let asked = own > 0 ? own : request.candidates == 0 ? otherwise : request.candidates
         let k = max(Int(min(asked, UInt32(Limits.hitsMax))), hits)
         let efSearch =
             query.recall > 0
@@ -98,6 +106,29 @@ extension Engine {
         let codes = min(rows, isFiltered ? walked + 4_000 : walked)
         let reranked = min(rows, 3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2 + 20)
         return codes + (index.keepsRowsOnDisk ? Self.readAlone * reranked : 0)
+    }
+
+    /// A mask takes 2 ns a row, a walk over a column 1; a facet may meet each value in another place,
+    /// and a quantile takes several walks.
+    private func aggregationCost(_ request: SearchRequest, slotCount: Int) -> Int {
+        var rows = slotCount / 32
+        for aggregation in request.aggregations.prefix(Limits.aggregationsMax) {
+            rows += slotCount / 32 * (aggregation.filter?.fields.count ?? 0)
+            switch aggregation.kind {
+            case .count: rows += slotCount / 512
+            case .histogram, .timeHistogram: rows += slotCount / 16
+            case .facet: rows += slotCount / 4
+            case .stats(let stats): rows += stats.quantiles.isEmpty ? slotCount / 16 : slotCount / 4
+            }
+        }
+        return rows
+    }
+
+    /// A step of a formula takes at least one byte and about 3 ns, a look-up of a field 100 ns.
+    private func rankingCost(_ request: SearchRequest) -> Int {
+        guard let ranking = request.ranking, !ranking.isEmpty else { return 0 }
+        let bytes = min(ranking.formula.utf8.count, Limits.formulaBytesMax)
+        return max(request.candidatesInAll, Limits.candidatesDefault) * (10 + bytes) / 30
     }
 
     private func textCost(_ query: TextQuery, _ roots: [IndexRoot]) -> Int {
@@ -120,7 +151,18 @@ extension SearchRequest {
     /// One leg, whose scores are the answer's: no candidates are needed beyond the page.
     var hasOneBareLeg: Bool {
         let legs = (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
-        return legs == 1 && fusion == nil && timeDecay == nil
+        return legs == 1 && fusion == nil && timeDecay == nil && ranking?.isEmpty ?? true
+    }
+
+    /// Of all legs together, at most.
+    var candidatesInAll: Int {
+        let own = fusion?.candidates ?? LegCandidates()
+        return [
+            (vector != nil, own.vector), (sparse != nil, own.sparse), (text != nil, own.text),
+        ].reduce(0) { sum, leg in
+            let count = leg.1 > 0 ? leg.1 : max(candidates, UInt32(Limits.candidatesDefault))
+            return sum + (leg.0 ? Int(min(count, UInt32(Limits.hitsMax))) : 0)
+        }
     }
 }
 

@@ -22,10 +22,21 @@ struct SearchExecution {
     /// Where a recall was asked for.
     private(set) var recallEstimate: RecallEstimate?
     private(set) var explains: [ShardExplain]
+    private(set) var aggregations: [AggregationResult] = []
+    /// Whether a page follows this one.
+    private(set) var hasNextPage = false
     var masks: [SlotMask?]
+    /// For whoever wants the legs' candidates themselves.
+    var keepsLegs = false
+    private(set) var legs: [Ranking.Leg] = []
     private var maskCounts: [Int]
     var counters: [SearchCounters]
     private var nanos: [UInt64]
+    /// What the legs' scores count, once they are fused.
+    private var fusedLegs = FusedLegs()
+    private(set) var stages = StageNanos()
+    /// Where explain was asked for.
+    private(set) var legExplains: [(kind: Ranking.Leg.Kind, explain: LegExplain)] = []
 
     init(
         query: CheckedQuery, recall: FieldRecall?, views: [CollectionView],
@@ -48,44 +59,96 @@ struct SearchExecution {
         nanos = Array(repeating: 0, count: views.count)
     }
 
-    /// Rows of the page, best first.
+    /// Rows of the page, best first: legs, fusion, decay, ranking, order.
     mutating func run(scratch: inout SearchScratch) throws(KyroError) -> [RankedHit] {
+        var mark = time.monotonicNanos()
         try evaluateFilters()
+        mark = stages.add(\.filter, since: mark, time)
         var legs: [Ranking.Leg] = []
         if let leg = query.vector {
-            legs.append(
-                Ranking.Leg(kind: .vector, candidates: try vectorLeg(leg, scratch: &scratch.vector))
-            )
+            let found = try vectorLeg(leg, scratch: &scratch.vector)
+            mark = stages.add(\.vector, since: mark, time)
+            legs.append(merged(.vector, found))
+            mark = stages.add(\.merge, since: mark, time)
         }
         if let leg = query.sparse {
-            legs.append(
-                Ranking.Leg(kind: .sparse, candidates: try sparseLeg(leg, scratch: &scratch.sparse))
-            )
+            let found = try sparseLeg(leg, scratch: &scratch.sparse)
+            mark = stages.add(\.sparse, since: mark, time)
+            legs.append(merged(.sparse, found))
+            mark = stages.add(\.merge, since: mark, time)
         }
         if let leg = query.text {
-            legs.append(
-                Ranking.Leg(kind: .text, candidates: try textLeg(leg, scratch: &scratch.text)))
+            let found = try textLeg(leg, scratch: &scratch.text)
+            mark = stages.add(\.text, since: mark, time)
+            legs.append(merged(.text, found))
+            mark = stages.add(\.merge, since: mark, time)
         }
         for index in views.indices {
             explains[index].rowsScored = UInt64(counters[index].rowsScored)
             explains[index].postingsScored = UInt64(counters[index].postingsScored)
+            explains[index].postingsListed = UInt64(counters[index].postingsListed)
             explains[index].micros = nanos[index] / 1_000
         }
+        if keepsLegs { self.legs = legs }
         let keepsRawScore = query.legCount == 1 && query.fusion == nil && query.decay == nil
-        var hits = Ranking.fuse(legs, fusion: query.fusion, keepsRawScore: keepsRawScore)
-        if let decay = query.decay {
+        var hits: [RankedHit]
+        (hits, fusedLegs) = Ranking.fuse(legs, fusion: query.fusion, keepsRawScore: keepsRawScore)
+        if query.decay != nil {
             for view in views { try view.shard.requireMetadata() }
-            let origin = decay.originMillis ?? nowMillis
-            for index in hits.indices {
-                let hit = hits[index]
-                let time = views[hit.shard].shard.metadata.eventTime(of: hit.slot)
-                hits[index].score *= Ranking.decayFactor(
-                    eventTimeMillis: time, originMillis: origin,
-                    halfLifeMillis: decay.halfLifeMillis)
-            }
+            for index in hits.indices { hits[index].score *= decayFactor(of: hits[index]) }
         }
-        return Array(
+        mark = stages.add(\.fuse, since: mark, time)
+        if !query.aggregations.isEmpty { aggregations = try aggregate(hits) }
+        mark = stages.add(\.aggregate, since: mark, time)
+        if let ranking = query.ranking { try rank(&hits, by: ranking) }
+        if let place = query.page { hasNextPage = place.leavePassed(&hits, query, views) }
+        let page = Array(
             Ranking.page(&hits, offset: query.offset, limit: query.limit, precedes: precedes))
+        _ = stages.add(\.rank, since: mark, time)
+        return page
+    }
+
+    /// The shards' candidates of one leg as one list.
+    private mutating func merged(
+        _ kind: Ranking.Leg.Kind, _ perShard: [[Candidate]]
+    ) -> Ranking.Leg {
+        let asked = query.candidates(of: kind)
+        let leg = Ranking.Leg(
+            kind: kind, candidates: Ranking.merge(perShard, count: asked, precedes: precedes))
+        if query.explains {
+            legExplains.append(
+                (
+                    kind,
+                    LegExplain(leg, asked: asked, weight: Ranking.weight(of: kind, query.fusion))
+                ))
+        }
+        return leg
+    }
+
+    func eventTime(of hit: RankedHit) -> Int64? {
+        views[hit.shard].shard.metadata.eventTime(of: hit.slot)
+    }
+
+    func decayFactor(of hit: RankedHit) -> Double {
+        guard let decay = query.decay else { return 1 }
+        return decay.factor(
+            eventTimeMillis: eventTime(of: hit), originMillis: decay.originMillis ?? nowMillis)
+    }
+
+    /// Why a hit scores what it does.
+    func details(of hit: RankedHit) -> ScoreDetails {
+        var details = fusedLegs.details(of: hit)
+        details.decay = decayFactor(of: hit)
+        if query.ranking?.formula != nil, hit.score != Formula.missingScore {
+            details.formula = hit.score
+        }
+        return details
+    }
+
+    private func rank(_ hits: inout [RankedHit], by ranking: CheckedRanking) throws(KyroError) {
+        if let formula = ranking.formula {
+            try FormulaRanking(formula, fusedLegs, self).apply(to: &hits)
+        }
     }
 
     private mutating func evaluateFilters() throws(KyroError) {
@@ -105,9 +168,10 @@ struct SearchExecution {
 
     private mutating func vectorLeg(
         _ leg: CheckedQuery.VectorLeg, scratch: inout VectorScratch
-    ) throws(KyroError) -> [Candidate] {
+    ) throws(KyroError) -> [[Candidate]] {
         let asked = VectorIndex.Request(
-            vector: leg.vector, k: query.candidates, efSearch: leg.efSearch, probes: leg.probes,
+            vector: leg.vector, k: query.candidates(of: .vector), efSearch: leg.efSearch,
+            probes: leg.probes,
             exact: query.exact || leg.recall == 1)
         var tally = RecallTally(target: leg.recall)
         var perShard: [[Candidate]] = []
@@ -129,10 +193,11 @@ struct SearchExecution {
             let walk = counters[index].filteredWalk
             if walk.isLeft { explains[index].vectorStrategy = .filteredFlat }
             if query.explains { explains[index].vectorReason = plan.reason(after: walk) }
+            explains[index].vectorCandidates = UInt64(found.count)
             perShard.append(Self.candidates(found, shard: index))
         }
         if leg.recall > 0 { recallEstimate = tally.estimate }
-        return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
+        return perShard
     }
 
     /// Of one shard, with the candidates that the wanted recall takes where there is one.
@@ -151,25 +216,32 @@ struct SearchExecution {
 
     private mutating func sparseLeg(
         _ leg: CheckedQuery.SparseLeg, scratch: inout SparseScratch
-    ) throws(KyroError) -> [Candidate] {
+    ) throws(KyroError) -> [[Candidate]] {
         var perShard: [[Candidate]] = []
+        var floor = LegFloor(count: query.candidates(of: .sparse))
         for view in views { try view.shard.requireSparse(leg.field) }
         for (index, view) in views.enumerated() {
             guard let sparse = view.root.sparse[leg.field] else { continue }
             let started = time.monotonicNanos()
             defer { count(started, index) }
+            if query.explains {
+                explains[index].postingsEstimated += UInt64(
+                    sparse.estimatedPostings(query: leg.vector))
+            }
             let found = try sparse.search(
-                query: leg.vector, k: query.candidates, visibility: view.visibility,
-                mask: masks[index], order: view.shard.rows, scratch: &scratch,
-                counters: &counters[index], cancellation: cancellation)
+                query: leg.vector, floor: floor.score, k: query.candidates(of: .sparse),
+                visibility: view.visibility, mask: masks[index], order: view.shard.rows,
+                scratch: &scratch, counters: &counters[index], cancellation: cancellation)
+            if index + 1 < views.count { floor.take(found) }
+            explains[index].sparseCandidates = UInt64(found.count)
             perShard.append(Self.candidates(found, shard: index))
         }
-        return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
+        return perShard
     }
 
     private mutating func textLeg(
         _ leg: CheckedQuery.TextLeg, scratch: inout TextScratch
-    ) throws(KyroError) -> [Candidate] {
+    ) throws(KyroError) -> [[Candidate]] {
         if leg.node != nil || isAnalyserChanging(leg) { return try structuredTextLeg(leg) }
         var terms: [[String]] = []
         var statistics: [TextIndex.Statistics] = []
@@ -187,29 +259,43 @@ struct SearchExecution {
                 documentFrequency: Array(repeating: 0, count: fieldTerms.count))
             for view in views {
                 guard let texts = view.root.texts[field] else { continue }
-                sum = sum + texts.statistics(of: fieldTerms)
+                sum =
+                    try sum
+                    + (query.isOfThePast
+                        ? texts.statistics(
+                            of: fieldTerms, at: view.visibility, cancellation: cancellation)
+                        : texts.statistics(of: fieldTerms))
             }
             terms.append(fieldTerms)
             statistics.append(sum)
         }
         var perShard: [[Candidate]] = []
+        var floor = LegFloor(count: query.candidates(of: .text))
         for (index, view) in views.enumerated() {
             let started = time.monotonicNanos()
             defer { count(started, index) }
             var legs: [TextLeg] = []
             for (position, field) in leg.fields.enumerated() {
                 guard let texts = view.root.texts[field] else { continue }
+                if query.explains {
+                    explains[index].postingsEstimated += UInt64(
+                        texts.estimatedPostings(terms: terms[position]))
+                }
                 legs.append(
                     TextLeg(
-                        index: texts, terms: terms[position], statistics: statistics[position]))
+                        index: texts, terms: terms[position], statistics: statistics[position],
+                        boost: leg.boosts[position]))
             }
             let found = try TextSearch.run(
-                legs: legs, k: query.candidates, visibility: view.visibility, mask: masks[index],
-                order: view.shard.rows, scratch: &scratch, counters: &counters[index],
-                cancellation: cancellation)
+                legs: legs, scoring: leg.scoring, floor: floor.score,
+                k: query.candidates(of: .text),
+                visibility: view.visibility, mask: masks[index], order: view.shard.rows,
+                scratch: &scratch, counters: &counters[index], cancellation: cancellation)
+            if index + 1 < views.count { floor.take(found) }
+            explains[index].textCandidates = UInt64(found.count)
             perShard.append(Self.candidates(found, shard: index))
         }
-        return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
+        return perShard
     }
 
     /// Adds the time since `startedNanos` to a shard's.

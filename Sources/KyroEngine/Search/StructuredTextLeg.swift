@@ -23,47 +23,55 @@ extension SearchExecution {
 
     mutating func structuredTextLeg(
         _ leg: CheckedQuery.TextLeg
-    ) throws(KyroError) -> [Candidate] {
+    ) throws(KyroError) -> [[Candidate]] {
         for field in leg.fields {
             for view in views { try view.shard.requireText(field) }
         }
-        let plans = try TextLegPlans(leg, views: views, cancellation: cancellation)
+        let plans = try TextLegPlans(
+            leg, views: views, isOfThePast: query.isOfThePast, cancellation: cancellation)
         var perShard: [[Candidate]] = []
         for (index, view) in views.enumerated() {
             let started = time.monotonicNanos()
             defer { count(started, index) }
+            let plan = plans.plan(ofView: index)
+            let indexes = plans.fields.map { view.root.texts[$0.name] }
+            if query.explains {
+                let listed = plan.estimatedPostings(indexes)
+                explains[index].postingsEstimated += UInt64(listed)
+                counters[index].postingsListed += listed
+            }
             let found = try StructuredTextSearch.run(
-                plans.plan(ofView: index),
-                indexes: plans.fields.map { view.root.texts[$0] }, k: query.candidates,
+                plan, indexes: indexes, k: query.candidates(of: .text),
                 visibility: view.visibility, mask: masks[index], order: view.shard.rows,
                 counters: &counters[index], cancellation: cancellation)
+            explains[index].textCandidates = UInt64(found.count)
             perShard.append(Self.candidates(found, shard: index))
         }
-        return Ranking.merge(perShard, count: query.candidates, precedes: precedes)
+        return perShard
     }
 }
 
 /// A plan for every way in which the views' fields are analysed: one, but while analysers change.
 struct TextLegPlans {
-    /// Those of the leg that some view has.
-    let fields: [String]
+    /// Those of the leg that some view has and that count for something.
+    let fields: [(name: String, boost: Double)]
     private var plans: [TextPlan] = []
     /// By view.
     private var numbers: [Int] = []
 
     init(
-        _ leg: CheckedQuery.TextLeg, views: [CollectionView], cancellation: Cancellation
+        _ leg: CheckedQuery.TextLeg, views: [CollectionView], isOfThePast: Bool,
+        cancellation: Cancellation
     ) throws(KyroError) {
-        let fields = leg.fields.filter { field in
-            views.contains { $0.root.texts[field] != nil }
-        }
-        self.fields = fields
+        fields = zip(leg.fields, leg.boosts).filter { field, boost in
+            boost > 0 && views.contains { $0.root.texts[field] != nil }
+        }.map { ($0, $1) }
         var ways: [[TextField]] = []
         for view in views {
             var models: [TextIndex] = []
             for field in fields {
-                let own = view.root.texts[field]
-                let any = views.lazy.compactMap { $0.root.texts[field] }.first
+                let own = view.root.texts[field.name]
+                let any = views.lazy.compactMap { $0.root.texts[field.name] }.first
                 if let model = own ?? any { models.append(model) }
             }
             let way = models.map(\.field)
@@ -71,17 +79,35 @@ struct TextLegPlans {
                 numbers.append(known)
                 continue
             }
-            var planner = TextPlanner(
-                fields: zip(fields, models).map { name, model in
-                    TextPlanner.Field(
-                        name: name, model: model, shards: views.compactMap { $0.root.texts[name] })
-                }, cancellation: cancellation)
+            var planned: [TextPlanner.Field] = []
+            for (field, model) in zip(fields, models) {
+                planned.append(
+                    try Self.field(
+                        field, model, views, isOfThePast: isOfThePast, cancellation: cancellation))
+            }
+            var planner = TextPlanner(fields: planned, cancellation: cancellation)
             let node = leg.node ?? .match(leg.query)
             plans.append(
                 try planner.plan(node, path: leg.isStructured ? "text.node" : "text.query"))
             numbers.append(ways.count)
             ways.append(way)
         }
+    }
+
+    private static func field(
+        _ field: (name: String, boost: Double), _ model: TextIndex, _ views: [CollectionView],
+        isOfThePast: Bool, cancellation: Cancellation
+    ) throws(KyroError) -> TextPlanner.Field {
+        guard isOfThePast else {
+            return TextPlanner.Field(
+                name: field.name, model: model,
+                shards: views.compactMap { $0.root.texts[field.name] }, boost: field.boost)
+        }
+        return try TextPlanner.Field(
+            name: field.name, model: model,
+            past: views.compactMap { view in
+                view.root.texts[field.name].map { ($0, view.visibility) }
+            }, boost: field.boost, cancellation: cancellation)
     }
 
     func plan(ofView view: Int) -> TextPlan { plans[numbers[view]] }

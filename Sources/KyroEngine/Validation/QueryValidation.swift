@@ -27,6 +27,9 @@ struct CheckedQuery {
         /// Whether the caller gave the node.
         var isStructured = false
         var highlight: HighlightQuery?
+        /// Of each field; finite and not negative.
+        var boosts: [Double]
+        var scoring: TextScoring
     }
 
     var vector: VectorLeg?
@@ -38,21 +41,48 @@ struct CheckedQuery {
     var fusion: Fusion?
     var limit: Int
     var offset: Int
-    /// Of each leg, before fusion.
+    /// Of each leg, before fusion, where `legCandidates` says nothing else.
     var candidates: Int
+    var legCandidates: LegCandidates
     var exact: Bool
     var explains: Bool
+    /// Whether more candidates change no score: a leg alone may be asked for as many as its pages
+    /// need.
+    var candidatesGrow: Bool
+    var aggregations: [Aggregation]
+    /// Of the schema, where there is something to aggregate.
+    var metadataTypes: FieldMap<ValueType> = [:]
+    /// Where the answer is one of several pages.
+    var page: SearchPage?
+    /// Whether it is about a sequence that may lie behind.
+    var isOfThePast = false
+    /// What happens to the fused scores; nil for nothing.
+    var ranking: CheckedRanking?
 
     var legCount: Int {
         (vector == nil ? 0 : 1) + (sparse == nil ? 0 : 1) + (text == nil ? 0 : 1)
     }
 
+    func candidates(of kind: Ranking.Leg.Kind) -> Int {
+        let own =
+            switch kind {
+            case .vector: legCandidates.vector
+            case .sparse: legCandidates.sparse
+            case .text: legCandidates.text
+            }
+        return own == 0 ? candidates : Int(own)
+    }
+
     init(_ request: SearchRequest, schema: Schema) throws(KyroError) {
         limit = Int(request.limit)
-        offset = Int(request.offset)
+        // Later pages are counted from the first one's beginning.
+        offset = request.pageToken.isEmpty ? Int(request.offset) : 0
         exact = request.exact
         explains = request.explain
-        guard (1...Limits.hitsMax).contains(limit) else {
+        candidatesGrow = request.hasOneBareLeg
+        aggregations = request.aggregations
+        let limitMin = aggregations.isEmpty ? 1 : 0
+        guard (limitMin...Limits.hitsMax).contains(limit) else {
             throw .overLimit("limit", "is \(limit); it must lie in 1...\(Limits.hitsMax)")
         }
         guard offset + limit <= Limits.hitsMax else {
@@ -67,9 +97,17 @@ struct CheckedQuery {
         candidates = max(
             request.candidates == 0 ? Limits.candidatesDefault : Int(request.candidates),
             offset + limit)
-        guard request.vector != nil || request.sparse != nil || request.text != nil else {
+        legCandidates = request.fusion?.candidates ?? LegCandidates()
+        guard
+            request.vector != nil || request.sparse != nil || request.text != nil
+                || !aggregations.isEmpty
+        else {
             throw .invalid(
                 "vector", "is missing, as are sparse and text: a search needs at least one of them")
+        }
+        if !aggregations.isEmpty {
+            try AggregationValidation.check(request, schema)
+            metadataTypes = schema.metadata
         }
         if let query = request.vector { vector = try Self.check(query, schema: schema) }
         if let query = request.sparse { sparse = try Self.check(query, schema: schema) }
@@ -80,18 +118,20 @@ struct CheckedQuery {
         }
         timeRange = try Self.check(request.timeRange)
         if let decay = request.timeDecay {
-            guard decay.halfLifeMillis > 0 else {
-                throw .invalid(
-                    "time_decay.half_life_ms", "is \(decay.halfLifeMillis); it must be positive")
-            }
+            try RankingValidation.check(decay)
             self.decay = decay
         }
         if let fusion = request.fusion {
-            try Self.check(fusion)
+            try RankingValidation.check(fusion)
             self.fusion = fusion
         }
+        ranking = try CheckedRanking(request.ranking, schema: schema)
         // Nothing is fused: what lies behind the page is of no use.
-        if request.candidates == 0, request.hasOneBareLeg { candidates = offset + limit }
+        if request.candidates == 0, request.hasOneBareLeg,
+            !aggregations.contains(where: { $0.over == .candidates })
+        {
+            candidates = max(1, offset + limit)
+        }
     }
 
     static func check(_ range: TimeRange?) throws(KyroError) -> TimeRange? {
@@ -145,19 +185,6 @@ struct CheckedQuery {
         }
         let vector = try DocumentValidation.normalised(query.vector, field: "sparse.vector")
         return SparseLeg(field: name, vector: vector)
-    }
-
-    private static func check(_ fusion: Fusion) throws(KyroError) {
-        guard fusion.rrfK <= Limits.rrfKMax else {
-            throw .overLimit("fusion.rrf_k", "is \(fusion.rrfK); the limit is \(Limits.rrfKMax)")
-        }
-        guard let weights = fusion.weights else { return }
-        for (name, weight) in [
-            ("vector", weights.vector), ("sparse", weights.sparse), ("text", weights.text),
-        ] where !(weight >= 0 && weight.isFinite) {
-            throw .invalid(
-                "fusion.weights.\(name)", "is \(weight); it must be finite and not negative")
-        }
     }
 
     private static func only(

@@ -22,7 +22,9 @@ extension CheckedQuery {
             asked[name] = true
         }
         let fields = query.fields.isEmpty ? schema.texts.names : asked.names
-        var leg = TextLeg(query: query.query, fields: fields)
+        var leg = TextLeg(
+            query: query.query, fields: fields,
+            boosts: try boosts(query.boosts, of: fields, schema: schema), scoring: query.scoring)
         try check(query, schema: schema, &leg)
         return leg
     }
@@ -54,6 +56,12 @@ extension CheckedQuery {
                 .match(
                     query.query, query.textOperator,
                     minimumShouldMatch: query.minimumShouldMatch))
+        }
+        if leg.node != nil, query.scoring == .bm25f {
+            throw .invalid(
+                "text.scoring",
+                "is BM25F, which is of text.query without ALL and minimum_should_match; leave out "
+                    + "one")
         }
         if let highlight = query.highlight {
             try check(highlight, schema: schema)
@@ -88,5 +96,29 @@ extension CheckedQuery {
                 "\(path).\(name)",
                 "has \(tag.utf8.count) bytes; the limit is \(Limits.highlightTagBytesMax)")
         }
+    }
+
+    private static func boosts(
+        _ boosts: FieldMap<Double>, of fields: [String], schema: Schema
+    ) throws(KyroError) -> [Double] {
+        guard boosts.count <= Limits.fieldsMax else {
+            throw .overLimit(
+                "text.boosts", "has \(boosts.count) entries; the limit is \(Limits.fieldsMax)")
+        }
+        for (name, boost) in boosts.entries.map({ ($0.name, $0.value) }) {
+            guard schema.texts[name] != nil else {
+                throw missing(name, path: "text.boosts", kind: "text", names: schema.texts.names)
+            }
+            guard fields.contains(where: { $0.utf8.elementsEqual(name.utf8) }) else {
+                throw .invalid(
+                    "text.boosts", "names \"\(name)\", which text.fields leaves out")
+            }
+            guard boost >= 0, boost <= Limits.boostMax else {
+                throw .invalid(
+                    "text.boosts",
+                    "of \"\(name)\" is \(boost); it must lie in 0...\(Limits.boostMax)")
+            }
+        }
+        return fields.map { boosts[$0] ?? 1 }
     }
 }

@@ -11,12 +11,17 @@ final class NumberColumn: @unchecked Sendable {
     let keys = Column<Int64>()
     let owners = Column<UInt32>()
     private let published = Atomic<Int>(0)
+    private let isOfLists = Atomic<Bool>(false)
+
+    /// Whether a slot may have several pairs. Ask for the count first.
+    var hasLists: Bool { isOfLists.load(ordering: .relaxed) }
 
     var count: Int { published.load(ordering: .acquiring) }
 
     /// Writer only.
     func append(_ key: Int64, slot: Int) {
         let row = published.load(ordering: .relaxed)
+        if row > 0, owners[row - 1] == UInt32(slot) { isOfLists.store(true, ordering: .relaxed) }
         keys.append(key, at: row)
         owners.append(UInt32(slot), at: row)
         published.store(row + 1, ordering: .releasing)

@@ -28,6 +28,13 @@ final class PresenceColumn: Sendable {
         return words.tryReserve(rows: min(wordCount.load(ordering: .relaxed), end)..<end)
     }
 
+    /// Any thread, of a slot that was published.
+    func contains(_ slot: Int) -> Bool {
+        let word = slot >> 6
+        guard word < wordCount.load(ordering: .acquiring) else { return false }
+        return words.load(word) >> UInt64(slot & 63) & 1 == 1
+    }
+
     func mask(slotCount: Int) -> SlotMask {
         var mask = SlotMask(slotCount: slotCount)
         let whole = slotCount >> 6

@@ -13,7 +13,7 @@ public final class TextIndex: @unchecked Sendable {
 
     let dictionary = StringDictionary()
     /// Entries are slot | term frequency << 32, slots ascending.
-    let postings = PostingLists<UInt64>(baseShift: 10)
+    let postings = PostingLists<UInt64>(baseShift: 10, isSummarised: true)
     /// Where the terms stand; nil in an index that was read from a snapshot without positions.
     let positions: PositionStore?
     /// Live documents by term.
@@ -55,7 +55,7 @@ public final class TextIndex: @unchecked Sendable {
         forEachDistinctTerm { term, run in
             // Before the posting: whoever sees that finds its positions.
             positions?.append(run, to: term)
-            postings.append(UInt64(run.count) << 32 | UInt64(slot.raw), to: term)
+            post(UInt64(run.count) << 32 | UInt64(slot.raw), to: term)
             liveFrequency.store(liveFrequency.load(term) + 1, term)
         }
     }
@@ -172,7 +172,7 @@ public final class TextIndex: @unchecked Sendable {
 
     func liveFrequency(_ term: Int) -> Int { Int(liveFrequency.load(term)) }
 
-    /// Rebuilds one posting list from a snapshot; slots ascend.
+    /// Rebuilds one posting list from a snapshot; slots ascend, their lengths are known.
     /// - Parameter places: of the postings, one behind the other; without positions not looked at.
     func restore(term: [UInt8], entries: [UInt64], places: [UInt64], liveCount: Int) {
         let id = intern(term)
@@ -183,7 +183,7 @@ public final class TextIndex: @unchecked Sendable {
                 positions.append(places[start..<end], to: id)
                 start = end
             }
-            postings.append(entry, to: id)
+            post(entry, to: id)
         }
         liveFrequency.store(UInt32(liveCount), id)
     }

@@ -35,13 +35,32 @@ struct TextExpansion {
 extension TextIndex {
     private static let termsBetweenChecks = 4_096
 
+    /// Live documents with a term, now or as a view sees them.
+    func liveFrequency(
+        _ term: Int, at past: Visibility?, _ cancellation: Cancellation
+    ) throws(KyroError) -> Int {
+        guard let past else { return liveFrequency(term) }
+        var count = 0
+        var walked = 0
+        try postings.forEachEntry(term) { entry throws(KyroError) in
+            walked += 1
+            if walked % Self.termsBetweenChecks == 0 { try cancellation.check() }
+            let slot = Int(entry & 0xFFFF_FFFF)
+            guard slot < past.slotCount else { return false }
+            if past.isAlive(slot) { count += 1 }
+            return true
+        }
+        return count
+    }
+
     /// Adds every live term that begins with `prefix`.
     func expand(
-        prefix: [UInt8], into expansion: inout TextExpansion, cancellation: Cancellation
+        prefix: [UInt8], at past: Visibility?, into expansion: inout TextExpansion,
+        cancellation: Cancellation
     ) throws(KyroError) {
         for (position, number) in dictionary.numbers(prefix: prefix).enumerated() {
             if position % Self.termsBetweenChecks == 0 { try cancellation.check() }
-            let frequency = liveFrequency(number)
+            let frequency = try liveFrequency(number, at: past, cancellation)
             guard frequency > 0 else { continue }
             expansion.add(dictionary.bytes(number), closeness: 1, liveFrequency: frequency)
         }
@@ -49,15 +68,30 @@ extension TextIndex {
 
     /// Adds every live term within so many edits whose first characters are the word's.
     func expand(
-        similarTo word: [UInt8], edits: Int, prefixLength: Int,
+        similarTo word: [UInt8], edits: Int, prefixLength: Int, at past: Visibility?,
         into expansion: inout TextExpansion, cancellation: Cancellation
     ) throws(KyroError) {
+        for (number, found) in try similarTerms(
+            to: word, edits: edits, prefixLength: prefixLength, cancellation: cancellation)
+        {
+            let frequency = try liveFrequency(number, at: past, cancellation)
+            guard frequency > 0 else { continue }
+            expansion.add(
+                dictionary.bytes(number), closeness: 1 / Double(1 + found),
+                liveFrequency: frequency)
+        }
+    }
+
+    private func similarTerms(
+        to word: [UInt8], edits: Int, prefixLength: Int, cancellation: Cancellation
+    ) throws(KyroError) -> [(number: Int, edits: Int)] {
         let wanted = String(decoding: word, as: UTF8.self).unicodeScalars.map(\.value)
         var distance = EditDistance(from: wanted, editsMax: edits)
         let fixed = min(prefixLength, wanted.count)
         // A scalar has four bytes at most.
         let reach = 4 * edits
         var scalars: [UInt32] = []
+        var similar: [(number: Int, edits: Int)] = []
         var looked = 0
         var isCancelled = false
         dictionary.forEach(byteCounts: max(1, word.count - reach)...(word.count + reach)) {
@@ -70,16 +104,11 @@ extension TextIndex {
             decode(bytes, byteCount, into: &scalars)
             guard scalars.count >= fixed else { return true }
             for i in 0..<fixed where scalars[i] != wanted[i] { return true }
-            guard let found = distance.distance(to: scalars) else { return true }
-            let frequency = liveFrequency(number)
-            if frequency > 0 {
-                expansion.add(
-                    dictionary.bytes(number), closeness: 1 / Double(1 + found),
-                    liveFrequency: frequency)
-            }
+            if let found = distance.distance(to: scalars) { similar.append((number, found)) }
             return true
         }
         if isCancelled { try cancellation.check() }
+        return similar
     }
 
     /// About what finding expansions takes, in terms looked at. Any thread.

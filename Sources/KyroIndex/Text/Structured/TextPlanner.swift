@@ -15,21 +15,68 @@ public struct TextPlanner {
         /// Whose analyser reads the query.
         let model: TextIndex
         /// Of every shard that has the field: statistics are of all of them.
-        let shards: [TextIndex]
+        let shards: [Shard]
+        /// Scores of the field are multiplied by it.
+        fileprivate let boost: Double
         fileprivate let documentCount: Int
         fileprivate let averageLength: Double
 
-        public init(name: String, model: TextIndex, shards: [TextIndex]) {
+        struct Shard {
+            let index: TextIndex
+            /// When statistics are of the past.
+            let past: Visibility?
+        }
+
+        /// Under the statistics of now.
+        public init(name: String, model: TextIndex, shards: [TextIndex], boost: Double = 1) {
+            self.init(
+                name, model, shards.map { Shard(index: $0, past: nil) }, boost,
+                shards.map { $0.statistics(of: []) })
+        }
+
+        /// Under the statistics of what the views see.
+        public init(
+            name: String, model: TextIndex, past: [(index: TextIndex, visibility: Visibility)],
+            boost: Double = 1, cancellation: Cancellation
+        ) throws(KyroError) {
+            var statistics: [TextIndex.Statistics] = []
+            for (index, visibility) in past {
+                statistics.append(
+                    try index.statistics(of: [], at: visibility, cancellation: cancellation))
+            }
+            self.init(
+                name, model, past.map { Shard(index: $0.index, past: $0.visibility) }, boost,
+                statistics)
+        }
+
+        private init(
+            _ name: String, _ model: TextIndex, _ shards: [Shard], _ boost: Double,
+            _ statistics: [TextIndex.Statistics]
+        ) {
             self.name = name
             self.model = model
             self.shards = shards
-            let sum = shards.reduce(TextIndex.Statistics()) { $0 + $1.statistics(of: []) }
+            self.boost = boost
+            let sum = statistics.reduce(TextIndex.Statistics()) { $0 + $1 }
             documentCount = sum.documentCount
             averageLength = sum.averageLength
         }
 
-        fileprivate func liveFrequency(_ term: [UInt8]) -> Int {
-            shards.reduce(0) { $0 + $1.liveFrequency(of: term) }
+        fileprivate func liveFrequency(
+            _ term: [UInt8], _ cancellation: Cancellation
+        ) throws(KyroError) -> Int {
+            var sum = 0
+            for shard in shards {
+                guard let number = shard.index.dictionary.find(term) else { continue }
+                sum += try shard.index.liveFrequency(number, at: shard.past, cancellation)
+            }
+            return sum
+        }
+
+        fileprivate func weight(
+            _ term: [UInt8], _ cancellation: Cancellation
+        ) throws(KyroError) -> Double {
+            weight(frequency: try liveFrequency(term, cancellation))
         }
 
         fileprivate func weight(frequency: Int) -> Double {
@@ -120,44 +167,52 @@ public struct TextPlanner {
                 $0.lexicographicallyPrecedes($1)
             }
             return .terms(
-                field: number, weighed(distinct, field), minimum: 1, boost: node.boost)
+                field: number, try weighed(distinct, field), minimum: 1,
+                boost: node.boost * field.boost)
         case .match(let text, let operation, let minimum):
             let terms = field.model.analyze(text).map { Array($0.utf8) }
             if terms.isEmpty { return nil }
             let least =
                 operation == .all ? terms.count : min(max(Int(minimum), 1), terms.count)
             return .terms(
-                field: number, weighed(terms, field), minimum: least, boost: node.boost)
+                field: number, try weighed(terms, field), minimum: least,
+                boost: node.boost * field.boost)
         case .phrase(let text, let slop):
-            return try phrase(text, Int(slop), number, boost: node.boost, path: path)
+            return try phrase(
+                text, Int(slop), number, boost: node.boost * field.boost, path: path)
         case .prefix(let text, let expansions):
             guard let word = try oneWord(text, field, path: path + ".prefix") else { return nil }
             var expansion = TextExpansion()
             for shard in field.shards {
-                try shard.expand(prefix: word, into: &expansion, cancellation: cancellation)
+                try shard.index.expand(
+                    prefix: word, at: shard.past, into: &expansion, cancellation: cancellation)
             }
-            return expanded(expansion, expansions, number, boost: node.boost)
+            return expanded(expansion, expansions, number, boost: node.boost * field.boost)
         case .fuzzy(let text, let edits, let prefixLength, let expansions):
             guard
                 let word = try oneWord(text, field, isStemmed: true, path: path + ".fuzzy")
             else { return nil }
             var expansion = TextExpansion()
             for shard in field.shards {
-                try shard.expand(
+                try shard.index.expand(
                     similarTo: word, edits: Int(edits), prefixLength: Int(prefixLength),
-                    into: &expansion, cancellation: cancellation)
+                    at: shard.past, into: &expansion, cancellation: cancellation)
             }
-            return expanded(expansion, expansions, number, boost: node.boost)
+            return expanded(expansion, expansions, number, boost: node.boost * field.boost)
         case .boolean: preconditionFailure("a boolean node at \(path) is no leaf")
         }
     }
 
-    private mutating func weighed(_ terms: [[UInt8]], _ field: Field) -> [TextPlan.Term] {
+    private mutating func weighed(
+        _ terms: [[UInt8]], _ field: Field
+    ) throws(KyroError) -> [TextPlan.Term] {
         termCount += terms.count
-        return terms.map {
-            TextPlan.Term(
-                bytes: $0, weight: field.weight(frequency: field.liveFrequency($0)))
+        var weighed: [TextPlan.Term] = []
+        for term in terms {
+            weighed.append(
+                TextPlan.Term(bytes: term, weight: try field.weight(term, cancellation)))
         }
+        return weighed
     }
 
     private mutating func expanded(
@@ -213,7 +268,7 @@ public struct TextPlanner {
                 path + ".phrase.text",
                 "has \(terms.count) terms; the limit is \(Limits.phraseTermsMax)")
         }
-        guard field.shards.allSatisfy(\.hasPositions) else {
+        guard field.shards.allSatisfy(\.index.hasPositions) else {
             throw KyroError(
                 .rebuilding,
                 "text \"\(field.name)\": positions are being made from the documents; "
@@ -221,9 +276,8 @@ public struct TextPlanner {
         }
         for i in terms.indices { terms[i].offset -= first.offset }
         termCount += terms.count
-        let weight = terms.reduce(0) {
-            $0 + field.weight(frequency: field.liveFrequency($1.bytes))
-        }
+        var weight = 0.0
+        for term in terms { weight += try field.weight(term.bytes, cancellation) }
         return .phrase(field: number, terms, slop: slop, weight: weight, boost: boost)
     }
 }

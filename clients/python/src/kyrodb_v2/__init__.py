@@ -1,15 +1,23 @@
 """Client of KyroDB: documents with vectors, texts and typed metadata, found by any mix of them."""
-from . import filters, text
+from . import aggregations, filters, text
 from .client import Client
 from .errors import KyroError
 from .ingest import IngestReport
 from .types import (
     Backup,
     Collection,
+    Count,
     Document,
     Explain,
+    Facet,
+    FacetBucket,
+    GeoPoint,
+    Histogram,
+    HistogramBucket,
     Hit,
     ItemFailure,
+    JudgedQuery,
+    LearnedFusion,
     LegScore,
     LookupResult,
     Query,
@@ -18,8 +26,10 @@ from .types import (
     SearchResult,
     SnapshotResult,
     SparseVector,
+    Stats,
     Status,
     TextField,
+    Tuning,
     Update,
     VectorField,
     VectorIndexing,
@@ -29,9 +39,10 @@ from .types import (
 )
 
 __all__ = [
-    "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport",
-    "ItemFailure", "KyroError", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
-    "SearchResult", "SnapshotResult", "SparseVector", "Status", "TextField", "Update",
-    "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
-    "filters", "text",
+    "Backup", "Client", "Collection", "Count", "Document", "Explain", "Facet", "FacetBucket",
+    "GeoPoint", "Histogram", "HistogramBucket", "Hit", "IngestReport", "ItemFailure", "JudgedQuery",
+    "KyroError", "LearnedFusion", "LegScore", "LookupResult", "Query", "RecallEstimate", "Schema",
+    "SearchResult", "SnapshotResult", "SparseVector", "Stats", "Status", "TextField", "Tuning",
+    "Update", "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
+    "aggregations", "filters", "text",
 ]
