@@ -161,7 +161,6 @@ enum ExplainOutput {
                 JSON.Member("estimated_cost", JSON(shard.estimatedCost)),
                 JSON.Member("micros", JSON(shard.micros)),
                 JSON.Member("vector_reason", .string(shard.vectorReason)),
-                JSON.Member("postings_estimated", JSON(shard.postingsEstimated)),
                 JSON.Member("vector_candidates", JSON(shard.vectorCandidates)),
                 JSON.Member("sparse_candidates", JSON(shard.sparseCandidates)),
                 JSON.Member("text_candidates", JSON(shard.textCandidates)),

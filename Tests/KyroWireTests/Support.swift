@@ -356,7 +356,6 @@ struct Random: RandomNumberGenerator {
             shard.postingsListed = random.number()
             shard.estimatedCost = random.number()
             shard.micros = random.number()
-            shard.postingsEstimated = random.number()
             shard.vectorCandidates = random.number()
             shard.sparseCandidates = random.number()
             shard.textCandidates = random.number()

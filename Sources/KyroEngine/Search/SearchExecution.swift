@@ -21,7 +21,7 @@ struct SearchExecution {
     let nowMillis: Int64
     /// Where a recall was asked for.
     private(set) var recallEstimate: RecallEstimate?
-    private(set) var explains: [ShardExplain]
+    var explains: [ShardExplain]
     private(set) var aggregations: [AggregationResult] = []
     /// Whether a page follows this one.
     private(set) var hasNextPage = false
@@ -278,10 +278,6 @@ struct SearchExecution {
             guard let sparse = view.root.sparse[leg.field] else { continue }
             let started = time.monotonicNanos()
             defer { count(started, index) }
-            if query.explains {
-                explains[index].postingsEstimated += UInt64(
-                    sparse.estimatedPostings(query: leg.vector))
-            }
             let found = try sparse.search(
                 query: leg.vector, floor: floor.score, k: query.candidates(of: .sparse),
                 visibility: view.visibility, mask: masks[index], order: view.shard.rows,
@@ -303,12 +299,6 @@ struct SearchExecution {
         for (index, view) in views.enumerated() {
             let started = time.monotonicNanos()
             defer { count(started, index) }
-            if query.explains {
-                for field in fields {
-                    explains[index].postingsEstimated += UInt64(
-                        view.root.texts[field.name]?.estimatedPostings(terms: field.leg.terms) ?? 0)
-                }
-            }
             let legs = fields.map { $0.leg.inShard($0.name, view) }
             let found = try TextSearch.run(
                 legs: legs, scoring: leg.scoring, floor: floor.score,

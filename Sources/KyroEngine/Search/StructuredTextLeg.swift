@@ -36,9 +36,7 @@ extension SearchExecution {
             let plan = plans.plan(ofView: index)
             let indexes = plans.fields.map { view.root.texts[$0.name] }
             if query.explains {
-                let listed = plan.estimatedPostings(indexes)
-                explains[index].postingsEstimated += UInt64(listed)
-                counters[index].postingsListed += listed
+                counters[index].postingsListed += plan.estimatedPostings(indexes)
             }
             let found = try StructuredTextSearch.run(
                 plan, indexes: indexes, k: query.candidates(of: .text),
