@@ -25,6 +25,9 @@ public func scoreText(
         if parts.count > 1, !takesGreatest { sum = "(\(sum))" }
         sum += " × \(number(details.decay)) age"
     }
+    if let rescore = details.rescore {
+        sum += "; rescored from \(number(rescore.score)) with MaxSim \(number(rescore.maxSim))"
+    }
     if let diversity = details.diversity {
         sum +=
             "; relevance \(number(diversity.relevance)), "

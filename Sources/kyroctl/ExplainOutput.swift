@@ -212,6 +212,10 @@ enum ExplainOutput {
         if let formula = details.formula {
             members.append(JSON.Member("formula", .double(formula)))
         }
+        if let rescore = details.rescore {
+            members.append(JSON.Member("score_before", .double(rescore.score)))
+            members.append(JSON.Member("max_sim", .double(rescore.maxSim)))
+        }
         if let diversity = details.diversity {
             members.append(JSON.Member("relevance", .double(diversity.relevance)))
             members.append(JSON.Member("similarity", .double(diversity.similarity)))

@@ -13,6 +13,7 @@ struct CheckedRanking {
     var formula: Formula?
     var grouping: Grouping?
     var diversity: Diversity?
+    var rescore: CheckedRescore?
 
     /// Nil where nothing is asked.
     init?(_ request: SearchRequest, schema: Schema) throws(KyroError) {
@@ -21,6 +22,9 @@ struct CheckedRanking {
             formula = try FormulaCompiler.compile(options.formula, schema: schema)
         }
         let end = Int(request.offset) + Int(request.limit)
+        if let rescore = options.rescore {
+            self.rescore = try CheckedRescore(rescore, end: end)
+        }
         if let grouping = options.grouping {
             try RankingValidation.check(grouping, end: end, schema: schema)
             self.grouping = grouping
