@@ -1,6 +1,7 @@
 // Groups and diverse orders against brute force over the same search without them.
 import KyroEngine
 import KyroModel
+import KyroPlatform
 import TestSupport
 import Testing
 
