@@ -152,7 +152,8 @@ def check_question(stubs, rng, times, stars, what):
     check.equal([(h.id, h.score) for h in explained], [(h.id, h.score) for h in hits],
                 f"{what}: explained")
     for hit in explained:
-        told = {leg: getattr(hit.details, leg).weighted for leg in LEGS if hit.details.HasField(leg)}
+        details = hit.details
+        told = {leg: getattr(details, leg).weighted for leg in LEGS if details.HasField(leg)}
         mine = parts[hit.id.number]
         check(told.keys() == mine.keys()
               and all(abs(told[leg] - mine[leg]) < TOLERANCE for leg in told)

@@ -173,7 +173,7 @@ class Query:
     decay_shape: str = "exponential"  # or "linear", "gauss": each is 1/2 at the half life
     decay_offset: timedelta | None = None  # so much age is none
     decay_floor: float = 0  # what age leaves of a score at least
-    fusion: str | None = None  # "weighted", "rrf", "max"; None leaves a lone leg's scores as they are
+    fusion: str | None = None  # "weighted", "rrf", "max"; None leaves a lone leg's scores alone
     rrf_k: int = 0
     normalisation: str | None = None  # "min_max" (the default), "z_score" or "distribution"
     leg_candidates: Mapping[str, int] | None = None  # of "vector", "sparse", "text"
