@@ -112,7 +112,7 @@ enum ExplainOutput {
         for (index, hit) in response.hits.enumerated() {
             let line = scoreText(
                 of: hit, weights: weights, takesGreatest: request.fusion?.method == .max,
-                isLone: isLone)
+                isLone: isLone, rescore: request.ranking?.rescore)
             guard let line else { continue }
             session.write("\(Int(request.offset) + index + 1). \(hit.id.argument): \(line)\n")
         }
