@@ -110,9 +110,11 @@ public final class ExpiryClock: Sendable {
             guard state.isRunning else {
                 return (Reading(millis: state.known, offsetMillis: 0, isHeld: false), false)
             }
-            // Under the lock, so that one reading cannot be overtaken by a later one.
-            let boot = max(time.bootNanos(), state.bootNanos)
+            // Under the lock, so that one reading cannot be overtaken by a later one; the wall clock
+            // first, so that what a thread was away between the two is time that passed. The other
+            // way round it would be counted twice, and documents would expire that much too soon.
             let system = Self.bounded(time.wallMillis())
+            let boot = max(time.bootNanos(), state.bootNanos)
             let passed = Int64((boot - state.bootNanos) / state.divisor / 1_000_000)
             let own = state.millis + passed
             let wasHeld = state.isHeld

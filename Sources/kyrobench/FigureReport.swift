@@ -18,6 +18,11 @@ func figureTable(_ figures: [Figure]) -> Table {
     return table
 }
 
+/// 1 when a count misses its target, where it is strict also when a time does; else 0.
+func exitStatus(_ figures: [Figure], isStrict: Bool) -> Int32 {
+    figures.contains { !$0.passes && ($0.isCount || isStrict) } ? 1 : 0
+}
+
 /// Figures as they are found, and what else is worth a line.
 final class FigureReport {
     private(set) var figures: [Figure] = []
@@ -50,7 +55,7 @@ final class FigureReport {
     func end(_ settings: [JSON.Member], path: String?, isStrict: Bool) throws -> Int32 {
         print(text)
         if let path { try writeFile(json(settings).text + "\n", to: path) }
-        return figures.contains { !$0.passes && ($0.isCount || isStrict) } ? 1 : 0
+        return exitStatus(figures, isStrict: isStrict)
     }
 
     func end(_ data: VectorData, _ options: VectorOptions, isStrict: Bool) throws -> Int32 {

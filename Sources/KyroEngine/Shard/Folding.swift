@@ -7,8 +7,8 @@ import KyroStore
 
 extension Engine {
     /// Rows between two looks at what else there is to do.
-    private static let foldStepRows = 256
-    private static let repairStepRows = 128
+    package static let foldStepRows = 256
+    package static let repairStepRows = 128
 
     /// A step of a shard's maintenance process: the only one that writes graph links and lists.
     func foldingTurn(of shard: Shard, _ process: FoldingProcess, mayWait: Bool) -> Turn {

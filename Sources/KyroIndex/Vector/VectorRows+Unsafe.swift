@@ -79,8 +79,13 @@ import Synchronization
 
     /// Derives a row's code and terms from its floats.
     ///
-    /// - Parameter isEncoded: its code is there already.
-    @unsafe func encode(row: Int, _ from: UnsafePointer<Float>, isEncoded: Bool = false) {
+    /// - Parameters:
+    ///   - isEncoded: its code is there already.
+    ///   - scratch: of a thread that is not the only one at this; nil for the writer's own.
+    @unsafe func encode(
+        row: Int, _ from: UnsafePointer<Float>, isEncoded: Bool = false,
+        scratch: CodeScratch? = nil
+    ) {
         if copiesRows {
             codes.values.reserve(row: row)
             unsafe kyro_copy_row(
@@ -88,7 +93,12 @@ import Synchronization
         }
         let square = unsafe kyro_dot_f32(from, from, dimension)
         if metric == .cosine { inverseNorms[row] = square > 0 ? 1 / square.squareRoot() : 0 }
-        if !isEncoded { unsafe codes.encode(row: row, from: from, square: square) }
+        if isEncoded { return }
+        if let scratch {
+            unsafe codes.encode(row: row, from: from, square: square, scratch: scratch)
+        } else {
+            unsafe codes.encode(row: row, from: from, square: square)
+        }
     }
 
     /// Appends a row of other rows of the same dimension and metric. Then `store.endTaking`.

@@ -28,8 +28,7 @@ struct ChurnBenchmark {
                 + "\(Machine.cpu), load average \(loadAverage) at the start\n")
         print(report.curveTable)
         print(figureTable(report.figures).text())
-        let missed = report.figures.contains { !$0.passes && ($0.isCount || vectors.isStrict) }
-        return missed ? 1 : 0
+        return exitStatus(report.figures, isStrict: vectors.isStrict)
     }
 
     private func queries(_ data: VectorData) -> [[Float]] {

@@ -1,5 +1,6 @@
 // A vector index in this process whose rows come and go, with the columns that an engine keeps.
 import KyroBytes
+import KyroEngine
 import KyroIndex
 import KyroModel
 import KyroPlatform
@@ -27,9 +28,8 @@ final class ChurnCollection {
     var repairSeconds = 0.0
     private(set) var rebuildCount = 0
 
-    /// As an engine's.
-    private static let (foldStepRows, repairStepRows) = (256, 128)
-    private static let (rebuildDeadRowsMin, rebuildDeadPercent) = (4_096, 50)
+    /// As an engine has them that nobody has told anything.
+    private static let defaults = EngineConfiguration(path: "")
 
     init(_ corpus: VectorFile) {
         self.corpus = corpus
@@ -83,13 +83,13 @@ final class ChurnCollection {
         while done > 0 {
             let start = ThreadClock.nanos
             done = index.foldStep(
-                rowsMax: Self.foldStepRows, visibility: visibility, deadUpTo: repairs ? seq : 0,
+                rowsMax: Engine.foldStepRows, visibility: visibility, deadUpTo: repairs ? seq : 0,
                 cancellation: Cancellation())
             let folded = ThreadClock.nanos
             foldSeconds += Double(folded - start) / 1e9
             guard repairs else { continue }
             done += index.repairStep(
-                rowsMax: Self.repairStepRows, deadUpTo: seq, deadCount: deadCount,
+                rowsMax: Engine.repairStepRows, deadUpTo: seq, deadCount: deadCount,
                 visibility: visibility, cancellation: Cancellation())
             repairSeconds += Double(ThreadClock.nanos - folded) / 1e9
         }
@@ -97,8 +97,8 @@ final class ChurnCollection {
 
     /// Whether an engine makes the part anew.
     var isWorthRebuilding: Bool {
-        deadCount > Self.rebuildDeadRowsMin
-            && deadCount > livingCount * Self.rebuildDeadPercent / 100
+        deadCount > Self.defaults.rebuildDeadRowsMin
+            && deadCount > livingCount * Self.defaults.rebuildDeadPercent / 100
     }
 
     /// Without the dead, as a rebuild makes it: its graph built at once, or carried over where that

@@ -33,37 +33,20 @@ struct ChurnOptions {
     var vectors: VectorOptions
     var steps = 100
     var orders = Order.allCases
-    var repairs = true
-    var wantsHelp = false
+    let repairs: Bool
+    var wantsHelp: Bool { vectors.wantsHelp }
 
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
-        var others: [String] = []
-        var rest = arguments
-        while let word = rest.popFirst() {
-            switch word {
-            case "--help", "-h": wantsHelp = true
-            case "--no-repair": repairs = false
-            case "--steps":
-                guard let text = rest.popFirst(), let number = Int(text), number > 0 else {
-                    throw BenchError("--steps must be a positive number")
-                }
-                steps = number
-            case "--orders":
-                orders = try (rest.popFirst() ?? "").split(separator: ",").map { name in
-                    guard let order = Order(rawValue: String(name)) else {
-                        throw BenchError("\"\(name)\" is none of random, clustered")
-                    }
-                    return order
-                }
-            default: others.append(word)
-            }
+        var words = try OptionWords(
+            arguments, of: Self.word, flags: VectorOptions.flags.union(["--no-repair"]))
+        repairs = !words.flag("--no-repair")
+        try words.take("--steps", in: 1...1_000_000, &steps)
+        if let names = try words.names("--orders", of: Order.allCases.map(\.rawValue)) {
+            orders = names.compactMap(Order.init(rawValue:))
         }
-        if wantsHelp { others.append("--help") }
-        vectors = try VectorOptions(others[...])
-        if vectors.isSynthetic, !vectors.isTiny, !others.contains("--rows") {
-            vectors.rowsMax = 200_000
-        }
+        vectors = try VectorOptions(&words, syntheticRows: 200_000)
         if vectors.isTiny { vectors.rowsMax = 20_000 }
+        try words.end()
     }
 }

@@ -43,8 +43,7 @@ struct FilterBenchmark {
         print(report.curveTable)
         print(report.table)
         if let path = options.jsonPath { try writeFile(report.jsonLines, to: path) }
-        let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
-        return missed ? 1 : 0
+        return exitStatus(report.figures, isStrict: options.isStrict)
     }
 
     /// Searches as planned, scans and searches without the filter take turns.

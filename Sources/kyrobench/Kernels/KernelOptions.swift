@@ -29,36 +29,15 @@ struct KernelOptions {
 
     /// - Parameter arguments: behind the word.
     init(_ arguments: ArraySlice<String>) throws {
-        var rest = arguments
-        while let name = rest.popFirst() {
-            switch name {
-            case "--help", "-h": wantsHelp = true
-            case "--all": measuresAll = true
-            case "--tiny":
-                sampleCount = 8
-                memoryMiB = 16
-            default:
-                guard let value = rest.popFirst() else {
-                    throw BenchError("\(name) needs a value, or is unknown; see --help")
-                }
-                switch name {
-                case "--dimension": dimension = try Self.number(name, value, in: 1...65_536)
-                case "--memory": memoryMiB = try Self.number(name, value, in: 16...1_048_576)
-                case "--samples": sampleCount = try Self.number(name, value, in: 8...100_000)
-                case "--seed": seed = UInt64(try Self.number(name, value, in: 0...Int.max))
-                case "--json": jsonPath = value
-                default: throw BenchError("unknown option \"\(name)\"; see --help")
-                }
-            }
-        }
-    }
-
-    private static func number(
-        _ name: String, _ value: String, in range: ClosedRange<Int>
-    ) throws -> Int {
-        guard let number = Int(value), range.contains(number) else {
-            throw BenchError("\(name) is \"\(value)\"; it must be a number in \(range)")
-        }
-        return number
+        var words = try OptionWords(arguments, of: Self.word, flags: ["--all", "--tiny"])
+        wantsHelp = words.wantsHelp
+        measuresAll = words.flag("--all")
+        if words.flag("--tiny") { (sampleCount, memoryMiB) = (8, 16) }
+        try words.take("--dimension", in: 1...65_536, &dimension)
+        try words.take("--memory", in: 16...1_048_576, &memoryMiB)
+        try words.take("--samples", in: 8...100_000, &sampleCount)
+        try words.takeSeed(&seed)
+        jsonPath = words.text("--json")
+        try words.end()
     }
 }

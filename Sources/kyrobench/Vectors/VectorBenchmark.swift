@@ -31,8 +31,7 @@ struct VectorBenchmark {
         print(report.buildTable)
         print(report.targetTable)
         print(figureTable(report.figures).text())
-        let missed = report.figures.contains { !$0.passes && ($0.isCount || options.isStrict) }
-        return missed ? 1 : 0
+        return exitStatus(report.figures, isStrict: options.isStrict)
     }
 
     /// After each system, so that a run that is cut short leaves what it has.

@@ -37,6 +37,19 @@ private let begin: Int64 = 1_700_000_000_000
         expectFollowing(expiry, begin + day)
     }
 
+    @Test func aThreadThatIsAwayBetweenTwoClocksDoesNotCountThatTimeTwice() {
+        let clock = WearyClock(ManualClock(nanos: 1, wallMillis: begin))
+        let expiry = ExpiryClock(clock, logCount: 1) { _ in }
+        expiry.learn(0)
+        for isWeary in [false, true, false, true, true, false] {
+            clock.isWeary.withLock { $0 = isWeary }
+            let before = clock.still.wallMillis()
+            let millis = expiry.nowMillis()
+            let after = clock.still.wallMillis()
+            #expect(before <= millis && millis <= after, "\(before - begin), \(millis - begin)")
+        }
+    }
+
     @Test(arguments: [10 * year, -10 * year, 2 * day, -2 * day])
     func aStepOfMoreThanADayIsNotFollowed(step: Int64) {
         let clock = ManualClock(nanos: 1, wallMillis: begin)
@@ -275,5 +288,29 @@ private let begin: Int64 = 1_700_000_000_000
             }
         }
         bed.engine.close()
+    }
+}
+
+/// While it is weary, half a second passes behind each look at it.
+private final class WearyClock: Clock {
+    let still: ManualClock
+    let isWeary = Locked(false)
+
+    init(_ still: ManualClock) { self.still = still }
+
+    private func rest() {
+        if isWeary.withLock({ $0 }) { still.advance(millis: 500) }
+    }
+
+    func monotonicNanos() -> UInt64 { still.monotonicNanos() }
+
+    func bootNanos() -> UInt64 {
+        defer { rest() }
+        return still.bootNanos()
+    }
+
+    func wallMillis() -> Int64 {
+        defer { rest() }
+        return still.wallMillis()
     }
 }

@@ -1,5 +1,4 @@
 // Many rows taken in at once: copied and encoded by all workers, then shown.
-import CKernels
 import KyroBytes
 import KyroModel
 
@@ -64,10 +63,7 @@ extension VectorRows {
         precondition(floats.count == dimension, "\(floats.count) floats for \(dimension)")
         unsafe floats.withUnsafeBufferPointer { source in
             guard let from = source.baseAddress else { return }
-            let stored = unsafe store.write(row, from)
-            let square = unsafe kyro_dot_f32(stored, stored, dimension)
-            if metric == .cosine { inverseNorms[row] = square > 0 ? 1 / square.squareRoot() : 0 }
-            unsafe codes.encode(row: row, from: stored, square: square, scratch: scratch)
+            unsafe encode(row: row, store.write(row, from), scratch: scratch)
         }
     }
 }
