@@ -122,7 +122,7 @@ let package = Package(
             ]),
         tests("SimulationTests", ["KyroSimulation"]),
         tests("KyroClientTests", ["KyroClient", "KyroHTTP2", "KyroWire", "KyroModel"]),
-        tests("KyroCommandsTests", ["KyroCommands", "KyroModel"]),
+        tests("KyroCommandsTests", ["KyroCommands", "KyroModel", "TestSupport"]),
         tests(
             "EndToEndTests",
             ["KyroClient", "KyroModel", "KyroPlatform", "KyroWire", "KyroBytes"]),

@@ -166,6 +166,21 @@ TARGET static float encode_i8_avx512(const float *row, size_t n, int8_t *codes) 
     return encode_i8_scale(largest);
 }
 
+TARGET static void in_range_i64_avx512(
+    const int64_t *values, size_t word_count, int64_t low, int64_t high, uint64_t *out) {
+    const __m512i lowest = _mm512_set1_epi64(low);
+    const __m512i highest = _mm512_set1_epi64(high);
+    for (size_t word = 0; word < word_count; word++) {
+        uint64_t bits = 0;
+        for (unsigned i = 0; i < 64; i += 8) {
+            __m512i next = _mm512_loadu_si512(values + 64 * word + i);
+            __mmask8 above = _mm512_cmpge_epi64_mask(next, lowest);
+            bits |= (uint64_t)_mm512_mask_cmple_epi64_mask(above, next, highest) << i;
+        }
+        out[word] = bits;
+    }
+}
+
 TARGET __attribute__((no_builtin("memcpy", "memmove"))) static void copy_row_avx512(
     void *to, const void *from, size_t count) {
     char *target = to;

@@ -143,6 +143,20 @@ KYRO_INLINE void hamming_list_body(
     }
 }
 
+KYRO_INLINE void in_range_i64_body(
+    const int64_t *values, size_t word_count, int64_t low, int64_t high, uint64_t *out) {
+    // One comparison instead of two: what is below `low` becomes large.
+    const uint64_t width = (uint64_t)high - (uint64_t)low;
+    for (size_t word = 0; word < word_count; word++) {
+        const int64_t *next = values + 64 * word;
+        uint64_t bits = 0;
+        for (unsigned i = 0; i < 64; i++) {
+            bits |= (uint64_t)((uint64_t)next[i] - (uint64_t)low <= width) << i;
+        }
+        out[word] = bits;
+    }
+}
+
 // A list form around a single one; BYTES is what a row of n takes.
 #define KYRO_CODE_LIST(TARGET, NAME, SUFFIX, QUERY, ROW, RESULT, BYTES)                           \
     TARGET static void NAME##_list_##SUFFIX(                                                      \
@@ -197,6 +211,10 @@ KYRO_INLINE void hamming_list_body(
 
 // The rest of the forms of a variant that has nothing better than the bodies.
 #define KYRO_PLAIN_FORMS(TARGET, SUFFIX)                                                          \
+    TARGET static void in_range_i64_##SUFFIX(                                                     \
+        const int64_t *values, size_t word_count, int64_t low, int64_t high, uint64_t *out) {     \
+        in_range_i64_body(values, word_count, low, high, out);                                    \
+    }                                                                                             \
     TARGET static size_t best_i32_##SUFFIX(                                                       \
         const int32_t *dots, const float *factors, const float *biases, size_t count,             \
         float factor, uint32_t first, uint32_t own, size_t wanted, uint64_t *keys,                \

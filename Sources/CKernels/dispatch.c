@@ -75,6 +75,11 @@ float kyro_encode_i8(const float *row, size_t n, int8_t *codes) {
     return active->encode_i8(row, n, codes);
 }
 
+void kyro_in_range_i64(
+    const int64_t *values, size_t word_count, int64_t low, int64_t high, uint64_t *out) {
+    active->in_range_i64(values, word_count, low, high, out);
+}
+
 void kyro_copy_row(void *to, const void *from, size_t count) { active->copy_row(to, from, count); }
 
 void kyro_dot_i8_tile(

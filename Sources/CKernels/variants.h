@@ -176,6 +176,7 @@ KYRO_INLINE size_t keep_rows(
         .pq_table = pq_table_##SUFFIX,                                                            \
         .pq_nearest = pq_nearest_##SUFFIX,                                                        \
         .pq_scores = pq_scores_##SUFFIX,                                                          \
+        .in_range_i64 = in_range_i64_##SUFFIX,                                                    \
     }
 
 #endif

@@ -12,10 +12,11 @@ public struct CollectionsClient {
     /// - Throws: ALREADY_EXISTS where the scope has a collection.
     public func create(
         _ scope: Scope, schema: Schema = Schema(), durability: Durability? = nil,
-        timeoutMillis: Int64? = nil
+        retentionMillis: Int64 = 0, timeoutMillis: Int64? = nil
     ) throws(KyroError) -> CollectionDescription {
         let request = CreateCollectionRequest(
-            scope: scope, schema: schema, durability: durability)
+            scope: scope, schema: schema, durability: durability,
+            retentionMillis: retentionMillis)
         return try .decode(
             wire: connection.unary(
                 Self.service + "Create", request.encodeWire(), timeoutMillis: timeoutMillis))
@@ -38,6 +39,16 @@ public struct CollectionsClient {
         return try .decode(
             wire: connection.unary(
                 Self.service + "Rebuild", request.encodeWire(), timeoutMillis: timeoutMillis))
+    }
+
+    /// Changes how long versions that were overwritten or removed stay readable.
+    public func setRetention(
+        _ scope: Scope, millis: Int64, timeoutMillis: Int64? = nil
+    ) throws(KyroError) -> CollectionDescription {
+        let request = SetRetentionRequest(scope: scope, retentionMillis: millis)
+        return try .decode(
+            wire: connection.unary(
+                Self.service + "SetRetention", request.encodeWire(), timeoutMillis: timeoutMillis))
     }
 
     /// One page.
@@ -71,4 +82,77 @@ public struct CollectionsClient {
                 Self.service + "Drop", DropCollectionRequest(scope: scope).encodeWire(),
                 timeoutMillis: timeoutMillis))
     }
+}
+
+extension CollectionsClient {
+    /// Makes an earlier version of a collection's tuning, or none (0), the one that searches go by.
+    public func rollBackTuning(
+        _ scope: Scope, to version: UInt32, timeoutMillis: Int64? = nil
+    ) throws(KyroError) -> RollBackTuningResponse {
+        let request = RollBackTuningRequest(scope: scope, version: version)
+        return try .decode(
+            wire: connection.unary(
+                Self.service + "RollBackTuning", request.encodeWire(), timeoutMillis: timeoutMillis)
+        )
+    }
+
+    /// Learns fusion weights from judged queries.
+    public func tune(_ start: TuneStart) throws(KyroError) -> TuneStream {
+        let call = try connection.open(Self.service + "Tune")
+        try call.send(TuneRequest.start(start).encodeWire())
+        return TuneStream(call: call)
+    }
+}
+
+/// A tuning under way: send the queries, then finish.
+public final class TuneStream {
+    private let call: Call
+    /// The latest that the server has told.
+    public private(set) var progress = TuneProgress()
+
+    init(call: Call) { self.call = call }
+
+    /// Waits while the server is behind.
+    public func send(_ query: JudgedQuery) throws(KyroError) {
+        do throws(KyroError) {
+            try call.send(TuneRequest.query(query).encodeWire())
+        } catch {
+            // What the server thinks of an earlier query says more than that it listens no longer.
+            while try call.receive() != nil {}
+            throw error
+        }
+        while let bytes = call.receiveNow() {
+            if case .progress(let progress) = try TuneResponse.decode(wire: bytes) {
+                self.progress = progress
+            }
+        }
+    }
+
+    /// No query follows: waits for the outcome.
+    ///
+    /// - Parameters:
+    ///   - timeoutMillis: between two messages; the server tells its progress several times a second.
+    ///   - progress: called with what the server tells on the way.
+    public func finish(
+        timeoutMillis: Int64? = nil, progress: (TuneProgress) -> Void = { _ in }
+    ) throws(KyroError) -> TuneOutcome {
+        call.halfClose()
+        var outcome: TuneOutcome?
+        while let bytes = try call.receive(timeoutMillis: timeoutMillis) {
+            switch try TuneResponse.decode(wire: bytes) {
+            case .progress(let told):
+                self.progress = told
+                progress(told)
+            case .outcome(let told): outcome = told
+            }
+        }
+        guard let outcome else {
+            throw KyroError(
+                code: .internal, reason: KyroError.Reason.malformedMessage.rawValue,
+                message: "the server ended the call without an outcome")
+        }
+        return outcome
+    }
+
+    public func cancel() { call.cancel() }
 }

@@ -29,7 +29,15 @@ extension JSON {
         case .bools(let flags): self = .array(flags.map { .bool($0) })
         case .timestamps(let all):
             self = .array(all.map { .string(Timestamp.text(millis: $0)) })
+        case .geoPoint(let point): self.init(point)
+        case .geoPoints(let points): self = .array(points.map { JSON($0) })
         }
+    }
+
+    public init(_ point: GeoPoint) {
+        self = .object([
+            Member("lat", .double(point.latitude)), Member("lon", .double(point.longitude)),
+        ])
     }
 
     public init(floats: [Float]) { self = .array(floats.map { .double(Double($0)) }) }
@@ -82,6 +90,16 @@ extension JSON {
             Member(name, .object(map.map { Member($0.name, json($0.value)) })))
     }
 
+    public init(_ statistics: MetadataStatistics) {
+        self = .object([
+            Member("field", .string(statistics.field)),
+            Member("rows", JSON(statistics.rows)),
+            Member("distinct_strings", JSON(statistics.distinctStrings)),
+            Member("lowest", statistics.lowest.map { JSON($0) } ?? .null),
+            Member("highest", statistics.highest.map { JSON($0) } ?? .null),
+        ])
+    }
+
     public init(_ collection: CollectionDescription) {
         let schema = collection.schema
         self = .object([
@@ -91,6 +109,7 @@ extension JSON {
             Member("schema_version", .int(Int64(collection.schemaVersion))),
             Member("documents", JSON(collection.documentCount)),
             Member("durability", collection.durability.map { .string($0.text) } ?? .null),
+            Member("retention_ms", .int(collection.retentionMillis)),
             Member(
                 "vectors",
                 .object(
@@ -135,6 +154,13 @@ extension MetadataValue {
         case .int64s, .doubles, .bools: String(JSON(self).text.dropFirst().dropLast())
         case .timestamps(let all):
             all.map { Timestamp.text(millis: $0) }.joined(separator: ", ")
+        case .geoPoint(let point): point.cell
+        case .geoPoints(let points): points.map(\.cell).joined(separator: ", ")
         }
     }
+}
+
+extension GeoPoint {
+    /// As the filter language writes it: `(48.85, 2.35)`.
+    var cell: String { "(\(latitude), \(longitude))" }
 }

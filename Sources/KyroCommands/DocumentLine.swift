@@ -9,8 +9,8 @@ public enum TimeUnit: String, Sendable, CaseIterable {
 }
 
 /// Which member of a line goes where. A member that is named nowhere becomes metadata: texts,
-/// integers (int64), other numbers (double), booleans, and lists of one of these. Null and empty
-/// lists say nothing and are left out.
+/// integers (int64), other numbers (double), booleans, objects of `lat` and `lon` (geo points), and
+/// lists of one of these. Null and empty lists say nothing and are left out.
 public struct LineMapping: Sendable {
     public var idField = "id"
     /// Nil takes `title` and `text` where a line has them as texts.
@@ -179,8 +179,27 @@ extension LineMapping {
         case .double(let number): return .double(number)
         case .string(let text): return .string(text)
         case .array(let elements): return try list(elements, of: name)
-        case .object:
-            throw InputError("\"\(name)\" is an object; leave it out by --skip-field \(name)")
+        case .object: return .geoPoint(try point(value, of: name))
+        }
+    }
+
+    private static func point(_ value: JSON, of name: String) throws(InputError) -> GeoPoint {
+        guard case .object(let members) = value, members.count == 2,
+            let latitude = value["lat"].flatMap(degrees),
+            let longitude = value["lon"].flatMap(degrees)
+        else {
+            throw InputError(
+                "\"\(name)\" is an object and no geo point {\"lat\": …, \"lon\": …}; leave it out "
+                    + "by --skip-field \(name)")
+        }
+        return GeoPoint(latitude: latitude, longitude: longitude)
+    }
+
+    private static func degrees(_ value: JSON) -> Double? {
+        switch value {
+        case .int(let number): Double(number)
+        case .double(let number): number
+        case .null, .bool, .string, .array, .object: nil
         }
     }
 
@@ -192,6 +211,7 @@ extension LineMapping {
         var integers: [Int64] = []
         var doubles: [Double] = []
         var bools: [Bool] = []
+        var points: [GeoPoint] = []
         for element in elements {
             switch element {
             case .string(let text): strings.append(text)
@@ -200,7 +220,8 @@ extension LineMapping {
                 integers.append(number)
                 doubles.append(Double(number))
             case .double(let number): doubles.append(number)
-            case .null, .array, .object:
+            case .object: points.append(try point(element, of: name))
+            case .null, .array:
                 throw InputError(
                     "the list \"\(name)\" holds \(element.kindName); "
                         + "leave it out by --skip-field \(name)")
@@ -209,6 +230,7 @@ extension LineMapping {
         if elements.isEmpty { return nil }
         if strings.count == elements.count { return .strings(strings) }
         if bools.count == elements.count { return .bools(bools) }
+        if points.count == elements.count { return .geoPoints(points) }
         if integers.count == elements.count { return .int64s(integers) }
         if doubles.count == elements.count { return .doubles(doubles) }
         throw InputError("the list \"\(name)\" mixes types; its elements must be of one type")

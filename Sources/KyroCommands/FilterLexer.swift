@@ -1,6 +1,7 @@
 // The words of the filter language, each with its column.
 
-/// Why a filter could not be read. `description` shows the text with a mark under the place.
+/// Why a filter could not be read: what was expected and what was found. `description` shows the
+/// text with a mark under the place.
 public struct FilterSyntaxError: Error, Equatable, Sendable, CustomStringConvertible {
     public var problem: String
     /// Counts characters from 1.
@@ -87,7 +88,9 @@ struct FilterLexer {
         case let character where character.isLetter || character == "_":
             token = .word(take { $0.isLetter || $0.isNumber || "_.-".contains($0) })
         default:
-            throw failure("\"\(characters[position])\" has no meaning here", at: start)
+            throw failure(
+                "expected a word, a text in quotes, a number, @time, a parenthesis, a comma or one "
+                    + "of = != < <= > >= ^=, found \"\(characters[position])\"", at: start)
         }
         return Placed(token: token, column: start + 1)
     }
@@ -107,7 +110,8 @@ struct FilterLexer {
             return .symbol("\(first)=")
         }
         guard first == "<" || first == ">" else {
-            throw failure("\"\(first)\" needs a \"=\" behind it", at: start)
+            let found = position < characters.count ? "\"\(characters[position])\"" : "the end"
+            throw failure("expected \"=\" after \"\(first)\", found \(found)", at: start)
         }
         return .symbol(String(first))
     }
@@ -130,7 +134,8 @@ struct FilterLexer {
         guard let value = Double(digits), value.isFinite,
             digits.allSatisfy({ $0.isNumber || "+-.eE".contains($0) })
         else {
-            throw failure("\"\(digits)\" is not a number; put texts in double quotes", at: start)
+            throw failure(
+                "expected a number, found \"\(digits)\"; put texts in double quotes", at: start)
         }
         return .double(value)
     }
@@ -142,7 +147,7 @@ struct FilterLexer {
         do {
             return .timestamp(try Timestamp.parse(written))
         } catch {
-            throw failure(error.description, at: start)
+            throw failure("expected a time after \"@\": \(error.description)", at: start)
         }
     }
 
@@ -166,11 +171,11 @@ struct FilterLexer {
             case "\\", "\"", "'": result.append(characters[position])
             default:
                 throw failure(
-                    "unknown escape \"\\\(characters[position])\"; known are \\\" \\' \\\\ \\n \\t",
-                    at: position - 1)
+                    "expected \\\" \\' \\\\ \\n or \\t, found the escape "
+                        + "\"\\\(characters[position])\"", at: position - 1)
             }
             position += 1
         }
-        throw failure("this text has no closing quote", at: start)
+        throw failure("expected a closing quote, found the end; the text began here", at: start)
     }
 }

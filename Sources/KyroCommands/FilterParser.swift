@@ -6,25 +6,42 @@
 //     condition  = ("=" | "!=" | "<" | "<=" | ">" | ">=") value
 //                | ["not"] "in" "(" value ("," value)* ")"
 //                | ("prefix" | "^=") text
+//                | "contains" (value | ("any" | "all") "(" value ("," value)* ")")
+//                | "within" distance ["m" | "km"] "of" "(" latitude "," longitude ")"
+//                | "within" "box" "(" south "," west "," north "," east ")"
 //     field      = word | text
 //     value      = text | integer | number | "true" | "false" | "@" time
 //
 // Words are letters, digits and `_ . -`; keywords are the same in any case; a field that is named
-// like one, or holds other characters, is written in quotes.
+// like one, or holds other characters, is written in quotes. Those of the last three lines are
+// keywords only there. Distances are in metres unless "km" is said, coordinates in degrees. With
+// `FilterNegation.sql` "not", "!=" and "not in" are SQL's, else true where the field is missing too.
 import KyroModel
 
 extension Filter {
     /// Reads the filter language. A number without point and exponent is an int64, any other a
     /// double; the server compares integers with double fields too.
-    public init(parsing text: String) throws(FilterSyntaxError) {
-        var parser = FilterParser(text: text, tokens: try FilterLexer.tokens(of: text))
+    public init(
+        parsing text: String, negation: FilterNegation = .twoValued
+    ) throws(FilterSyntaxError) {
+        var parser = FilterParser(
+            text: text, tokens: try FilterLexer.tokens(of: text), negation: negation)
         self = try parser.wholeText()
     }
 }
 
-private struct FilterParser {
+/// What "not" makes of a comparison with a field that a document lacks.
+public enum FilterNegation: Sendable {
+    /// True.
+    case twoValued
+    /// Unknown, as the comparison is.
+    case sql
+}
+
+struct FilterParser {
     let text: String
     let tokens: [FilterLexer.Placed]
+    let negation: FilterNegation
     var position = 0
     var depth = 0
 
@@ -32,14 +49,15 @@ private struct FilterParser {
         "and", "or", "not", "in", "exists", "prefix", "true", "false",
     ]
 
-    init(text: String, tokens: [FilterLexer.Placed]) {
+    init(text: String, tokens: [FilterLexer.Placed], negation: FilterNegation) {
         self.text = text
         self.tokens = tokens
+        self.negation = negation
     }
 
-    private var current: FilterToken { tokens[position].token }
+    var current: FilterToken { tokens[position].token }
 
-    private func failure(_ problem: String, at place: Int? = nil) -> FilterSyntaxError {
+    func failure(_ problem: String, at place: Int? = nil) -> FilterSyntaxError {
         FilterSyntaxError(
             problem: problem, column: tokens[place ?? position].column, text: text)
     }
@@ -49,23 +67,26 @@ private struct FilterParser {
         return word.lowercased() == keyword
     }
 
-    private mutating func take(keyword: String) -> Bool {
+    mutating func take(keyword: String) -> Bool {
         guard isKeyword(keyword) else { return false }
         position += 1
         return true
     }
 
-    private mutating func take(symbol: String) -> Bool {
+    mutating func take(symbol: String) -> Bool {
         guard current == .symbol(symbol) else { return false }
         position += 1
         return true
     }
 
     mutating func wholeText() throws(FilterSyntaxError) -> Filter {
-        if current == .end { throw failure("the filter is empty") }
+        if current == .end { throw failure("expected a filter, found nothing: it is empty") }
         let filter = try anyOf()
         guard current == .end else {
-            if current == .symbol(")") { throw failure("this \")\" closes nothing") }
+            if current == .symbol(")") {
+                throw failure(
+                    "expected \"and\", \"or\" or the end, found \")\", which closes nothing")
+            }
             throw failure("expected \"and\", \"or\" or the end, found \(current.shown)")
         }
         return filter
@@ -87,15 +108,18 @@ private struct FilterParser {
         depth += 1
         defer { depth -= 1 }
         guard depth <= Limits.filterDepthMax else {
-            throw failure("nested deeper than \(Limits.filterDepthMax)")
+            throw failure("expected at most \(Limits.filterDepthMax) levels, found one more")
         }
-        if take(keyword: "not") { return .not(try one()) }
+        if take(keyword: "not") { return negated(try one()) }
         if take(keyword: "exists") { return .exists(field: try field()) }
         let opening = position
         if take(symbol: "(") {
             let filter = try anyOf()
             guard take(symbol: ")") else {
-                if current == .end { throw failure("this \"(\" is not closed", at: opening) }
+                if current == .end {
+                    throw failure(
+                        "expected \")\", found the end: this \"(\" is not closed", at: opening)
+                }
                 throw failure("expected \"and\", \"or\" or \")\", found \(current.shown)")
             }
             return filter
@@ -126,36 +150,47 @@ private struct FilterParser {
             guard take(keyword: "in") else {
                 throw failure("expected \"in\" after \"not\", found \(current.shown)")
             }
-            return .not(.isIn(field: field, try list()))
+            return negated(.isIn(field: field, try list()))
         }
         if take(keyword: "prefix") || take(symbol: "^=") {
             guard case .string(let prefix) = current else {
-                throw failure("a prefix is a text in double quotes, found \(current.shown)")
+                throw failure("expected a text in double quotes, found \(current.shown)")
             }
             position += 1
             return .prefix(field: field, prefix)
         }
         if take(symbol: "=") { return .equals(field: field, try value(after: "=")) }
-        if take(symbol: "!=") { return .not(.equals(field: field, try value(after: "!="))) }
+        if take(symbol: "!=") { return negated(.equals(field: field, try value(after: "!="))) }
+        if take(keyword: "contains") { return try contained(in: field) }
+        if take(keyword: "within") { return try place(of: field) }
         for (symbol, isLower, isInclusive) in Self.orders where take(symbol: symbol) {
             let place = position
             let bound = Filter.Bound(try value(after: symbol), isInclusive: isInclusive)
             if case .bool = bound.value {
-                throw failure("true and false have no order; compare with \"=\"", at: place)
+                throw failure(
+                    "expected a number, a text or a time after \"\(symbol)\": true and false have "
+                        + "no order; compare with \"=\"", at: place)
             }
             return .range(
                 field: field, lower: isLower ? bound : nil, upper: isLower ? nil : bound)
         }
         throw failure(
-            "expected =, !=, <, <=, >, >=, ^=, in, not in or prefix after the field \(field), "
-                + "found \(current.shown)")
+            "expected =, !=, <, <=, >, >=, ^=, in, not in, prefix, contains or within after the "
+                + "field \(field), found \(current.shown)")
+    }
+
+    private func negated(_ filter: Filter) -> Filter {
+        switch negation {
+        case .twoValued: .not(filter)
+        case .sql: .sqlNot(filter)
+        }
     }
 
     private static let orders: [(symbol: String, isLower: Bool, isInclusive: Bool)] = [
         ("<=", false, true), ("<", false, false), (">=", true, true), (">", true, false),
     ]
 
-    private mutating func value(after what: String) throws(FilterSyntaxError) -> MetadataValue {
+    mutating func value(after what: String) throws(FilterSyntaxError) -> MetadataValue {
         let value: MetadataValue
         switch current {
         case .string(let text): value = .string(text)
@@ -179,15 +214,20 @@ private struct FilterParser {
         return value
     }
 
-    private mutating func list() throws(FilterSyntaxError) -> [MetadataValue] {
+    mutating func list(after keyword: String = "in") throws(FilterSyntaxError) -> [MetadataValue] {
         guard take(symbol: "(") else {
-            throw failure("expected \"(\" after \"in\", found \(current.shown)")
+            throw failure("expected \"(\" after \"\(keyword)\", found \(current.shown)")
         }
         let start = position
         var values = [try value(after: "(")]
         while take(symbol: ",") { values.append(try value(after: ",")) }
         guard take(symbol: ")") else {
             throw failure("expected \",\" or \")\", found \(current.shown)")
+        }
+        guard values.count <= Limits.metadataListMax else {
+            throw failure(
+                "expected at most \(Limits.metadataListMax) values, found \(values.count)",
+                at: start)
         }
         return try uniform(values, at: start)
     }
@@ -199,7 +239,7 @@ private struct FilterParser {
         let types = Set(values.map(\.type))
         if types.count == 1 { return values }
         guard types == [.int64, .double] else {
-            throw failure("the values of a list must be of one type", at: start)
+            throw failure("expected values of one type, found several in one list", at: start)
         }
         return values.map { value in
             if case .int64(let number) = value { return .double(Double(number)) }

@@ -168,7 +168,8 @@ extension JSON {
         }
         self = .object(
             members + [
-                Member("vector_indexes", .array(description.vectors.map { JSON($0) }))
+                Member("vector_indexes", .array(description.vectors.map { JSON($0) })),
+                Member("metadata_statistics", .array(description.metadata.map { JSON($0) })),
             ])
     }
 }

@@ -6,6 +6,7 @@ public struct Progress {
     public enum Unit: Sendable {
         case documents
         case rows
+        case queries
         case bytes
     }
 
@@ -69,6 +70,9 @@ public struct Progress {
             parts.append("\(countText(rate))/s")
         case .rows:
             parts.append("\(countText(count)) rows")
+            parts.append("\(countText(rate))/s")
+        case .queries:
+            parts.append("\(countText(count)) queries")
             parts.append("\(countText(rate))/s")
         case .bytes:
             parts.append(byteText(count))

@@ -75,6 +75,23 @@ extension LegWeights {
     }
 }
 
+extension FieldMap<Double> {
+    /// `title=3,body=1`: fields that are not named weigh 1.
+    public init(parsingBoosts text: String) throws(UsageError) {
+        self.init()
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let split = part.lastIndex(of: "="), split > part.startIndex,
+                let boost = Double(part[part.index(after: split)...]),
+                boost >= 0, boost <= Limits.boostMax
+            else {
+                throw UsageError(
+                    "--boosts: \"\(part)\" is no weight of a field; write title=3,body=1")
+            }
+            self[String(part[..<split])] = boost
+        }
+    }
+}
+
 extension LegCandidates {
     /// `vector=200,text=50`: legs that are not named take what the search says.
     public init(parsing text: String) throws(UsageError) {

@@ -23,8 +23,10 @@ extension AnalyzerKind {
 }
 
 extension ValueType {
-    /// `string`, or `string[]` for a list.
-    public var text: String { isList ? element.text + "[]" : name }
+    /// `string`, or `string[]` for a list; `geo` for a geo point.
+    public var text: String {
+        isList ? element.text + "[]" : self == .geoPoint ? "geo" : name
+    }
 }
 
 extension Schema {

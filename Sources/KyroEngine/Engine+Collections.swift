@@ -17,8 +17,10 @@ extension Engine {
                     "durability.interval_ms",
                     "is \(millis); it must lie in 1...\(Durability.intervalMillisRange.upperBound)")
             }
+            try SchemaValidation.checkRetention(request.retentionMillis)
             return try engine.catalog.create(
-                request.scope, schema: request.schema, durability: request.durability
+                request.scope, schema: request.schema, durability: request.durability,
+                retentionMillis: request.retentionMillis
             ).description
         }
     }
@@ -75,7 +77,8 @@ extension Engine {
     ) throws(KyroError) -> DescribeCollectionResponse {
         let collection = try collection(of: request.scope)
         return DescribeCollectionResponse(
-            collection: collection.description, vectors: collection.vectorStatus)
+            collection: collection.description, vectors: collection.vectorStatus,
+            metadata: collection.metadataStatistics)
     }
 
     /// Ordered by namespace; the page token is the last namespace of the page before.
@@ -96,11 +99,16 @@ extension Engine {
         let page = behind.prefix(pageSize)
         let isLast = page.count == behind.count
         return ListCollectionsResponse(
-            collections: page.map(\.description),
+            collections: page.map { collection in
+                var description = collection.description
+                // A page of them would be long.
+                description.tuningHistory = []
+                return description
+            },
             nextPageToken: isLast ? "" : page.last?.scope.namespace ?? "")
     }
 
-    private func changeCatalog<Answer: Sendable>(
+    func changeCatalog<Answer: Sendable>(
         _ completion: @escaping @Sendable (Result<Answer, KyroError>) -> Void,
         _ change: @escaping @Sendable (Engine) throws(KyroError) -> Answer
     ) {

@@ -9,14 +9,32 @@ extension Engine {
     ) throws(KyroError) -> SearchResponse {
         let started = time.monotonicNanos()
         let collection = try collection(of: request.scope)
-        let query = try CheckedQuery(request, schema: collection.schema)
+        var query = try CheckedQuery(request, schema: collection.schema)
+        let learned = learnedFusion(query, request, collection)
+        if let learned { query.fusion = learned.fusion }
+        var page: SearchPage?
+        if request.isPage {
+            // A tuning since the first page would order the others by other scores.
+            var asked = request
+            asked.fusion = query.fusion
+            page = try self.page(of: asked, in: collection, cancellation: cancellation)
+        }
+        if let page { query.turn(to: page) }
         try waitForSequence(request.minSeq, cancellation: cancellation)
-        let seen = max(clock.stable, request.minSeq)
-        let nowMillis = expiry.nowMillis()
+        var past = page?.lease
+        if page == nil {
+            past = try lease(
+                request.asOf, in: collection, minSeq: request.minSeq, cancellation: cancellation)
+        }
+        if request.asOf != nil { query.readThePast() }
+        let seen = past?.seq ?? max(clock.stable, request.minSeq)
+        let nowMillis = page?.nowMillis ?? expiry.nowMillis()
         let recall = recall(of: query, in: collection)
         var execution = SearchExecution(
             query: query, recall: recall,
-            views: views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
+            views: past.map { past in
+                collection.shards.map { $0.view(seq: past.seq, nowMillis: nowMillis) }
+            } ?? views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
             cancellation: cancellation, time: time, nowMillis: nowMillis)
         let planned = time.monotonicNanos()
         var scratch = takeScratch()
@@ -48,10 +66,17 @@ extension Engine {
         }
         response.vectorEncoding = request.projection?.vectorEncoding ?? .floats
         response.recall = execution.recallEstimate
+        response.aggregations = execution.aggregations
+        if let page, execution.hasNextPage, let last = response.hits.last {
+            response.nextPageToken = page.nextToken(
+                query, last: last, count: response.hits.count)
+        }
+        past?.isEnded = response.nextPageToken.isEmpty
         if request.explain {
             var explain = Explain()
             explain.shards = execution.explains
             explain.notes = notes(on: request, query, schema: collection.schema)
+            if let learned { explain.notes.append(learned.note) }
             explain.planMicros = (planned - started) / 1_000
             explain.searchMicros = (searched - planned) / 1_000
             explain.mergeMicros = (time.monotonicNanos() - searched) / 1_000
@@ -93,9 +118,14 @@ extension Engine {
             try NameValidation.check(id, field: "ids[\(index)]")
         }
         try waitForSequence(request.minSeq, cancellation: cancellation)
-        let seen = max(clock.stable, request.minSeq)
-        let views = views(
-            of: collection, shards: Array(0..<shards.count), nowMillis: expiry.nowMillis())
+        let past = try lease(
+            request.asOf, in: collection, minSeq: request.minSeq, cancellation: cancellation)
+        let seen = past?.seq ?? max(clock.stable, request.minSeq)
+        let nowMillis = expiry.nowMillis()
+        let views =
+            past.map { past in
+                collection.shards.map { $0.view(seq: past.seq, nowMillis: nowMillis) }
+            } ?? views(of: collection, shards: Array(0..<shards.count), nowMillis: nowMillis)
         let projection = request.projection ?? .everything
         var response = LookupResponse(results: [], seq: seen)
         response.results.reserveCapacity(request.ids.count)
@@ -115,6 +145,7 @@ extension Engine {
                     id: id, document: document, seq: Sequence(view.shard.rows.born[slot])))
         }
         response.vectorEncoding = projection.vectorEncoding
+        past?.isEnded = true
         return response
     }
 
@@ -127,55 +158,32 @@ extension Engine {
             try FilterValidation.check(filter, collection.schema)
         }
         _ = try CheckedQuery.check(request.timeRange)
-        // One sequence for all shards, and none that was acknowledged lies above it.
-        var lease: ScanLease?
-        var after: DocumentID?
-        while lease == nil {
-            let published = shards.reduce(request.minSeq) { max($0, $1.published) }
-            try waitForSequence(published, cancellation: cancellation)
-            // What was stable once stays published, though a writer that is about to begin may make
-            // the clock's own answer fall back for a moment.
-            var seq = max(published, clock.stable)
-            if !request.resumeToken.isEmpty {
-                let token = try checked(request.resumeToken, latest: seq)
-                seq = token.seq
-                after = token.after
-            }
-            lease = collection.leases.take(seq, time: time)
-            if lease == nil, after != nil { throw Self.expired(seq) }
+        let order = try ScanOrder(request.orderBy, schema: collection.schema)
+        let token =
+            request.resumeToken.isEmpty ? nil : try ScanToken(decoding: request.resumeToken)
+        if let token, token.orderHash != order.hash {
+            throw KyroError(
+                .tokenInvalid,
+                "resume_token belongs to a scan in another order; repeat its order_by",
+                field: "resume_token")
         }
-        guard let lease else { throw KyroError(.internal, "a scan without a sequence") }
+        // One sequence for all shards, and none that was acknowledged lies above it.
+        // A token names its own sequence.
+        let lease = try lease(
+            token?.seq, orAsOf: token == nil ? request.asOf : nil, in: collection,
+            minSeq: request.minSeq, field: "resume_token", cancellation: cancellation)
         let nowMillis = expiry.nowMillis()
-        if request.filter != nil || request.timeRange != nil {
+        if request.filter != nil || request.timeRange != nil || !order.isByID {
             for part in collection.shards { try part.requireMetadata() }
         }
         return try ScanCursor(
             views: collection.shards.map { $0.view(seq: lease.seq, nowMillis: nowMillis) },
-            request: request, lease: lease, after: after, cancellation: cancellation)
-    }
-
-    private func checked(
-        _ bytes: [UInt8], latest: Sequence
-    ) throws(KyroError) -> ScanToken {
-        let token = try ScanToken(decoding: bytes)
-        guard token.seq <= latest else {
-            throw KyroError(
-                .tokenInvalid,
-                "resume_token names sequence \(token.seq.raw), which this server has not reached",
-                field: "resume_token")
-        }
-        return token
-    }
-
-    private static func expired(_ seq: Sequence) -> KyroError {
-        KyroError(
-            .tokenExpired,
-            "resume_token names sequence \(seq.raw), of which versions have been dropped since; "
-                + "start the scan again", field: "resume_token")
+            request: request, order: order, lease: lease, after: token?.after,
+            cancellation: cancellation)
     }
 
     /// Waits until every shard has published `seq`, which takes one commit at most.
-    private func waitForSequence(
+    func waitForSequence(
         _ seq: Sequence, cancellation: Cancellation
     ) throws(KyroError) {
         guard seq > clock.stable else { return }
@@ -199,7 +207,7 @@ extension Engine {
         }
     }
 
-    private func views(
+    func views(
         of collection: Collection, shards indices: [Int], nowMillis: Int64
     ) -> [CollectionView] {
         // Each shard at its latest published state: the sequence is read before the part, and the
@@ -222,6 +230,12 @@ extension Engine {
             notes.append(
                 "filter field \"\(field)\" is unknown to the collection: it matches nothing")
         }
+        for aggregation in request.aggregations {
+            guard let field = aggregation.field, !field.isEmpty, schema.metadata[field] == nil
+            else { continue }
+            notes.append(
+                "aggregation field \"\(field)\" is unknown to the collection: no document has it")
+        }
         for field in query.ranking?.formula?.fields ?? [] where schema.metadata[field.name] == nil {
             notes.append(
                 "formula field \"\(field.name)\" is unknown to the collection: it is missing "
@@ -243,19 +257,6 @@ private struct AnswerSize {
                 .messageTooLarge,
                 "\(field): the answer takes more than \(Limits.answerBytesMax) bytes; ask for fewer "
                     + "documents, or for fewer of their fields by projection", field: field)
-        }
-    }
-}
-
-extension Filter {
-    /// Names of the fields it looks at, in order of appearance.
-    var fields: [String] {
-        switch self {
-        case .all(let filters), .any(let filters): filters.flatMap(\.fields)
-        case .not(let filter): filter.fields
-        case .equals(let field, _), .isIn(let field, _), .range(let field, _, _),
-            .exists(let field), .prefix(let field, _):
-            [field]
         }
     }
 }

@@ -15,6 +15,7 @@ public final class Engine: Sendable {
     let directory: DataDirectory
     let catalog: Catalog
     let clock: SequenceClock
+    let commitTimes = Locked(CommitTimes())
     let router: any ShardRouter
     let shards: [Shard]
     let hashSeed: UInt64
@@ -24,6 +25,7 @@ public final class Engine: Sendable {
     let snapshots: ControlThread
     let snapshotInProgress = Atomic<Bool>(false)
     let snapshotRequests = Atomic<Int>(0)
+    let tuningInProgress = Atomic<Bool>(false)
     let maintenance = Cancellation()
     let bulkBuilds: BulkBuilds
     /// Nil without a repository.

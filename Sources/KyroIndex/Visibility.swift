@@ -2,7 +2,8 @@
 import KyroBytes
 
 /// The view of one read: rows below a published count, born at or before a sequence and not dead
-/// by then. A value to pass into every search loop; it holds no lock and pins nothing.
+/// by then. A value to pass into every search loop; it holds no lock and pins nothing. Rows lie in the
+/// order of their births.
 public struct Visibility: Sendable {
     public let born: Column<UInt64>
     public let died: AtomicColumn64
@@ -12,10 +13,12 @@ public struct Visibility: Sendable {
     /// Rows published: slots in [0, slotCount) may be looked at.
     public let slotCount: Int
     public let nowMillis: Int64
+    /// Nil where nobody keeps any.
+    public let marks: RowMarks?
 
     public init(
         born: Column<UInt64>, died: AtomicColumn64, expiresAt: Column<Int64>, seq: UInt64,
-        slotCount: Int, nowMillis: Int64
+        slotCount: Int, nowMillis: Int64, marks: RowMarks? = nil
     ) {
         self.born = born
         self.died = died
@@ -23,6 +26,7 @@ public struct Visibility: Sendable {
         self.seq = seq
         self.slotCount = slotCount
         self.nowMillis = nowMillis
+        self.marks = marks
     }
 
     /// `died` is zero for the living: cells begin as zero.

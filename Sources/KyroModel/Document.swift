@@ -39,6 +39,8 @@ public enum MetadataValue: Equatable, Sendable {
     case doubles([Double])
     case bools([Bool])
     case timestamps([Int64])
+    case geoPoint(GeoPoint)
+    case geoPoints([GeoPoint])
 
     public var type: ValueType {
         switch self {
@@ -52,6 +54,8 @@ public enum MetadataValue: Equatable, Sendable {
         case .doubles: .doubles
         case .bools: .bools
         case .timestamps: .timestamps
+        case .geoPoint: .geoPoint
+        case .geoPoints: .geoPoints
         }
     }
 }
@@ -68,8 +72,10 @@ public enum ValueType: UInt8, Sendable, CaseIterable {
     case doubles = 8
     case bools = 9
     case timestamps = 10
+    case geoPoint = 11
+    case geoPoints = 12
 
-    public var isList: Bool { rawValue >= ValueType.strings.rawValue }
+    public var isList: Bool { element != self }
 
     /// The type of one element: itself for a scalar.
     public var element: ValueType {
@@ -79,6 +85,7 @@ public enum ValueType: UInt8, Sendable, CaseIterable {
         case .double, .doubles: .double
         case .bool, .bools: .bool
         case .timestamp, .timestamps: .timestamp
+        case .geoPoint, .geoPoints: .geoPoint
         }
     }
 
@@ -94,6 +101,8 @@ public enum ValueType: UInt8, Sendable, CaseIterable {
         case .doubles: "list of double"
         case .bools: "list of bool"
         case .timestamps: "list of timestamp"
+        case .geoPoint: "geo point"
+        case .geoPoints: "list of geo point"
         }
     }
 }

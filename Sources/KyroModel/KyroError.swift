@@ -41,6 +41,7 @@ public struct KyroError: Error, Equatable, Sendable {
         case seqNotReached = "SEQ_NOT_REACHED"
         case tokenInvalid = "TOKEN_INVALID"
         case tokenExpired = "TOKEN_EXPIRED"
+        case asOfGone = "AS_OF_GONE"
         case notServing = "NOT_SERVING"
         case rebuilding = "REBUILDING"
         case draining = "DRAINING"
@@ -62,6 +63,7 @@ public struct KyroError: Error, Equatable, Sendable {
             case .messageTooLarge, .creditExceeded, .queueFull: .resourceExhausted
             case .outOfSpace, .outOfMemory, .outOfFiles: .resourceExhausted
             case .seqNotReached, .tokenExpired, .backupRefused: .failedPrecondition
+            case .asOfGone: .outOfRange
             case .notServing, .rebuilding, .draining, .shardReadOnly, .shardStopped: .unavailable
             case .cancelled: .cancelled
             case .deadlineExceeded: .deadlineExceeded

@@ -35,17 +35,30 @@ public enum Limits {
     public static let ivfListsMax: UInt32 = 65_536
     /// Distinct terms of a text query.
     public static let queryTermsMax = 1_024
+    /// Of a text field: products with it stay far within what a score can hold.
+    public static let boostMax = 1e6
     public static let filterDepthMax = 32
     public static let filterNodesMax = 4_096
     /// Largest gRPC message taken: 10,000 vectors of 384 floats are 15 MiB.
     public static let messageBytesMax = 32 << 20
     /// Bytes of the documents in one answer; anything larger streams (`Scan`).
     public static let answerBytesMax = 64 << 20
+    /// A hundred years: far from any overflow.
+    public static let retentionMillisMax: Int64 = 36_525 * 86_400_000
     public static let pageSizeDefault = 100
     public static let pageSizeMax = 1_000
     /// Bytes an ingest stream may have unacknowledged: memory of a client that ignores its credits
     /// stays under 32 MiB.
     public static let streamCreditBytes = 8 << 20
+    /// Of one search: each walks its columns once at least.
+    public static let aggregationsMax = 64
+    public static let facetLimitDefault = 10
+    public static let facetLimitMax = 10_000
+    /// Distinct values that a facet counts: numbers take 32 bytes each, strings their own beside.
+    public static let facetValuesMax = 1_000_000
+    public static let histogramBucketsMax = 10_000
+    public static let quantilesMax = 100
+    public static let sortKeysMax = 8
     public static let rrfKDefault = 60
     public static let rrfKMax = 1_000_000
     /// UTF-8 bytes of a formula: several screens of it.
@@ -63,4 +76,20 @@ public enum Limits {
     public static let rescoreTopMax = 1_000
     /// Rows of a rescoring query: token vectors of a long question.
     public static let rescoreRowsMax = 512
+
+    /// Judged queries of one tuning. Fewer than the least would be noise whatever they say.
+    public static let tuneQueriesMax = 10_000
+    public static let tuneQueriesMin = 10
+    /// Bytes that the candidates of one tuning's queries take: with two legs and 100 candidates of
+    /// each a query has about 4 KiB, so 10,000 of them 40 MiB.
+    public static let tuneBytesMax = 128 << 20
+    public static let tuneCandidatesMax = 1_000
+    public static let judgementsMax = 4_096
+    public static let gradeMax = 1_000_000.0
+    public static let foldsDefault = 5
+    public static let foldsRange: ClosedRange<UInt32> = 2...20
+    /// Versions of a collection's tuning that are kept, and combinations of legs in each: at 1 KiB
+    /// for one with five folds, 128 KiB in the catalog.
+    public static let tuningsMax = 16
+    public static let tunedCombinationsMax = 8
 }

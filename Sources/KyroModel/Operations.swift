@@ -5,11 +5,17 @@ public struct CreateCollectionRequest: Equatable, Sendable {
     public var schema: Schema
     /// Nil for the server's own.
     public var durability: Durability?
+    /// How long dead versions stay readable; zero for no longer than rebuilds happen to leave them.
+    public var retentionMillis: Int64
 
-    public init(scope: Scope, schema: Schema = Schema(), durability: Durability? = nil) {
+    public init(
+        scope: Scope, schema: Schema = Schema(), durability: Durability? = nil,
+        retentionMillis: Int64 = 0
+    ) {
         self.scope = scope
         self.schema = schema
         self.durability = durability
+        self.retentionMillis = retentionMillis
     }
 }
 
@@ -23,10 +29,16 @@ public struct DescribeCollectionResponse: Equatable, Sendable {
     public var collection: CollectionDescription
     /// Ordered by field.
     public var vectors: [VectorIndexStatus]
+    /// Ordered by field.
+    public var metadata: [MetadataStatistics]
 
-    public init(collection: CollectionDescription, vectors: [VectorIndexStatus] = []) {
+    public init(
+        collection: CollectionDescription, vectors: [VectorIndexStatus] = [],
+        metadata: [MetadataStatistics] = []
+    ) {
         self.collection = collection
         self.vectors = vectors
+        self.metadata = metadata
     }
 }
 

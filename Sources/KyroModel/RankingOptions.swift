@@ -180,6 +180,7 @@ public struct StageMicros: Equatable, Sendable {
     public var rank: UInt64 = 0
     /// Documents of the hits.
     public var fetch: UInt64 = 0
+    public var aggregate: UInt64 = 0
 
     public init() {}
 }

@@ -82,10 +82,16 @@ public struct CollectionDescription: Equatable, Sendable {
     public var documentCount: UInt64
     /// Nil for the server's own.
     public var durability: Durability?
+    /// How long dead versions stay readable.
+    public var retentionMillis: Int64
+    /// What searches go by that do not say how to fuse.
+    public var tuning: Tuning?
+    /// Oldest first; empty in lists of collections.
+    public var tuningHistory: [Tuning] = []
 
     public init(
         scope: Scope, id: CollectionID, schemaVersion: UInt32, schema: Schema,
-        documentCount: UInt64 = 0, durability: Durability? = nil
+        documentCount: UInt64 = 0, durability: Durability? = nil, retentionMillis: Int64 = 0
     ) {
         self.scope = scope
         self.id = id
@@ -93,5 +99,6 @@ public struct CollectionDescription: Equatable, Sendable {
         self.schema = schema
         self.documentCount = documentCount
         self.durability = durability
+        self.retentionMillis = retentionMillis
     }
 }

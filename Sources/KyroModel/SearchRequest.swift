@@ -87,10 +87,23 @@ public struct SparseQuery: Equatable, Sendable {
     }
 }
 
+/// How the fields of a text query make one score. The raw values are those of
+/// `kyrodb.v2.TextScoring`.
+public enum TextScoring: UInt8, Sendable {
+    /// The sum over the fields of boost × BM25.
+    case sum = 0
+    /// BM25F: the fields' boosted and length-normalised frequencies of a term are added up before
+    /// they saturate (Robertson & Zaragoza 2009, section 3.6).
+    case bm25f = 1
+}
+
 public struct TextQuery: Equatable, Sendable {
     public var query: String
-    /// Empty for every text field; a document's score is the sum over its fields.
+    /// Empty for every text field.
     public var fields: [String]
+    /// Weight by field, from 0 to `Limits.boostMax`; 1 where absent.
+    public var boosts: FieldMap<Double> = [:]
+    public var scoring = TextScoring.sum
 
     public init(query: String, fields: [String] = []) {
         self.query = query
@@ -221,6 +234,13 @@ public struct SearchRequest: Equatable, Sendable {
     public var explain = false
     /// What happens to the fused scores.
     public var ranking: RankingOptions?
+    public var aggregations: [Aggregation] = []
+    /// Of the answer before; empty on a first page.
+    public var pageToken: [UInt8] = []
+    /// Whether pages shall follow.
+    public var paged = false
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(scope: Scope) { self.scope = scope }
 }
@@ -231,6 +251,8 @@ public struct LookupRequest: Equatable, Sendable {
     /// Absent for everything.
     public var projection: Projection?
     public var minSeq: Sequence
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(
         scope: Scope, ids: [DocumentID], projection: Projection? = nil, minSeq: Sequence = .zero
@@ -239,6 +261,22 @@ public struct LookupRequest: Equatable, Sendable {
         self.ids = ids
         self.projection = projection
         self.minSeq = minSeq
+    }
+}
+
+/// What documents are sorted by. Of a list the smallest element counts, or the greatest where
+/// descending.
+public struct SortKey: Equatable, Sendable {
+    /// A metadata field; empty for the event time.
+    public var field: String
+    public var isDescending: Bool
+    /// Whether documents without a value come before the others, and not behind.
+    public var isMissingFirst: Bool
+
+    public init(_ field: String = "", isDescending: Bool = false, isMissingFirst: Bool = false) {
+        self.field = field
+        self.isDescending = isDescending
+        self.isMissingFirst = isMissingFirst
     }
 }
 
@@ -252,6 +290,10 @@ public struct ScanRequest: Equatable, Sendable {
     public var limit: UInt64 = 0
     public var resumeToken: [UInt8] = []
     public var minSeq: Sequence = .zero
+    /// Most significant first; equal documents by id, as all where it is empty.
+    public var orderBy: [SortKey] = []
+    /// Absent for the latest.
+    public var asOf: AsOf?
 
     public init(scope: Scope) { self.scope = scope }
 }

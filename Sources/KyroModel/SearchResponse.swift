@@ -81,6 +81,8 @@ public struct ShardExplain: Equatable, Sendable {
     /// Distance evaluations, of codes and of full rows together.
     public var rowsScored: UInt64 = 0
     public var postingsScored: UInt64 = 0
+    /// In the lists that the text and sparse queries name, scored or passed over.
+    public var postingsListed: UInt64 = 0
     /// In distances.
     public var estimatedCost: UInt64 = 0
     public var micros: UInt64 = 0
@@ -119,6 +121,10 @@ public struct SearchResponse: Equatable, Sendable {
     public var explain: Explain?
     /// Where a recall was asked for.
     public var recall: RecallEstimate?
+    /// In the order asked.
+    public var aggregations: [AggregationResult] = []
+    /// Of a page that others follow.
+    public var nextPageToken: [UInt8] = []
     /// How vectors of the hits are written on the wire.
     public var vectorEncoding: VectorEncoding = .floats
 

@@ -1,11 +1,13 @@
 // One change to the catalog, and the catalog that the changes add up to.
 //
-//   u8       version, 3
-//   u8       1 created, 2 schema, 3 dropped, 4 next id, 5 moment
+//   u8       version, 4
+//   u8       1 created, 2 schema, 3 dropped, 4 next id, 5 moment, 6 retention, 7 tunings
 //   varint   collection id (for 4: the lowest id not yet given out; for 5: zero)
 //   created: string tenant, string namespace, varint schema version, schema, durability
 //   schema:  varint schema version, schema
+//   retention: varint milliseconds; from version 4 on
 //   moment:  u64 sequence of the changes that follow, up to the next moment
+//   tunings: a tuning history, see TuningCodec.swift; from version 4 on
 //
 // A schema is four maps in strictly rising order of names, each a varint count and entries:
 //   dense vectors: name, varint dimension, u8 metric, indexing
@@ -32,8 +34,12 @@ public enum CatalogRecord: Equatable, Sendable {
     case nextID(CollectionID)
     /// The changes that follow were made at this sequence.
     case moment(Sequence)
+    /// How long dead versions are kept.
+    case retention(CollectionID, millis: Int64)
+    /// The whole history as of this change.
+    case tunings(CollectionID, TuningHistory)
 
-    static let versions: ClosedRange<UInt8> = 1...3
+    static let versions: ClosedRange<UInt8> = 1...4
 
     func encode(into writer: inout ByteWriter) {
         writer.writeByte(Self.versions.upperBound)
@@ -61,6 +67,14 @@ public enum CatalogRecord: Equatable, Sendable {
             writer.writeByte(5)
             writer.writeVarint(0)
             writer.writeFixed64(seq.raw)
+        case .retention(let id, let millis):
+            writer.writeByte(6)
+            writer.writeVarint(UInt64(id.raw))
+            writer.writeVarint(UInt64(millis))
+        case .tunings(let id, let history):
+            writer.writeByte(7)
+            writer.writeVarint(UInt64(id.raw))
+            history.encode(into: &writer)
         }
     }
 
@@ -89,6 +103,13 @@ public enum CatalogRecord: Equatable, Sendable {
         case 3: record = .dropped(id)
         case 4: record = .nextID(id)
         case 5: record = .moment(Sequence(try reader.fixed64()))
+        case 6:
+            let millis = try reader.varint()
+            guard millis <= UInt64(Limits.retentionMillisMax) else {
+                throw reader.malformed("a retention of \(millis) ms")
+            }
+            record = .retention(id, millis: Int64(millis))
+        case 7: record = .tunings(id, try TuningHistory.decode(from: &reader))
         default: throw reader.malformed("kind \(kind)")
         }
         try reader.end()
@@ -244,6 +265,8 @@ public struct CatalogState: Equatable, Sendable {
     public private(set) var nextID = CollectionID(1)
     /// Of the latest change; zero where none tells.
     public private(set) var seq = Sequence.zero
+    /// Of collections that have learnt something.
+    public private(set) var tunings: [CollectionID: TuningHistory] = [:]
 
     public init() {}
 
@@ -269,10 +292,21 @@ public struct CatalogState: Equatable, Sendable {
             guard collections.removeValue(forKey: id) != nil else {
                 throw .malformed("catalog: collection id \(id.raw) is dropped and was not there")
             }
+            tunings[id] = nil
         case .nextID(let id):
             nextID = max(nextID, id)
         case .moment(let moment):
             seq = max(seq, moment)
+        case .retention(let id, let millis):
+            guard collections[id] != nil else {
+                throw .malformed("catalog: a retention of collection id \(id.raw), not there")
+            }
+            collections[id]?.retentionMillis = millis
+        case .tunings(let id, let history):
+            guard collections[id] != nil else {
+                throw .malformed("catalog: a tuning of collection id \(id.raw), which is not there")
+            }
+            tunings[id] = history
         }
     }
 
@@ -283,7 +317,11 @@ public struct CatalogState: Equatable, Sendable {
                 collection.id, collection.scope, schemaVersion: collection.schemaVersion,
                 collection.schema, durability: collection.durability)
         }
+        let retentions = collections.values.sorted { $0.id < $1.id }
+            .filter { $0.retentionMillis > 0 }
+            .map { CatalogRecord.retention($0.id, millis: $0.retentionMillis) }
         let moment: [CatalogRecord] = seq > .zero ? [.moment(seq)] : []
-        return moment + created + [.nextID(nextID)]
+        let learned = tunings.sorted { $0.key < $1.key }.map { CatalogRecord.tunings($0, $1) }
+        return moment + created + retentions + learned + [.nextID(nextID)]
     }
 }

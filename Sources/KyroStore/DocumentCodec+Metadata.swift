@@ -24,7 +24,16 @@ extension DocumentCodec {
         case .bools(let values):
             writer.writeVarint(UInt64(values.count))
             for value in values { writer.writeByte(value ? 1 : 0) }
+        case .geoPoint(let point): encode(point, into: &writer)
+        case .geoPoints(let points):
+            writer.writeVarint(UInt64(points.count))
+            for point in points { encode(point, into: &writer) }
         }
+    }
+
+    private static func encode(_ point: GeoPoint, into writer: inout ByteWriter) {
+        writer.writeFixed64(point.latitude.bitPattern)
+        writer.writeFixed64(point.longitude.bitPattern)
     }
 
     static func decodeValue(from reader: inout RecordReader) throws(StoreError) -> MetadataValue {
@@ -54,11 +63,22 @@ extension DocumentCodec {
             return .bools(try decodeList(from: &reader, bytesEach: 1, decodeBool))
         case .timestamps:
             return .timestamps(try decodeList(from: &reader, bytesEach: 8, decodeInt64))
+        case .geoPoint: return .geoPoint(try decodePoint(from: &reader))
+        case .geoPoints:
+            return .geoPoints(try decodeList(from: &reader, bytesEach: 16, decodePoint))
         }
     }
 
     private static func decodeInt64(from reader: inout RecordReader) throws(StoreError) -> Int64 {
         Int64(bitPattern: try reader.fixed64())
+    }
+
+    private static func decodePoint(
+        from reader: inout RecordReader
+    ) throws(StoreError) -> GeoPoint {
+        let latitude = Double(bitPattern: try reader.fixed64())
+        return GeoPoint(
+            latitude: latitude, longitude: Double(bitPattern: try reader.fixed64()))
     }
 
     private static func decodeBool(from reader: inout RecordReader) throws(StoreError) -> Bool {

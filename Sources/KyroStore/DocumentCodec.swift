@@ -12,7 +12,8 @@
 //
 // A map is a varint count and entries in strictly rising order of their names' UTF-8; a string is a
 // varint length and UTF-8. Numbers are little-endian. A metadata list is a varint count and its
-// elements: strings, i64 (int64 and timestamp), f64 bits, or one byte a bool.
+// elements: strings, i64 (int64 and timestamp), f64 bits, or one byte a bool. A geo point is the f64
+// bits of its latitude and of its longitude.
 import KyroBytes
 import KyroModel
 

@@ -81,9 +81,10 @@ extension ShardLog {
     /// - Parameters:
     ///   - lsn: where the snapshot ends; everything below it counts as synced.
     ///   - known: where a later snapshot ended, which was not used; counts as synced, too.
-    ///   - onBatch: told where each batch ended, after its records.
+    ///   - onBatch: told where each batch ended and its wall time, after its records.
     public func replay(
-        from lsn: LSN, syncedAtLeast known: LSN = .zero, onBatch: (LSN) -> Void = { _ in },
+        from lsn: LSN, syncedAtLeast known: LSN = .zero,
+        onBatch: (LSN, Int64) -> Void = { _, _ in },
         _ body: (LogRecord) throws(KyroError) -> Void
     ) throws(StoreError) -> RecoveryReport {
         guard case .opened = state else {
@@ -144,7 +145,7 @@ extension ShardLog {
 
     private func replaySegment(
         _ index: Int, from lsn: LSN, known: LSN, chain expectedChain: UInt32?,
-        into report: inout RecoveryReport, _ onBatch: (LSN) -> Void,
+        into report: inout RecoveryReport, _ onBatch: (LSN, Int64) -> Void,
         _ body: (LogRecord) throws(KyroError) -> Void
     ) throws(StoreError) -> UInt32 {
         let segment = segments[index]
@@ -160,7 +161,7 @@ extension ShardLog {
         while walk.lsn != end, let batch = walk.next() {
             guard batch.header.lsn >= lsn else { continue }
             try replayBatch(batch, of: walk, segment, into: &report, body)
-            onBatch(batch.endLSN)
+            onBatch(batch.endLSN, batch.header.wallMillis)
         }
         if let end {
             guard walk.lsn == end else {

@@ -51,6 +51,9 @@ struct CollectionDraft: WireDraft {
     var schema = SchemaDraft()
     var documentCount: UInt64 = 0
     var durability: DurabilityDraft?
+    var retentionMillis: Int64 = 0
+    var tuning: TuningDraft?
+    var tuningHistory: [TuningDraft] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -60,15 +63,21 @@ struct CollectionDraft: WireDraft {
         case (4, .bytes): try reader.message("schema", into: &schema)
         case (5, .varint): documentCount = try reader.varint("document_count")
         case (6, .bytes): try reader.message("durability", into: &durability)
+        case (7, .varint): retentionMillis = try reader.int64("retention_ms")
+        case (8, .bytes): try reader.message("tuning", into: &tuning)
+        case (9, .bytes): try reader.message("tuning_history", appendingTo: &tuningHistory)
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> CollectionDescription {
-        CollectionDescription(
+        var collection = CollectionDescription(
             scope: scope.finish(), id: CollectionID(id), schemaVersion: schemaVersion,
             schema: try schema.finish("schema"), documentCount: documentCount,
-            durability: try durability?.finish("durability"))
+            durability: try durability?.finish("durability"), retentionMillis: retentionMillis)
+        collection.tuning = try tuning?.finish("tuning")
+        collection.tuningHistory = try finishList(tuningHistory, "tuning_history")
+        return collection
     }
 }
 
@@ -80,10 +89,13 @@ extension CollectionDescription: WireEncodable {
         sink.message(4, schema)
         sink.uint(5, documentCount)
         sink.message(6, durability)
+        sink.int(7, retentionMillis)
+        sink.message(8, tuning)
+        sink.messages(9, tuningHistory)
     }
 }
 
-/// CreateCollectionResponse and RebuildResponse: the collection alone, as field 1.
+/// CreateCollectionResponse, RebuildResponse and SetRetentionResponse: the collection alone, as field 1.
 struct CollectionAnswerDraft: WireDraft {
     var collection = CollectionDraft()
 
@@ -106,12 +118,12 @@ private struct CollectionAnswerOnWire: WireEncodable {
 }
 
 extension CollectionDescription {
-    /// From a CreateCollectionResponse or a RebuildResponse.
+    /// From a CreateCollectionResponse, a RebuildResponse or a SetRetentionResponse.
     public static func decode(wire bytes: [UInt8]) throws(KyroError) -> CollectionDescription {
         try decodeMessage(CollectionAnswerDraft.self, bytes)
     }
 
-    /// To a CreateCollectionResponse or a RebuildResponse.
+    /// To a CreateCollectionResponse, a RebuildResponse or a SetRetentionResponse.
     public func encodeWire() -> [UInt8] { encodeMessage(CollectionAnswerOnWire(collection: self)) }
 }
 
@@ -121,12 +133,14 @@ struct CreateCollectionRequestDraft: WireDraft {
     var scope = ScopeDraft()
     var schema = SchemaDraft()
     var durability: DurabilityDraft?
+    var retentionMillis: Int64 = 0
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): try reader.message("scope", into: &scope)
         case (2, .bytes): try reader.message("schema", into: &schema)
         case (3, .bytes): try reader.message("durability", into: &durability)
+        case (4, .varint): retentionMillis = try reader.int64("retention_ms")
         default: try reader.skip(field)
         }
     }
@@ -134,7 +148,7 @@ struct CreateCollectionRequestDraft: WireDraft {
     func finish() throws(WireError) -> CreateCollectionRequest {
         CreateCollectionRequest(
             scope: scope.finish(), schema: try schema.finish("schema"),
-            durability: try durability?.finish("durability"))
+            durability: try durability?.finish("durability"), retentionMillis: retentionMillis)
     }
 }
 
@@ -149,6 +163,7 @@ extension CreateCollectionRequest: WireEncodable {
         sink.message(1, scope)
         sink.message(2, schema)
         sink.message(3, durability)
+        sink.int(4, retentionMillis)
     }
 }
 

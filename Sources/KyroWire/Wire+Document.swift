@@ -45,6 +45,17 @@ struct ValueDraft: WireDraft {
             kind = nil
             try reader.message("timestamps_ms", into: &list)
             kind = .timestamps(list.values)
+        case (11, .bytes):
+            var point = GeoPoint()
+            if case .geoPoint(let present) = kind { point = present }
+            try reader.message("geo_point", into: &point)
+            kind = .geoPoint(point)
+        case (12, .bytes):
+            var list = GeoPointListDraft()
+            if case .geoPoints(let points) = kind { list.points = points }
+            kind = nil
+            try reader.message("geo_points", into: &list)
+            kind = .geoPoints(list.points)
         default: try reader.skip(field)
         }
     }
@@ -126,6 +137,8 @@ extension MetadataValue: WireEncodable {
         case .doubles(let values): sink.message(8, DoubleListOnWire(values: values))
         case .bools(let values): sink.message(9, BoolListOnWire(values: values))
         case .timestamps(let values): sink.message(10, Int64ListOnWire(values: values))
+        case .geoPoint(let point): sink.message(11, point)
+        case .geoPoints(let points): sink.message(12, GeoPointListOnWire(points: points))
         }
     }
 }

@@ -1,4 +1,4 @@
-// types.proto, third part: Filter and TimeRange.
+// types.proto, third part: how a Filter is read.
 import KyroModel
 
 /// A filter while its fields arrive. A member of the oneof that comes again merges into itself and
@@ -13,6 +13,11 @@ enum FilterDraft: WireDraft {
     case range(RangeDraft)
     case exists(ExistsDraft)
     case prefix(PrefixDraft)
+    case withinDistance(GeoDistanceDraft)
+    case withinBox(GeoBoxDraft)
+    case containsAny(InDraft)
+    case containsAll(InDraft)
+    indirect case sqlNot(FilterDraft)
 
     init() { self = .empty }
 
@@ -66,7 +71,45 @@ enum FilterDraft: WireDraft {
             self = .empty
             try reader.message("prefix", into: &prefix)
             self = .prefix(prefix)
+        case (9...13, .bytes): try readLater(field, from: &reader)
         default: try reader.skip(field)
+        }
+    }
+
+    private mutating func readLater(
+        _ field: WireField, from reader: inout WireReader
+    ) throws(WireError) {
+        switch field.number {
+        case 9:
+            var distance = GeoDistanceDraft()
+            if case .withinDistance(let present) = self { distance = present }
+            self = .empty
+            try reader.message("within_distance", into: &distance)
+            self = .withinDistance(distance)
+        case 10:
+            var box = GeoBoxDraft()
+            if case .withinBox(let present) = self { box = present }
+            self = .empty
+            try reader.message("within_box", into: &box)
+            self = .withinBox(box)
+        case 11:
+            var values = InDraft()
+            if case .containsAny(let present) = self { values = present }
+            self = .empty
+            try reader.message("contains_any", into: &values)
+            self = .containsAny(values)
+        case 12:
+            var values = InDraft()
+            if case .containsAll(let present) = self { values = present }
+            self = .empty
+            try reader.message("contains_all", into: &values)
+            self = .containsAll(values)
+        default:
+            var negated = FilterDraft()
+            if case .sqlNot(let present) = self { negated = present }
+            self = .empty
+            try reader.message("sql_not", into: &negated)
+            self = .sqlNot(negated)
         }
     }
 
@@ -88,8 +131,10 @@ enum FilterDraft: WireDraft {
     private var depth: Int {
         switch self {
         case .all(let list), .any(let list): 1 + (list.filters.lazy.map(\.depth).max() ?? 0)
-        case .not(let negated): 1 + negated.depth
-        case .empty, .equals, .isIn, .range, .exists, .prefix: 1
+        case .not(let negated), .sqlNot(let negated): 1 + negated.depth
+        case .empty, .equals, .isIn, .range, .exists, .prefix, .withinDistance, .withinBox,
+            .containsAny, .containsAll:
+            1
         }
     }
 
@@ -97,8 +142,10 @@ enum FilterDraft: WireDraft {
     private var isCut: Bool {
         switch self {
         case .all(let list), .any(let list): list.isCut || list.filters.contains(where: \.isCut)
-        case .not(let negated): negated.isCut
-        case .empty, .equals, .isIn, .range, .exists, .prefix: false
+        case .not(let negated), .sqlNot(let negated): negated.isCut
+        case .empty, .equals, .isIn, .range, .exists, .prefix, .withinDistance, .withinBox,
+            .containsAny, .containsAll:
+            false
         }
     }
 
@@ -111,10 +158,19 @@ enum FilterDraft: WireDraft {
         case .not(let negated):
             do { return .not(try negated.build()) } catch { throw error.inside("negation") }
         case .equals(let draft): return try draft.finish("equals")
-        case .isIn(let draft): return try draft.finish("in_set")
+        case .isIn(let draft):
+            return .isIn(field: draft.field, try draft.finish("in_set"))
         case .range(let draft): return try draft.finish("range")
         case .exists(let draft): return .exists(field: draft.field)
         case .prefix(let draft): return .prefix(field: draft.field, draft.prefix)
+        case .withinDistance(let draft): return try draft.finish("within_distance")
+        case .withinBox(let draft): return draft.finish()
+        case .containsAny(let draft):
+            return .containsAny(field: draft.field, try draft.finish("contains_any"))
+        case .containsAll(let draft):
+            return .containsAll(field: draft.field, try draft.finish("contains_all"))
+        case .sqlNot(let negated):
+            do { return .sqlNot(try negated.build()) } catch { throw error.inside("sql_not") }
         }
     }
 
@@ -170,6 +226,7 @@ struct EqualsDraft: WireDraft {
     }
 }
 
+/// InFilter and ContainsFilter, whose fields are the same.
 struct InDraft: WireDraft {
     var field = ""
     var values: [ValueDraft] = []
@@ -188,13 +245,13 @@ struct InDraft: WireDraft {
         }
     }
 
-    func finish() throws(WireError) -> Filter {
+    func finish() throws(WireError) -> [MetadataValue] {
         guard !isCut else {
             throw .overLimit(
                 path: "values",
                 problem: "are more than \(Limits.filterNodesMax): split them over searches")
         }
-        return .isIn(field: field, try finishList(values, "values"))
+        return try finishList(values, "values")
     }
 }
 
@@ -288,105 +345,10 @@ func finishList<Item: WireDraft>(
     return finished
 }
 
-// MARK: Encoding
-
-extension Filter: WireEncodable {
-    func encode<Sink: WireSink>(into sink: inout Sink) {
-        switch self {
-        case .all(let filters): sink.message(1, FilterListOnWire(filters: filters))
-        case .any(let filters): sink.message(2, FilterListOnWire(filters: filters))
-        case .not(let filter): sink.message(3, filter)
-        case .equals(let field, let value):
-            sink.message(4, EqualsOnWire(field: field, value: value))
-        case .isIn(let field, let values): sink.message(5, InOnWire(field: field, values: values))
-        case .range(let field, let lower, let upper):
-            sink.message(6, RangeOnWire(field: field, lower: lower, upper: upper))
-        case .exists(let field): sink.message(7, ExistsOnWire(field: field))
-        case .prefix(let field, let prefix):
-            sink.message(8, PrefixOnWire(field: field, prefix: prefix))
-        }
-    }
-}
-
-struct FilterListOnWire: WireEncodable {
-    let filters: [Filter]
-
-    func encode<Sink: WireSink>(into sink: inout Sink) { sink.messages(1, filters) }
-}
-
-struct EqualsOnWire: WireEncodable {
-    let field: String
-    let value: MetadataValue
-
-    func encode<Sink: WireSink>(into sink: inout Sink) {
-        sink.string(1, field)
-        sink.message(2, value)
-    }
-}
-
-struct InOnWire: WireEncodable {
-    let field: String
-    let values: [MetadataValue]
-
-    func encode<Sink: WireSink>(into sink: inout Sink) {
-        sink.string(1, field)
-        sink.messages(2, values)
-    }
-}
-
-struct RangeOnWire: WireEncodable {
-    let field: String
-    let lower: Filter.Bound?
-    let upper: Filter.Bound?
-
-    func encode<Sink: WireSink>(into sink: inout Sink) {
-        sink.string(1, field)
-        if let lower { sink.message(lower.isInclusive ? 3 : 2, lower.value) }
-        if let upper { sink.message(upper.isInclusive ? 5 : 4, upper.value) }
-    }
-}
-
-struct ExistsOnWire: WireEncodable {
-    let field: String
-
-    func encode<Sink: WireSink>(into sink: inout Sink) { sink.string(1, field) }
-}
-
-struct PrefixOnWire: WireEncodable {
-    let field: String
-    let prefix: String
-
-    func encode<Sink: WireSink>(into sink: inout Sink) {
-        sink.string(1, field)
-        sink.string(2, prefix)
-    }
-}
-
 extension Filter {
     public static func decode(wire bytes: [UInt8]) throws(KyroError) -> Filter {
         try decodeMessage(FilterDraft.self, bytes)
     }
 
     public func encodeWire() -> [UInt8] { encodeMessage(self) }
-}
-
-// MARK: TimeRange
-
-extension TimeRange: WireDraft, WireEncodable {
-    init() { self.init(fromMillis: nil) }
-
-    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
-        switch (field.number, field.type) {
-        case (1, .varint): fromMillis = try reader.int64("from_ms")
-        case (2, .varint): toMillis = try reader.int64("to_ms")
-        default: try reader.skip(field)
-        }
-    }
-
-    func finish() -> TimeRange { self }
-
-    func encode<Sink: WireSink>(into sink: inout Sink) {
-        if let fromMillis { sink.presentInt(1, fromMillis) }
-        if let toMillis { sink.presentInt(2, toMillis) }
-    }
 }

@@ -8,6 +8,7 @@ struct LookupRequestDraft: WireDraft {
     var ids: [DocumentIDDraft] = []
     var projection: ProjectionDraft?
     var minSeq: UInt64 = 0
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -20,14 +21,17 @@ struct LookupRequestDraft: WireDraft {
             try reader.message("ids", appendingTo: &ids)
         case (3, .bytes): try reader.message("projection", into: &projection)
         case (4, .varint): minSeq = try reader.varint("min_seq")
+        case (5, .bytes): try reader.message("as_of", into: &asOf)
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> LookupRequest {
-        LookupRequest(
+        var request = LookupRequest(
             scope: scope.finish(), ids: try finishList(ids, "ids"),
             projection: try projection?.finish("projection"), minSeq: Sequence(minSeq))
+        request.asOf = try asOf?.finish("as_of")
+        return request
     }
 }
 
@@ -43,6 +47,7 @@ extension LookupRequest: WireEncodable {
         sink.messages(2, ids)
         sink.message(3, projection)
         sink.uint(4, minSeq.raw)
+        sink.message(5, asOf)
     }
 }
 
@@ -115,6 +120,27 @@ extension LookupResponse: WireEncodable {
 
 // MARK: Scan
 
+extension SortKey: WireDraft, WireEncodable {
+    init() { self.init("") }
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        case (2, .varint): isDescending = try reader.bool("descending")
+        case (3, .varint): isMissingFirst = try reader.bool("missing_first")
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() -> SortKey { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        sink.bool(2, isDescending)
+        sink.bool(3, isMissingFirst)
+    }
+}
+
 struct ScanRequestDraft: WireDraft {
     var scope = ScopeDraft()
     var filter: FilterDraft?
@@ -123,6 +149,8 @@ struct ScanRequestDraft: WireDraft {
     var limit: UInt64 = 0
     var resumeToken: [UInt8] = []
     var minSeq: UInt64 = 0
+    var orderBy: [SortKey] = []
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -133,6 +161,13 @@ struct ScanRequestDraft: WireDraft {
         case (5, .varint): limit = try reader.varint("limit")
         case (6, .bytes): resumeToken = try reader.byteString("resume_token")
         case (7, .varint): minSeq = try reader.varint("min_seq")
+        case (8, .bytes):
+            guard orderBy.count < Limits.sortKeysMax else {
+                throw .overLimit(
+                    path: "order_by", problem: "has more than \(Limits.sortKeysMax) keys")
+            }
+            try reader.message("order_by", appendingTo: &orderBy)
+        case (10, .bytes): try reader.message("as_of", into: &asOf)
         default: try reader.skip(field)
         }
     }
@@ -145,6 +180,8 @@ struct ScanRequestDraft: WireDraft {
         request.limit = limit
         request.resumeToken = resumeToken
         request.minSeq = Sequence(minSeq)
+        request.orderBy = orderBy
+        request.asOf = try asOf?.finish("as_of")
         return request
     }
 }
@@ -164,6 +201,8 @@ extension ScanRequest: WireEncodable {
         sink.uint(5, limit)
         sink.bytes(6, resumeToken)
         sink.uint(7, minSeq.raw)
+        sink.messages(8, orderBy)
+        sink.message(10, asOf)
     }
 }
 

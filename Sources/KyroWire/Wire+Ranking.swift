@@ -250,6 +250,7 @@ extension StageMicros: WireDraft, WireEncodable {
         case (6, .varint): fuse = try reader.varint("fuse")
         case (7, .varint): rank = try reader.varint("rank")
         case (8, .varint): fetch = try reader.varint("fetch")
+        case (9, .varint): aggregate = try reader.varint("aggregate")
         default: try reader.skip(field)
         }
     }
@@ -265,5 +266,6 @@ extension StageMicros: WireDraft, WireEncodable {
         sink.uint(6, fuse)
         sink.uint(7, rank)
         sink.uint(8, fetch)
+        sink.uint(9, aggregate)
     }
 }

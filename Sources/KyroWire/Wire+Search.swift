@@ -64,22 +64,38 @@ extension SparseQuery: WireEncodable {
     }
 }
 
-extension TextQuery: WireDraft, WireEncodable {
-    init() { self.init(query: "") }
+struct TextQueryDraft: WireDraft {
+    var query = TextQuery(query: "")
+    var scoring: Int32 = 0
+    var hasTooManyBoosts = false
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
-        case (1, .bytes): query = try reader.string("query")
-        case (2, .bytes): fields.append(try reader.string("fields"))
+        case (1, .bytes): query.query = try reader.string("query")
+        case (2, .bytes): query.fields.append(try reader.string("fields"))
+        case (10, .bytes):
+            if try !reader.mapEntry("boosts", into: &query.boosts) { hasTooManyBoosts = true }
+        case (11, .varint): scoring = try reader.int32("scoring")
         default: try reader.skip(field)
         }
     }
 
-    func finish() -> TextQuery { self }
+    func finish() throws(WireError) -> TextQuery {
+        if hasTooManyBoosts { throw .tooManyFields("boosts") }
+        var finished = query
+        finished.scoring = try enumValue(scoring, "scoring", TextScoring.init(rawValue:))
+        return finished
+    }
+}
 
+extension TextQuery: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.string(1, query)
         sink.strings(2, fields)
+        for entry in boosts {
+            sink.message(10, NumberEntry(key: entry.name, value: entry.value))
+        }
+        sink.uint(11, UInt32(scoring.rawValue))
     }
 }
 
@@ -204,7 +220,7 @@ struct SearchRequestDraft: WireDraft {
     var scope = ScopeDraft()
     var vector: VectorQueryDraft?
     var sparse: SparseQueryDraft?
-    var text: TextQuery?
+    var text: TextQueryDraft?
     var filter: FilterDraft?
     var timeRange: TimeRange?
     var timeDecay: TimeDecayDraft?
@@ -217,6 +233,10 @@ struct SearchRequestDraft: WireDraft {
     var exact = false
     var explain = false
     var ranking: RankingDraft?
+    var aggregations: [AggregationDraft] = []
+    var pageToken: [UInt8] = []
+    var paged = false
+    var asOf: AsOfDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -236,6 +256,10 @@ struct SearchRequestDraft: WireDraft {
         case (14, .varint): exact = try reader.bool("exact")
         case (15, .varint): explain = try reader.bool("explain")
         case (16, .bytes): try reader.message("ranking", into: &ranking)
+        case (17, .bytes): try reader.aggregation(into: &aggregations)
+        case (18, .bytes): pageToken = try reader.byteString("page_token")
+        case (19, .bytes): try reader.message("as_of", into: &asOf)
+        case (20, .varint): paged = try reader.bool("paged")
         default: try reader.skip(field)
         }
     }
@@ -244,7 +268,7 @@ struct SearchRequestDraft: WireDraft {
         var request = SearchRequest(scope: scope.finish())
         request.vector = try vector?.finish("vector")
         request.sparse = try sparse?.finish("sparse")
-        request.text = text
+        request.text = try text?.finish("text")
         request.filter = try filter?.finish("filter")
         request.timeRange = timeRange
         request.timeDecay = try timeDecay?.finish("time_decay")
@@ -257,6 +281,10 @@ struct SearchRequestDraft: WireDraft {
         request.exact = exact
         request.explain = explain
         request.ranking = try ranking?.finish("ranking")
+        request.aggregations = try finishList(aggregations, "aggregations")
+        request.pageToken = pageToken
+        request.paged = paged
+        request.asOf = try asOf?.finish("as_of")
         return request
     }
 }
@@ -286,6 +314,10 @@ extension SearchRequest: WireEncodable {
         sink.bool(14, exact)
         sink.bool(15, explain)
         sink.message(16, ranking)
+        sink.messages(17, aggregations)
+        sink.bytes(18, pageToken)
+        sink.message(19, asOf)
+        sink.bool(20, paged)
     }
 }
 

@@ -96,6 +96,7 @@ struct ShardExplainDraft: WireDraft {
         case (9, .varint): explain.estimatedCost = try reader.varint("estimated_cost")
         case (10, .varint): explain.micros = try reader.varint("micros")
         case (11, .bytes): explain.vectorReason = try reader.string("vector_reason")
+        case (12, .varint): explain.postingsListed = try reader.varint("postings_listed")
         case (15, .varint): explain.postingsEstimated = try reader.varint("postings_estimated")
         case (16, .varint): explain.vectorCandidates = try reader.varint("vector_candidates")
         case (17, .varint): explain.sparseCandidates = try reader.varint("sparse_candidates")
@@ -125,6 +126,7 @@ extension ShardExplain: WireEncodable {
         sink.uint(9, estimatedCost)
         sink.uint(10, micros)
         sink.string(11, vectorReason)
+        sink.uint(12, postingsListed)
         sink.uint(15, postingsEstimated)
         sink.uint(16, vectorCandidates)
         sink.uint(17, sparseCandidates)
@@ -221,6 +223,8 @@ struct SearchResponseDraft: WireDraft {
     var seq: UInt64 = 0
     var explain: ExplainDraft?
     var recall: RecallEstimate?
+    var aggregations: [AggregationResultDraft] = []
+    var nextPageToken: [UInt8] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -228,6 +232,8 @@ struct SearchResponseDraft: WireDraft {
         case (2, .varint): seq = try reader.varint("seq")
         case (3, .bytes): try reader.message("explain", into: &explain)
         case (4, .bytes): try reader.message("recall", into: &recall)
+        case (5, .bytes): try reader.message("aggregations", appendingTo: &aggregations)
+        case (6, .bytes): nextPageToken = try reader.byteString("next_page_token")
         default: try reader.skip(field)
         }
     }
@@ -237,6 +243,8 @@ struct SearchResponseDraft: WireDraft {
             hits: try finishList(hits, "hits"), seq: Sequence(seq),
             explain: try explain?.finish("explain"))
         response.recall = recall
+        response.aggregations = try finishList(aggregations, "aggregations")
+        response.nextPageToken = nextPageToken
         return response
     }
 }
@@ -254,6 +262,8 @@ extension SearchResponse: WireEncodable {
         sink.uint(2, seq.raw)
         sink.message(3, explain)
         sink.message(4, recall)
+        sink.messages(5, aggregations)
+        sink.bytes(6, nextPageToken)
     }
 }
 

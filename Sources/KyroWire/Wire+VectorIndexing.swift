@@ -118,11 +118,13 @@ extension VectorIndexStatus: WireEncodable {
 struct DescribeCollectionResponseDraft: WireDraft {
     var collection = CollectionDraft()
     var vectors: [VectorIndexStatusDraft] = []
+    var metadata: [MetadataStatisticsDraft] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): try reader.message("collection", into: &collection)
         case (2, .bytes): try reader.message("vectors", appendingTo: &vectors)
+        case (3, .bytes): try reader.message("metadata", appendingTo: &metadata)
         default: try reader.skip(field)
         }
     }
@@ -130,7 +132,8 @@ struct DescribeCollectionResponseDraft: WireDraft {
     func finish() throws(WireError) -> DescribeCollectionResponse {
         DescribeCollectionResponse(
             collection: try collection.finish("collection"),
-            vectors: try finishList(vectors, "vectors"))
+            vectors: try finishList(vectors, "vectors"),
+            metadata: try finishList(metadata, "metadata"))
     }
 }
 
@@ -144,6 +147,7 @@ extension DescribeCollectionResponse: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.message(1, collection)
         sink.messages(2, vectors)
+        sink.messages(3, metadata)
     }
 }
 

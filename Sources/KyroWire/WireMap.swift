@@ -41,6 +41,25 @@ struct TextEntryDraft: WireDraft {
     func finish() -> (key: String, value: String) { (key, value) }
 }
 
+/// An entry of a map from strings to doubles.
+struct NumberEntryDraft: WireDraft {
+    var key = ""
+    var value = 0.0
+    var isUnknown = false
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): key = try reader.string("key")
+        case (2, .fixed64): value = try reader.double("value")
+        default:
+            isUnknown = true
+            try reader.skip(field)
+        }
+    }
+
+    func finish() -> (key: String, value: Double) { (key, value) }
+}
+
 extension WireReader {
     /// - Returns: false when the entry was left out because the map is full.
     @discardableResult
@@ -58,6 +77,16 @@ extension WireReader {
         _ name: StaticString, into map: inout FieldMap<String>
     ) throws(WireError) -> Bool {
         var entry = TextEntryDraft()
+        try message(name, into: &entry)
+        return entry.isUnknown || map.put(entry.value, as: entry.key)
+    }
+
+    /// - Returns: false when the entry was left out because the map is full.
+    @discardableResult
+    mutating func mapEntry(
+        _ name: StaticString, into map: inout FieldMap<Double>
+    ) throws(WireError) -> Bool {
+        var entry = NumberEntryDraft()
         try message(name, into: &entry)
         return entry.isUnknown || map.put(entry.value, as: entry.key)
     }
@@ -112,5 +141,15 @@ struct TextEntry: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.presentString(1, key)
         sink.presentString(2, value)
+    }
+}
+
+struct NumberEntry: WireEncodable {
+    let key: String
+    let value: Double
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.presentString(1, key)
+        sink.presentDouble(2, value)
     }
 }

@@ -92,7 +92,7 @@ struct DataSet: Sendable {
         judgements = try Self.judgements(folder + "/qrels.tsv")
     }
 
-    private static func lines<Value>(
+    static func lines<Value>(
         of path: String, _ convert: (JSON, Int) throws -> Value
     ) throws -> [Value] {
         var reader = LineReader(try InputFile(path: path))
@@ -139,7 +139,7 @@ struct DataSet: Sendable {
         }
     }
 
-    private static func judgements(_ path: String) throws -> [String: [DocumentID: Double]] {
+    static func judgements(_ path: String) throws -> [String: [DocumentID: Double]] {
         guard fileExists(path) else { return [:] }
         var judgements: [String: [DocumentID: Double]] = [:]
         let text = String(decoding: try wholeFile(path), as: UTF8.self)

@@ -7,7 +7,8 @@ struct Options {
         Usage: kyrobench --data FOLDER [options]
                kyrobench --accept --data FOLDER [options]
                kyrobench restart | snapshot-load | snapshots [options]    (see restart --help)
-               kyrobench vectors | filters | churn | recall | mixed | memory [options]
+               kyrobench vectors | filters | text | churn | recall | mixed | memory | hybrid
+                         | quality [options]
                                                                           (see vectors --help, ...)
                kyrobench kernels [options]                                (see kernels --help)
                kyrobench --writes [options]

@@ -121,8 +121,7 @@ struct QualityRun {
         quality.filteredRecall = Double(found) / Double(max(1, wanted))
     }
 
-    /// Mean nDCG@10 over the judged queries with linear gains, as trec_eval computes it
-    /// (Järvelin & Kekäläinen 2002, with the discount log2(rank + 1)).
+    /// Mean nDCG@10 over the judged queries.
     private func ndcg(
         _ ask: (inout SearchRequest, QueryRow, Int) -> Void
     ) throws -> Double {
@@ -131,21 +130,14 @@ struct QualityRun {
         var count = 0
         for (index, query) in data.queries.enumerated() {
             guard let judged = data.judgements[query.id] else { continue }
-            let gains = judged.values.filter { $0 > 0 }.sorted(by: >)
-            guard !gains.isEmpty else { continue }
+            guard judged.values.contains(where: { $0 > 0 }) else { continue }
             var request = SearchRequest(scope: workload.scope)
             ask(&request, query, index)
             request.limit = UInt32(Self.depth)
             let hits = try client.search(request).hits
-            sum += Self.dcg(hits.map { judged[$0.id] ?? 0 }) / Self.dcg(gains)
+            sum += Relevance.ndcg(hits.map(\.id), judged)
             count += 1
         }
         return sum / Double(max(1, count))
-    }
-
-    private static func dcg(_ gains: [Double]) -> Double {
-        gains.prefix(depth).enumerated().reduce(0) { sum, entry in
-            sum + max(0, entry.element) / log2(Double(entry.offset) + 2)
-        }
     }
 }

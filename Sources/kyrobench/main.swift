@@ -71,7 +71,8 @@ protocol NamedBenchmark {
 
 let benchmarks: [any NamedBenchmark.Type] = [
     KernelOptions.self, VectorOptions.self, FilterOptions.self, ChurnOptions.self,
-    RecallOptions.self, MixedOptions.self, MemoryOptions.self,
+    RecallOptions.self, MixedOptions.self, MemoryOptions.self, HybridOptions.self,
+    RelevanceOptions.self, TextOptions.self,
 ]
 
 extension KernelOptions: NamedBenchmark {
@@ -98,8 +99,20 @@ extension MixedOptions: NamedBenchmark {
     func run() throws -> Int32 { try MixedBenchmark(options: self).run() }
 }
 
+extension HybridOptions: NamedBenchmark {
+    func run() throws -> Int32 { try HybridBenchmark(options: self).run() }
+}
+
+extension TextOptions: NamedBenchmark {
+    func run() throws -> Int32 { try TextBenchmark(options: self).run() }
+}
+
 extension MemoryOptions: NamedBenchmark {
     func run() throws -> Int32 { try MemoryBenchmark(options: self).run() }
+}
+
+extension RelevanceOptions: NamedBenchmark {
+    func run() throws -> Int32 { try RelevanceBenchmark(options: self).run() }
 }
 
 do {

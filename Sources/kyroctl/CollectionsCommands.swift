@@ -39,8 +39,11 @@ extension Command {
                 "a text field; analyzers are standard (default), code and raw"),
             Option(
                 "field", value: "NAME:TYPE", isRepeatable: true,
-                "a metadata field; types are string, int64, double, bool, timestamp, and lists of "
-                    + "them such as string[]"),
+                "a metadata field; types are string, int64, double, bool, timestamp, geo, and "
+                    + "lists of them such as string[]"),
+            Option(
+                "retention", value: "TIME",
+                "how long overwritten and removed documents stay readable by --as-of, such as 7d"),
             Option(
                 "durability", value: "POLICY",
                 "when a write must be on disk: always, interval:MILLIS or never (default: as the "
@@ -78,6 +81,17 @@ extension Command {
         examples: [("collections describe commits", "fields of the collection commits")],
         run: describeCollection)
 
+    static let collectionsRetention = Command(
+        name: "collections retention",
+        summary: "Change how long overwritten and removed documents stay readable.",
+        positionals: "NAME TIME",
+        details: """
+            TIME is a span such as 7d, 12h or 90s; 0 keeps none beyond what is there until the next
+            rebuild. What is kept takes memory, and is read by search, get and scan with --as-of.
+            """,
+        examples: [("collections retention commits 7d", "the last week can be read")],
+        run: setRetention)
+
     static let collectionsDrop = Command(
         name: "collections drop", summary: "Delete a collection and all its documents.",
         positionals: "NAME",
@@ -94,9 +108,10 @@ private func createCollection(_ session: Session) throws -> ExitCode {
     for text in arguments.strings("field") { try schema.addMetadata(text) }
     for name in arguments.strings("sparse") { schema.sparseVectors[name] = SparseField() }
     let durability = try arguments.string("durability").map(Durability.init(text:))
+    let retention = try arguments.string("retention").map(retentionMillis)
     let scope = try session.scopeOfCommand()
     let collection = try CollectionsClient(session.connection()).create(
-        scope, schema: schema, durability: durability)
+        scope, schema: schema, durability: durability, retentionMillis: retention ?? 0)
     if session.isJSON {
         session.write(JSON(collection))
     } else {
@@ -143,11 +158,13 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
         return .done
     }
     let collection = description.collection
+    let kept = collection.retentionMillis
+    let retention = kept > 0 ? ", retention \(kept) ms" : ""
     session.write(
         "\(scope.namespace) of tenant \(scope.tenant): collection \(collection.id.raw), "
             + "\(countText(collection.documentCount)) documents, "
             + "schema version \(collection.schemaVersion), durability "
-            + "\(collection.durability?.text ?? "of the server")\n\n")
+            + "\(collection.durability?.text ?? "of the server")\(retention)\n\n")
     var table = Table([.init("field"), .init("kind"), .init("type", widthMin: 12)])
     let schema = collection.schema
     for field in schema.vectors {
@@ -168,14 +185,56 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
             "\(text.analyzer.text), \(text.language), k1 \(bm25.k1), b \(bm25.b)",
         ])
     }
-    for field in schema.metadata { table.append([field.name, "metadata", field.value.text]) }
+    for field in schema.metadata {
+        let known = description.metadata.first { $0.field == field.name }?.text ?? ""
+        table.append([field.name, "metadata", field.value.text + known])
+    }
     if table.rows.isEmpty {
         session.write("No fields yet: the first documents bring them.\n")
     } else {
         session.write(table)
     }
+    if let version = collection.tuning?.version {
+        session.write(
+            "\nfused by version \(version) of what was learnt: kyroctl collections tune "
+                + "\(scope.namespace) --list\n")
+    }
     VectorIndexOutput.show(description.vectors, session)
     return .done
+}
+
+extension MetadataStatistics {
+    /// Behind the type.
+    fileprivate var text: String {
+        var parts = [countText(rows) + " rows"]
+        if distinctStrings > 0 { parts.append(countText(distinctStrings) + " distinct") }
+        if let lowest, let highest { parts.append("\(lowest.cell) to \(highest.cell)") }
+        return ", " + parts.joined(separator: ", ")
+    }
+}
+
+private func setRetention(_ session: Session) throws -> ExitCode {
+    let words = try session.arguments.positionals(exactly: ["NAME", "TIME"])
+    let scope = Scope(tenant: session.tenant, namespace: words[0])
+    let collection = try CollectionsClient(session.connection()).setRetention(
+        scope, millis: try retentionMillis(words[1]))
+    if session.isJSON {
+        session.write(JSON(collection))
+    } else {
+        session.write(
+            "\(scope.namespace) keeps what was overwritten or removed for "
+                + "\(collection.retentionMillis) ms\n")
+    }
+    return .done
+}
+
+private func retentionMillis(_ text: String) throws(UsageError) -> Int64 {
+    if text == "0" { return 0 }
+    do {
+        return try TimeSpan.parseMillis(text)
+    } catch {
+        throw UsageError("a retention is a span such as 7d, 12h or 90s, or 0: \(error)")
+    }
 }
 
 private func dropCollection(_ session: Session) throws -> ExitCode {

@@ -15,7 +15,8 @@ struct Command: Sendable {
     var run: @Sendable (Session) throws -> ExitCode
 
     static let all: [Command] = [
-        .collectionsCreate, .collectionsList, .collectionsDescribe, .collectionsDrop,
+        .collectionsCreate, .collectionsList, .collectionsDescribe,
+        .collectionsRetention, .collectionsTune, .collectionsDrop,
         .rebuild,
         .ingest, .search, .get, .delete, .scan, .status, .snapshot, .flush, .ping,
         .backupCreate, .backupList, .backupVerify, .backupPrune, .backupRestore,

@@ -22,7 +22,7 @@ enum ExplainOutput {
             .init("in tail", isRightAligned: true), .init("filter left", isRightAligned: true),
             .init("rows scored", isRightAligned: true),
             .init("estimated", isRightAligned: true),
-            .init("postings", isRightAligned: true), .init("estimated", isRightAligned: true),
+            .init("postings", isRightAligned: true), .init("listed", isRightAligned: true),
             .init("time", isRightAligned: true),
         ])
         for shard in explain.shards {
@@ -31,7 +31,7 @@ enum ExplainOutput {
                 countText(shard.graphRows), countText(shard.tailRows),
                 countText(shard.filterMatches), countText(shard.rowsScored),
                 countText(shard.estimatedCost), countText(shard.postingsScored),
-                countText(shard.postingsEstimated),
+                countText(shard.postingsListed),
                 TimeSpan.text(micros: Int64(clamping: shard.micros)),
             ])
         }
@@ -157,6 +157,7 @@ enum ExplainOutput {
                 JSON.Member("filter_matches", JSON(shard.filterMatches)),
                 JSON.Member("rows_scored", JSON(shard.rowsScored)),
                 JSON.Member("postings_scored", JSON(shard.postingsScored)),
+                JSON.Member("postings_listed", JSON(shard.postingsListed)),
                 JSON.Member("estimated_cost", JSON(shard.estimatedCost)),
                 JSON.Member("micros", JSON(shard.micros)),
                 JSON.Member("vector_reason", .string(shard.vectorReason)),

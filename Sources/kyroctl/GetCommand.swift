@@ -12,7 +12,7 @@ extension Command {
     static let get = Command(
         name: "get", summary: "Show documents by their ids.", positionals: "ID…",
         details: idHelp,
-        options: [ReadOptions.fields, ReadOptions.minSeq],
+        options: [ReadOptions.fields, ReadOptions.minSeq, ReadOptions.asOf],
         examples: [
             ("get -n commits grpc-go-4d88514f0a0f", "one document"),
             ("get -n commits '#7' 7", "the number 7 and the text \"7\""),
@@ -25,11 +25,11 @@ private func runGet(_ session: Session) throws -> ExitCode {
     let ids = session.arguments.positionals.map { DocumentID(argument: $0) }
     guard !ids.isEmpty else { throw UsageError("which documents? Name their ids") }
     let scope = try session.scope()
-    let answer = try SearchClient(session.connection()).lookup(
-        LookupRequest(
-            scope: scope, ids: ids,
-            projection: try ReadOptions.projection(session, scope: scope),
-            minSeq: try ReadOptions.minSeq(session)))
+    var request = LookupRequest(
+        scope: scope, ids: ids, projection: try ReadOptions.projection(session, scope: scope),
+        minSeq: try ReadOptions.minSeq(session))
+    request.asOf = try ReadOptions.asOf(session)
+    let answer = try SearchClient(session.connection()).lookup(request)
     var isFirst = true
     for result in answer.results {
         guard let document = result.document else {

@@ -8,6 +8,8 @@ enum ReadOptions {
         "filter", value: "FILTER",
         "only documents whose metadata matches, such as 'repo = \"apple/swift-nio\" and files < 10'"
     )
+    static let sqlNot = Option(
+        "sql-not", "\"not\", \"!=\" and \"not in\" of --filter leave out what lacks the field")
     static let since = Option(
         "since", value: "TIME",
         "event time from here on: 2024-01-31, 2024-01-31T10:00:00Z, or 30d for thirty days ago")
@@ -19,21 +21,39 @@ enum ReadOptions {
     static let minSeq = Option(
         "min-seq", value: "N", "the answer must have seen this sequence")
 
+    static let asOf = Option(
+        "as-of", value: "MOMENT",
+        "as it was: a sequence such as 4711, or a time: 2024-01-31T10:00:00Z, or 30m for thirty "
+            + "minutes ago")
+
+    static func asOf(_ session: Session) throws -> AsOf? {
+        guard let text = session.arguments.string("as-of") else { return nil }
+        if let seq = UInt64(text) { return .seq(Sequence(seq)) }
+        return try session.arguments.time("as-of", nowMillis: Now.wallMillis).map { .time($0) }
+    }
+
     static let filterHelp = """
         FILTERS
           field = value    !=  <  <=  >  >=     compare
           field in (1, 2)  field not in ("a")   one of these, or none of them
           field ^= "abc"   field prefix "abc"   texts that start so
           exists field                          the document has the field
+          field contains any (1, 2)  contains all ("a", "b")       lists that have them
+          field within 2 km of (48.85, 2.35)    geo points near a latitude and a longitude
+          field within box (48, 2, 49, 3)       south, west, north and east in degrees
           and  or  not  ( )                     combine; "and" binds closer than "or"
           Values are "texts" in quotes, 7 (int64), 7.5 (double), true, false, and times such as
           @2024-01-31 or @2024-01-31T10:00:00Z. Quote a field whose name holds other characters
           than letters, digits, "_", "." and "-". On a list, one matching element is enough. A
-          comparison is false where the field is missing.
+          comparison is unknown where the field is missing, and "not" of the unknown is true; with
+          --sql-not it stays unknown, as in SQL, and such documents are left out.
         """
 
     static func filter(_ session: Session) throws -> Filter? {
-        try session.arguments.string("filter").map { try Filter(parsing: $0) }
+        let negation: FilterNegation = session.arguments.flag("sql-not") ? .sql : .twoValued
+        return try session.arguments.string("filter").map {
+            try Filter(parsing: $0, negation: negation)
+        }
     }
 
     static func timeRange(_ session: Session) throws -> TimeRange? {

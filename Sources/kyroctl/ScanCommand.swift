@@ -7,23 +7,28 @@ extension Command {
     private static let tableRows = 100
 
     static let scan = Command(
-        name: "scan", summary: "Go through documents in the order of their ids.",
+        name: "scan", summary: "Go through documents in the order of their ids, or of fields.",
         details: """
             The documents are shown as they were when the scan began. A scan that breaks off says
-            how to go on by --resume.
+            how to go on by --resume. With --order-by, documents without a value come last; of a
+            list counts the element that comes first.
 
             \(ReadOptions.filterHelp)
             """,
         options: [
-            ReadOptions.filter, ReadOptions.since, ReadOptions.until,
+            ReadOptions.filter, ReadOptions.sqlNot, ReadOptions.since, ReadOptions.until,
+            Option(
+                "order-by", value: "FIELDS",
+                "such as files:desc,\(eventTimeName); FIELD:first puts those without it first"),
             Option(
                 "limit", short: "k", value: "N",
                 "at most so many; 0 for all (default: all with --json, else \(tableRows))"),
             Option("resume", value: "TOKEN", "go on behind a token that was printed before"),
-            ReadOptions.fields, ReadOptions.minSeq,
+            ReadOptions.fields, ReadOptions.minSeq, ReadOptions.asOf,
         ],
         examples: [
             ("scan -n commits --filter 'exists release' -k 20", "the first twenty that match"),
+            ("scan -n commits --order-by @time:desc -k 10", "the ten newest"),
             ("scan -n commits --json --fields all > commits.jsonl", "everything, vectors too"),
         ],
         run: runScan)
@@ -37,8 +42,12 @@ private func runScan(_ session: Session) throws -> ExitCode {
     let scope = try session.scope()
     var request = ScanRequest(scope: scope)
     request.filter = try ReadOptions.filter(session)
+    request.asOf = try ReadOptions.asOf(session)
     request.timeRange = try ReadOptions.timeRange(session)
     request.minSeq = try ReadOptions.minSeq(session)
+    if let order = arguments.string("order-by") {
+        request.orderBy = try SortKey.list(parsing: order)
+    }
     let limit =
         try arguments.integer("limit", in: 0...Int.max)
         ?? (session.isJSON ? 0 : Command.tableRowsDefault)

@@ -9,7 +9,11 @@ extension Command {
         details: """
             At least one of --text, --vector, --like and --sparse says what to look for; with
             several, each finds its candidates and their scores are fused: a weighted sum of
-            normalised scores, or reciprocal ranks with --rrf.
+            normalised scores, or reciprocal ranks with --rrf. --facet, --histogram and --stats need
+            none of them: alone they count what passes the filter.
+
+            --all-pages goes through the whole ranking as it was when the search began, --limit hits
+            at a time; --paged shows the first page, and the --page-token that goes on behind it.
 
             \(ReadOptions.filterHelp)
 
@@ -19,6 +23,9 @@ extension Command {
             Option("text", value: "WORDS", "rank by these words (BM25)"),
             Option("text-fields", value: "NAMES", "search only these text fields"),
             Option(
+                "boosts", value: "LIST", "weights of the text fields, such as title=3,body=1"),
+            Option("bm25f", "score text fields together (BM25F) instead of adding up their BM25"),
+            Option(
                 "vector", value: "SOURCE",
                 "rank by a vector: a JSON list, a file with one, a .npy file, or - for input"),
             Option("row", value: "N", "row of the .npy file, from 0 (default 0)"),
@@ -27,7 +34,7 @@ extension Command {
             Option(
                 "sparse", value: "JSON", "rank by {\"indices\": [1, 5], \"values\": [0.5, 2]}"),
             Option("sparse-field", value: "NAME", "which sparse field (default: the only one)"),
-            ReadOptions.filter, ReadOptions.since, ReadOptions.until,
+            ReadOptions.filter, ReadOptions.sqlNot, ReadOptions.since, ReadOptions.until,
             Option("decay", value: "TIME", "halve a score for each such age, such as 30d"),
             Option("decay-origin", value: "TIME", "where age counts from (default: now)"),
             Option("decay-shape", value: "NAME", "exponential (default), linear or gauss"),
@@ -63,8 +70,12 @@ extension Command {
                 "diversify", value: "LAMBDA",
                 "prefer hits unlike those before: 1 is relevance alone, 0 difference alone"),
             Option("diversity-pool", value: "N", "hits to choose from (default 100)"),
+        ] + AggregationOutput.options + [
+            Option("paged", "tell how to get the page behind this one"),
+            Option("page-token", value: "TOKEN", "go on behind a token that was printed before"),
+            Option("all-pages", "one page after the other, to the end of the ranking"),
             Option("explain", "show what each stage and shard did, and why hits rank so"),
-            ReadOptions.fields, ReadOptions.minSeq,
+            ReadOptions.fields, ReadOptions.minSeq, ReadOptions.asOf,
         ],
         examples: [
             ("search -n commits --text 'flow control window'", "by words"),
@@ -83,6 +94,10 @@ extension Command {
                 "as good as asked, and what it took"
             ),
             ("search -n commits --text deadlock --since 2024-01-01 --json", "for scripts"),
+            (
+                "search -n commits --facet repo --histogram @time:month --stats files",
+                "what there is, without looking for anything"
+            ),
         ],
         run: runSearch)
 }
@@ -110,20 +125,34 @@ private func runSearch(_ session: Session) throws -> ExitCode {
     if let like {
         let vector = try vectorOf(like, client, scope, field: request.vector?.field ?? "")
         request.vector?.vector = vector
-        request.limit += 1
+        if !request.paged { request.limit += 1 }
     }
     request.projection = try ReadOptions.projection(session, scope: scope)
 
-    let start = Now.monotonicNanos
-    var response = try client.search(request)
-    let micros = (Now.monotonicNanos - start) / 1_000
-    if let like { response.hits = Array(response.hits.filter { $0.id != like }.prefix(limit)) }
-    if session.isJSON {
-        session.write(json(of: response, micros: micros))
-    } else {
-        show(response, to: request, micros: micros, session)
+    var rank = Int(request.offset) + 1
+    while true {
+        let start = Now.monotonicNanos
+        var response = try client.search(request)
+        let micros = (Now.monotonicNanos - start) / 1_000
+        let found = response.hits.count
+        if let like { response.hits = Array(response.hits.filter { $0.id != like }.prefix(limit)) }
+        if session.isJSON {
+            session.write(json(of: response, micros: micros))
+        } else {
+            show(response, to: request, micros: micros, firstRank: rank, session)
+        }
+        let token = response.nextPageToken
+        guard arguments.flag("all-pages"), !token.isEmpty else {
+            if !session.isJSON, !token.isEmpty {
+                session.write("…go on by --page-token \(Hex.text(token))\n")
+            }
+            return .done
+        }
+        rank += found
+        request.pageToken = token
+        // They are those of the first page.
+        request.aggregations = []
     }
-    return .done
 }
 
 extension SearchRequest {
@@ -155,30 +184,52 @@ extension SearchRequest {
         }
         if let text = arguments.string("text") {
             let fields = arguments.string("text-fields")?.split(separator: ",").map(String.init)
-            request.text = TextQuery(query: text, fields: fields ?? [])
+            var query = TextQuery(query: text, fields: fields ?? [])
+            if let boosts = arguments.string("boosts") {
+                query.boosts = try FieldMap(parsingBoosts: boosts)
+            }
+            if arguments.flag("bm25f") { query.scoring = .bm25f }
+            request.text = query
+        } else if arguments.string("boosts") != nil || arguments.flag("bm25f") {
+            throw UsageError("--boosts and --bm25f need --text")
         }
         if let text = arguments.string("sparse") {
             request.sparse = SparseQuery(
                 field: arguments.string("sparse-field") ?? "",
                 vector: try VectorSource.sparse(text))
         }
-        guard request.vector != nil || request.text != nil || request.sparse != nil else {
-            throw UsageError("what to look for? Give --text, --vector, --like or --sparse")
+        request.aggregations = try AggregationOutput.aggregations(arguments)
+        let hasLeg = request.vector != nil || request.text != nil || request.sparse != nil
+        guard hasLeg || !request.aggregations.isEmpty else {
+            throw UsageError(
+                "what to look for? Give --text, --vector, --like or --sparse, or what to count: "
+                    + "--facet, --histogram or --stats")
         }
         request.filter = try ReadOptions.filter(session)
+        request.asOf = try ReadOptions.asOf(session)
         request.timeRange = try ReadOptions.timeRange(session)
         let origin = try arguments.time("decay-origin", nowMillis: Now.wallMillis)
         request.timeDecay = try decay(arguments, originMillis: origin)
         let ranking = try ranking(arguments)
         if !ranking.isEmpty { request.ranking = ranking }
         request.fusion = try fusion(arguments)
-        request.limit = UInt32(try arguments.integer("limit", in: 1...Limits.hitsMax) ?? 10)
+        let limitMin = request.aggregations.isEmpty ? 1 : 0
+        request.limit = UInt32(
+            try arguments.integer("limit", in: limitMin...Limits.hitsMax) ?? (hasLeg ? 10 : 0))
         request.offset = UInt32(try arguments.integer("offset", in: 0...Limits.hitsMax) ?? 0)
         request.candidates = UInt32(
             try arguments.integer("candidates", in: 1...Limits.hitsMax) ?? 0)
         request.minSeq = try ReadOptions.minSeq(session)
         request.exact = arguments.flag("exact")
         request.explain = arguments.flag("explain")
+        request.paged = arguments.flag("paged") || arguments.flag("all-pages")
+        if let token = arguments.string("page-token") {
+            guard let bytes = Hex.bytes(token), !bytes.isEmpty else {
+                throw UsageError("--page-token: \"\(token)\" is no token of a search")
+            }
+            request.pageToken = bytes
+            request.paged = true
+        }
         return request
     }
 
@@ -299,6 +350,14 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
         JSON.Member("hits", .array(hits)), JSON.Member("seq", JSON(response.seq)),
         JSON.Member("micros", .int(micros)),
     ]
+    if !response.aggregations.isEmpty {
+        let results = response.aggregations.map(AggregationOutput.json)
+        members.append(JSON.Member("aggregations", .array(results)))
+    }
+    if !response.nextPageToken.isEmpty {
+        members.append(
+            JSON.Member("next_page_token", .string(Hex.text(response.nextPageToken))))
+    }
     if let recall = response.recall {
         members.append(JSON.Member("recall", ExplainOutput.json(of: recall)))
     }
@@ -309,9 +368,9 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
 }
 
 private func show(
-    _ response: SearchResponse, to request: SearchRequest, micros: Int64, _ session: Session
+    _ response: SearchResponse, to request: SearchRequest, micros: Int64, firstRank: Int,
+    _ session: Session
 ) {
-    let firstRank = Int(request.offset) + 1
     let hits = response.hits
     let legs: [(title: String, score: (Hit) -> LegScore?)] = [
         ("vector", { $0.vector }), ("sparse", { $0.sparse }), ("text", { $0.text }),
@@ -353,6 +412,7 @@ private func show(
     let noun = hits.count == 1 ? "hit" : "hits"
     session.write(
         "\(hits.count) \(noun) in \(TimeSpan.text(micros: micros)), seq \(response.seq.raw)\n")
+    for result in response.aggregations { AggregationOutput.show(result, session) }
     if let recall = response.recall { ExplainOutput.show(recall, session) }
     if let explain = response.explain {
         ExplainOutput.show(explain, session)

@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 
 import derived
 import grpc
@@ -256,6 +257,34 @@ def check_wire(server, stubs):
     check(closed, "a client that speaks no HTTP/2 keeps its connection")
 
 
+def check_whole_credit(stubs):
+    """A batch that takes all the credit that the stream was told of."""
+    opened, last = threading.Event(), {}
+
+    def requests():
+        yield ingest.StreamRequest(open=ingest.StreamOpen(scope=SCOPE, producer_id="exact"))
+        opened.wait(10)
+        mutations = [derived.upsert(n, 1) for n in range(7, 16)]
+        request = ingest.StreamRequest(batch=ingest.StreamBatch(client_seq=1, mutations=mutations))
+        upserts = [mutation.upsert for mutation in request.batch.mutations]
+        for document in upserts:
+            document.texts["body"] = "z " * (last["credit"] // 2 // len(upserts) - 1_000)
+        body = upserts[0].texts["body"]
+        # The lengths of the messages around the text take as many bytes afterwards.
+        upserts[0].texts["body"] = body + "z" * (last["credit"] - request.ByteSize())
+        last["size"] = request.ByteSize()
+        yield request
+
+    for answer in stubs.ingest.Stream(requests(), timeout=60):
+        if answer.HasField("opened"):
+            last["credit"] = answer.opened.credit_bytes
+            opened.set()
+        else:
+            last["ack"] = answer.ack.client_seq
+    check.equal(last["size"], last["credit"], "bytes of the batch")
+    check.equal(last.get("ack"), 1, "the batch of the whole credit")
+
+
 def check_credits(server, stubs):
     """1 GiB pushed without waiting for an acknowledgement."""
     document = derived.document(7, 1)
@@ -365,6 +394,7 @@ def main():
         }.items():
             part()
             check_whole(server, stubs, what)
+        check_whole_credit(stubs)
         check_credits(server, stubs)
         stubs.ingest.Write(ingest.WriteRequest(scope=SCOPE, mutations=[derived.upsert(7, 1)]))
         check_whole(server, stubs, "ignored credits")

@@ -55,6 +55,7 @@ from kyrodb.v2 import operations_pb2_grpc  # noqa: E402
 from kyrodb.v2 import ranking_pb2 as ranking  # noqa: E402
 from kyrodb.v2 import search_pb2 as search  # noqa: E402
 from kyrodb.v2 import search_pb2_grpc  # noqa: E402
+from kyrodb.v2 import tuning_pb2 as tuning  # noqa: E402
 from kyrodb.v2 import types_pb2 as types  # noqa: E402
 
 

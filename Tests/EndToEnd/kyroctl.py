@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 from process import ROOT, Checks, Server
@@ -121,6 +122,55 @@ def check_ingest(ctl):
     check.equal(described.get("documents"), ROWS, f"documents of {str(described)[:300]}")
     listed = ctl("collections", "list", "--json")
     check("commits" in listed.out, f"list: {listed.out}")
+
+
+PLACES = """\
+{"id": 1, "place": {"lat": 48.85, "lon": 2.35}, "tags": ["a", "b"], "price": 3}
+{"id": 2, "place": {"lat": 48.86, "lon": 2.36}, "tags": ["b"]}
+{"id": 3, "place": {"lat": -17, "lon": 179.9}, "tags": ["a", "c"], "price": 7}
+{"id": 4, "place": {"lat": -17, "lon": -179.9}}
+"""
+
+
+def check_filters(ctl):
+    """Places, lists, the unknown and the past."""
+    ctl("ingest", "-n", "places", "-", "--create", text=PLACES)
+
+    def found(filter, *words):
+        return [line["id"] for line in ctl(
+            "scan", "-n", "places", "--json", "--filter", filter, *words).lines()]
+    for filter, wanted in (
+        ("place within 2 km of (48.85, 2.35)", [1, 2]), ("place within 1 of (48.85, 2.35)", [1]),
+        ("place within box (-20, 179, 0, -179)", [3, 4]), ('tags contains "b"', [1, 2]),
+        ('tags contains all ("a", "b")', [1]), ('tags contains any ("a", "b")', [1, 2, 3]),
+        ("not price > 3", [1, 2, 4]), ("price != 3", [2, 3, 4]),
+    ):
+        check.equal(found(filter), wanted, filter)
+    check.equal(found("not price > 3", "--sql-not"), [1], "SQL's not")
+    check.equal(found("price != 3", "--sql-not"), [3], "SQL's !=")
+    wrong = ctl("scan", "-n", "places", "--filter", "place within 2 miles of (1, 2)", code=USAGE)
+    check('expected "m", "km" or "of", found miles, at column 16' in wrong.err, wrong.err)
+    described = ctl("collections", "describe", "places", "--json").json()
+    statistics = {s["field"]: s for s in described["metadata_statistics"]}
+    check.equal((statistics["price"]["rows"], statistics["price"]["lowest"],
+                 statistics["price"]["highest"], statistics["tags"]["rows"]), (2, 3, 7, 3), "statistics")
+    check("2 rows, 3 to 7" in ctl("collections", "describe", "places").out, "statistics in a table")
+
+    ctl("collections", "retention", "places", "1h")
+    check.equal(ctl("collections", "describe", "places", "--json").json()["retention_ms"], 3_600_000,
+                "retention")
+    ctl("collections", "retention", "places", "3", code=USAGE)
+    then = max(line["seq"] for line in ctl(
+        "get", "-n", "places", "#1", "#2", "#3", "#4", "--json").lines())
+    ctl("delete", "-n", "places", "#1")
+    ctl("get", "-n", "places", "#1", code=NOT_FOUND)
+    check(ctl("get", "-n", "places", "#1", "--as-of", then, "--json").json()["found"],
+          "a document that was removed")
+    check.equal(found("exists price", "--as-of", then), [1, 3], "scan of the past")
+    check.equal(found("exists price"), [3], "scan of the present")
+    ctl("scan", "-n", "places", "--as-of", 10**15, code=REFUSED)
+    ctl("scan", "-n", "places", "--as-of", "yesterday", code=USAGE)
+    ctl("collections", "drop", "places", "--yes")
 
 
 def check_durability(ctl):
@@ -261,6 +311,16 @@ def check_search(ctl, folder):
     text_alone = ctl.hits("--text", "metadata encoding", "--limit", 5)
     check.equal([hit["id"] for hit in only_text], [hit["id"] for hit in text_alone],
                 "a vector of no weight")
+    titles = ctl.hits("--text", "metadata", "--limit", 20, "--boosts", "text=0")
+    check.equal([hit["id"] for hit in titles],
+                [hit["id"] for hit in ctl.hits("--text", "metadata", "--text-fields", "title",
+                                               "--limit", 20)], "a text field of no weight")
+    once, twice = (ctl.hits("--text", "metadata", "--text-fields", "title", "--limit", 20, *more)
+                   for more in ((), ("--boosts", "title=2")))
+    check(all(abs(2 * a["score"] - b["score"]) < 1e-5 for a, b in zip(once, twice)) and once,
+          "a boost of two")
+    together = ctl.hits("--text", "metadata", "--limit", 20, "--bm25f", "--boosts", "title=3")
+    check(len(together) == 20 and all(0 < hit["score"] < 20 for hit in together), "BM25F")
     second = ctl.hits(*hybrid, "--limit", 5, "--offset", 5)
     check.equal([hit["id"] for hit in ctl.hits(*hybrid, "--limit", 10)[5:]],
                 [hit["id"] for hit in second], "the second page")
@@ -306,6 +366,55 @@ def check_ranking(ctl, hybrid):
                   ("--rrf", "--fusion", "max"), ("--leg-candidates", "vector=0"),
                   ("--per-group", 2), ("--diversify", 2), ("--diversity-pool", 9)):
         ctl("search", *hybrid, *words, code=USAGE)
+
+
+def check_aggregations(ctl):
+    """Counts beside hits and without any, sorted scans, pages."""
+    documents = corpus()
+    counts = {}
+    for document in documents:
+        counts[document["repo"]] = counts.get(document["repo"], 0) + 1
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0].encode()))[:3]
+    answer = ctl("search", "--facet", "repo:3", "--histogram", "files:5", "--histogram", "@time:year",
+                 "--stats", "files:0.5", "--json").json()
+    facet, files, years, stats = answer["aggregations"]
+    check.equal([(b["value"], b["documents"]) for b in facet["facet"]["buckets"]], most, "a facet")
+    check.equal(facet["facet"]["other_values"], len(counts) - 3, "values of a facet left out")
+    buckets = {}
+    for document in documents:
+        buckets[document["files"] // 5 * 5.0] = buckets.get(document["files"] // 5 * 5.0, 0) + 1
+    check.equal([(b["lower"], b["documents"]) for b in files["histogram"]["buckets"]],
+                sorted(buckets.items()), "a histogram")
+    check.equal(sum(b["documents"] for b in years["time_histogram"]["buckets"]), len(documents),
+                "a histogram of time")
+    numbers = sorted(document["files"] for document in documents)
+    check.equal((stats["stats"]["min"], stats["stats"]["max"], stats["stats"]["sum"]),
+                (numbers[0], numbers[-1], sum(numbers)), "statistics")
+    check.equal(stats["stats"]["quantiles"][0]["value"],
+                (numbers[(len(numbers) - 1) // 2] + numbers[len(numbers) // 2]) / 2, "a median")
+    table = ctl("search", "--text", "fix", "--facet", "repo", "--stats", "@time", "--histogram",
+                "@time:month", "--over", "candidates", "-k", 3).out
+    check("of 100 documents" in table and "quantile 0.9" in table and "#" in table, table)
+    for words in (("--histogram", "files"), ("--stats", "files:2"), ("--over", "candidates"),
+                  ("--facet", "repo:0"), ("--text", "a", "--page-token", "zz")):
+        ctl("search", *words, code=USAGE)
+    ctl("search", "--stats", "repo", code=REFUSED)
+
+    whole = ctl.hits("--text", "fix", "--limit", 100)
+    pages = ctl("search", "--text", "fix", "--limit", 40, "--all-pages", "--json").lines()
+    check.equal([h["id"] for page in pages for h in page["hits"]][:100], [h["id"] for h in whole],
+                "all pages")
+    page = ctl("search", "--text", "fix", "--limit", 40, "--paged")
+    token = page.out.split("--page-token ")[1].split()[0]
+    hits = ctl.hits("--text", "fix", "--limit", 10, "--page-token", token)
+    check.equal([h["id"] for h in hits], [h["id"] for h in whole[40:50]], "the page behind a token")
+    ctl("search", "--text", "fixed", "--page-token", token, code=REFUSED)
+
+    ordered = ctl("scan", "--order-by", "files:desc,@time", "--json", "--fields", "none").lines()
+    check.equal([d["id"] for d in ordered], [d["id"] for d in sorted(
+        documents, key=lambda d: (-d["files"], d["ts"], d["id"].encode()))], "a sorted scan")
+    check.equal(len(ctl("scan", "--order-by", "@time:desc", "-k", 7, "--json").lines()), 7,
+                "the newest seven")
 
 
 def check_documents(ctl):
@@ -369,13 +478,53 @@ def check_exit_codes(ctl, target):
     Ctl("127.0.0.1:1")("search", "--text", "a", code=UNAVAILABLE)
 
 
+def check_tune(ctl, folder):
+    """Documents are looked for by their own words, and by the vectors of others."""
+    folder = Path(folder)
+    rows = corpus()[:60]
+    vectors = np.load(SAMPLE / "corpus.npy")[100:160]
+    queries, judged = folder / "tune.jsonl", folder / "tune.tsv"
+    np.save(folder / "tune.npy", vectors)
+    queries.write_text("".join(json.dumps(
+        {"id": f"q{n}", "text": row["text"][:400] or "x"}) + "\n" for n, row in enumerate(rows)))
+    judged.write_text("query-id\tcorpus-id\tscore\n" + "".join(
+        f"q{n}\t{row['id']}\t1\n" for n, row in enumerate(rows) if n != 3))
+    words = ("collections", "tune", "commits", "--queries", queries, "--qrels", judged,
+             "--vectors", folder / "tune.npy")
+    learnt = ctl(*words, "--dry-run", "--json").json()
+    figures = learnt["fusion"]["ndcg_at_10"]
+    check((learnt["version"], learnt["fusion"]["queries"]) == (0, 59), f"{learnt}")
+    check(figures["text"] > 0.7 and figures["vector"] < 0.1
+          and figures["tuned"] > figures["text"] - 0.05, f"figures: {figures}")
+    table = ctl(*words, "--folds", 10)
+    check("held out" in table.out and "kept" in table.out and "version 1" in table.out, table.out)
+    check("1 queries have no grade" in table.err, table.err)
+    listed = ctl("collections", "tune", "commits", "--list", "--json").json()
+    check((listed["active_version"], len(listed["versions"])) == (1, 1), f"{listed}")
+    check("* is what" in ctl("collections", "tune", "commits", "--list").out, "list")
+    explained = ctl("search", "--text", "memory leak", "--vector", folder / "tune.npy", "--row", 5,
+                    "--explain", "--json").json()
+    check(any("version 1" in note for note in explained["explain"]["notes"]), f"{explained}")
+    ctl("collections", "tune", "commits", "--roll-back", 0)
+    check.equal(ctl("collections", "tune", "commits", "--list", "--json").json()["active_version"],
+                0, "version after a roll-back")
+    ctl("collections", "tune", "commits", "--roll-back", 9, code=REFUSED)
+    ctl("collections", "tune", "commits", code=USAGE)
+    ctl(*words, "--folds", 1, code=USAGE)
+    one_leg = ctl(*words[:-2], code=REFUSED)
+    check("queries[0]" in one_leg.err, one_leg.err)
+
+
 def main():
     with Server("--shards", "2") as server:
         ctl = Ctl(server.target)
         check_ingest(ctl)
+        check_filters(ctl)
         check_durability(ctl)
         check_bad_lines(ctl)
         check_search(ctl, server.folder)
+        check_aggregations(ctl)
+        check_tune(ctl, server.folder)
         check_documents(ctl)
         check_operations(ctl)
         check_exit_codes(ctl, server.target)

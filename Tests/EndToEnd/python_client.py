@@ -177,7 +177,8 @@ def tour(kyro, client):
     check(max(abs(h.score - scores[h.id]) for h in found.hits) < 1e-5, "scores")
     check(found.explain is not None and found.explain.shards, "explain")
     kept = filters.all_of(filters.equals("repo", "r1"), filters.less_than("files", 10),
-                          filters.negate(filters.prefix("repo", "x")))
+                          filters.negate(filters.prefix("repo", "x")),
+                          filters.negate(filters.sql_not(filters.contains_any("repo", ["r1"]))))
     filtered = client.search("notes", vector=query.astype(np.float16), filter=kept, exact=True)
     check(all(h.document.metadata["repo"] == "r1" and h.document.metadata["files"] < 10
               for h in filtered.hits) and len(filtered.hits) == 10, "filtered search")
@@ -185,6 +186,11 @@ def tour(kyro, client):
         "notes", vector=matrix[40], text="w40q", fusion="rrf", texts=["body"],
         sparse=kyro.SparseVector(np.array([41]), np.array([1.0])), sparse_field="s")
     check(hybrid.hits[0].id == 40 and "w40q" in hybrid.hits[0].document.texts["body"], "hybrid")
+    once = client.search("notes", text="w40q", text_fields=["body"]).hits[0]
+    twice = client.search("notes", text="w40q", text_fields=["body"], boosts={"body": 2}).hits[0]
+    joint = client.search("notes", text="w40q", text_scoring="bm25f").hits[0]
+    check(once.id == twice.id == joint.id == 40 and abs(2 * once.score - twice.score) < 1e-5,
+          "boosts and BM25F")
     decayed = client.search("notes", text="flow", half_life=timedelta(hours=1), limit=3,
                             candidates=COUNT, decay_origin=START + timedelta(hours=COUNT))
     check.equal([hit.id for hit in decayed.hits], [COUNT - 1, COUNT - 2, COUNT - 3], "decay")
@@ -199,12 +205,53 @@ def tour(kyro, client):
     groups = client.search("notes", vector=matrix[40], group_by="files", limit=5, diversity=0.5)
     check(len({hit.group for hit in groups.hits}) == len(groups.hits) == 5
           and groups.hits[0].id == 40, f"groups: {groups.hits}")
+    counting = kyro.aggregations
+    counted = client.search("notes", limit=0, aggregations=[
+        counting.facet("tags", limit=2), counting.histogram("files", 10),
+        counting.time_histogram(calendar="day"), counting.stats("ratio", quantiles=[0, 0.5]),
+        counting.count(where=filters.equals("hot", True), name="hot")])
+    facet, files, days, ratio, hot = counted.aggregations
+    check.equal([(b.value, b.documents) for b in facet.buckets], [("a", COUNT), ("t0", COUNT // 5)],
+                "facet")
+    check.equal([(b.start, b.end, b.documents) for b in files.buckets],
+                [(0.0, 10.0, COUNT // 2), (10.0, 20.0, COUNT // 2)], "histogram")
+    check(days.buckets[0].start <= START and sum(b.documents for b in days.buckets) == COUNT, "days")
+    check.equal((ratio.min, ratio.max, ratio.quantiles),
+                (0.0, (COUNT - 1) / 8, {0.0: 0.0, 0.5: (COUNT - 1) / 16}), "statistics")
+    check.equal((hot.name, hot.documents, counted.hits), ("hot", COUNT // 2, []), "count")
+    pages = list(client.search_pages("notes", vector=query, exact=True, limit=4, offset=2))
+    check.equal([hit.id for page in pages[:2] for hit in page.hits], best[2:], "pages")
+    check.equal([h.id for page in pages for h in page.hits],
+                np.argsort(-scores, kind="stable")[2:].tolist(), "all pages")
 
     many = list(client.search_many("notes", (
         kyro.Query(vector=matrix[n], limit=0 if n == 50 else 1, exact=True) for n in range(200))))
     check(isinstance(many[50], kyro.KyroError) and many[50].reason, f"bad query: {many[50]}")
     check.equal([r.hits[0].id for n, r in enumerate(many) if n != 50],
                 [n for n in range(200) if n != 50], "search_many, in order")
+
+    judged = [kyro.JudgedQuery(
+        kyro.Query(text=f"w{n}q flow", vector=matrix[(n * 7) % COUNT]), {n: 1, (n + 1) % COUNT: 0})
+        for n in range(40)]
+    told = []
+    learnt = client.tune_collection(
+        "notes", judged, folds=4, dry_run=True, progress=lambda *p: told.append(p))
+    fusion = learnt.fusions[0]
+    check((learnt.version, fusion.queries, len(fusion.folds)) == (0, 40, 4), f"dry run: {learnt}")
+    check.equal(dict(fusion.legs), {"vector": "v", "text": ()}, "legs of a tuning")
+    check(fusion.figures["text"] > 0.9 and fusion.figures["vector"] < 0.5
+          and fusion.figures["tuned"] > 0.9, f"figures of a tuning: {fusion}")
+    check.equal(client.describe_collection("notes").tuning, None, "tuning after a dry run")
+    kept = client.tune_collection("notes", judged)
+    described = client.describe_collection("notes")
+    check.equal((described.tuning, described.tuning_history), (kept, [kept]), "tuning, described")
+    check.equal(client.roll_back_tuning("notes", 0), 0, "tuning, rolled back")
+    check.equal(client.describe_collection("notes").tuning, None, "tuning, rolled back")
+    try:
+        client.tune_collection("notes", judged[:3])
+        check(False, "three queries taught something")
+    except kyro.KyroError as error:
+        check(error.field == "queries", f"three queries: {error}")
 
     outcomes = client.write("notes", [
         kyro.Update(kyro.Document(3, metadata={"files": 1000})), 4, 10**9,
@@ -227,6 +274,24 @@ def tour(kyro, client):
         filter=filters.all_of(filters.at_least("files", 5), filters.less_than("files", 8)),
         rescore_field="tokens", rescore_vectors=np.eye(4, dtype=np.float32))
     check.equal([(hit.id, hit.score) for hit in late.hits], [(7, 3), (6, 2), (5, 1)], "rescored")
+    ordered = client.scan("notes", order_by=["-files", ""], limit=3, vectors=False)
+    check.equal([d.id for d in ordered], [3, 19, 39], "scan, sorted")
+
+    then = client.lookup("notes", [3])[0].seq
+    client.set_retention("notes", timedelta(hours=1))
+    check.equal(client.describe_collection("notes").retention, timedelta(hours=1), "retention")
+    client.write("notes", [kyro.Update(kyro.Document(3, metadata={"files": 1001}))])
+    check.equal([client.lookup("notes", [3], as_of=moment)[0].document.metadata["files"]
+                 for moment in (then, None)], [1000, 1001], "lookup as of a sequence")
+    check.equal([d.metadata["files"] for d in client.scan("notes", limit=4, as_of=then)],
+                [0, 1, 2, 1000], "scan as of a sequence")
+    past = client.search("notes", text="flow", filter=filters.equals("files", 1000), as_of=then)
+    check.equal(([hit.id for hit in past.hits], past.seq), ([3], then), "search as of a sequence")
+    try:
+        client.lookup("notes", [3], as_of=START - timedelta(days=36500))
+        check(True, "the beginning of a directory is known")
+    except kyro.KyroError as error:
+        check.equal(error.reason, "AS_OF_GONE", "as of a time before")
 
     status = client.status()
     check(status.state == "SERVING" and status.shards and status.version, f"{status}")

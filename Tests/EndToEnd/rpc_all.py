@@ -16,6 +16,7 @@ from harness import (
     ingest,
     operations,
     search,
+    tuning,
     types,
 )
 
@@ -105,6 +106,12 @@ def check_options(stubs):
         scope=scope, vectors={"b": changed})).collection
     check.equal((rebuilt.schema_version, rebuilt.schema.vectors[1].indexing),
                 (created.schema_version + 1, changed), "rebuild")
+    kept = stubs.collections.SetRetention(collections.SetRetentionRequest(
+        scope=scope, retention_ms=5_000)).collection
+    check.equal(kept.retention_ms, 5_000, "retention")
+    failure = failure_of(lambda: stubs.collections.SetRetention(
+        collections.SetRetentionRequest(scope=scope, retention_ms=-1)))
+    check(failure and failure.field == "retention_ms", f"a retention below 0: {failure}")
     scope.namespace = "refused"
     for field, options in (("m", {"m": 33}), ("lists", {"kind": 1, "lists": 5}),
                            ("rerank", {"codes": 4, "rerank": 2}), ("kind", {"kind": 9})):
@@ -290,6 +297,42 @@ def check_search(stubs):
     check(failure and failure.reason == "SEQ_NOT_REACHED", f"demanded sequence: {failure}")
 
 
+def check_tune(stubs):
+    def query(n, **change):
+        return tuning.TuneRequest(query=tuning.JudgedQuery(**{
+            "text": search.TextQuery(query=derived.word(n, 1)),
+            "vector": search.VectorQuery(field="v", vector=derived.packed(derived.vector(n, 1))),
+            "judgements": [tuning.Judgement(id=types.DocumentId(number=n), grade=1)], **change}))
+
+    def parts(*requests):
+        return [answer.WhichOneof("part") for answer in stubs.collections.Tune(iter(requests))]
+
+    start = tuning.TuneRequest(start=tuning.TuneStart(scope=SCOPE, dry_run=True))
+    told = parts(start, *(query(n) for n in range(30, 330)))
+    check(told[-1:] == ["outcome"] and set(told[:-1]) <= {"progress"}, f"a tuning told {told}")
+    for name, requests, field in (
+        ("no start", [query(30)], "query"), ("two starts", [start, start], "start"),
+        ("nothing", [], ""), ("too few", [start, query(30)], "queries"),
+        ("no judgement", [start, query(30), query(31, judgements=[])], "queries[1].judgements"),
+        ("one leg", [start, query(30, text=None)], "queries[0].vector"),
+    ):
+        failure = failure_of(lambda: parts(*requests))
+        check(failure and failure.code.name == "INVALID_ARGUMENT" and failure.field == field,
+              f"{name}: {failure}")
+    call = stubs.collections.Tune(iter([start] + [query(30)] * 50))
+    call.cancel()
+    # What was given up makes room for the next within a moment.
+    for _ in range(100):
+        failure = failure_of(lambda: parts(start, *[query(30)] * 10))
+        if failure is None:
+            break
+        time.sleep(0.02)
+    check(failure is None, f"a tuning after one that was given up: {failure}")
+    failure = failure_of(lambda: stubs.collections.RollBackTuning(
+        tuning.RollBackTuningRequest(scope=SCOPE, version=3)))
+    check(failure and failure.field == "version", f"roll back: {failure}")
+
+
 def check_search_many(stubs):
     def requests():
         for n in range(200):
@@ -409,6 +452,7 @@ def main():
             check.equal(described.document_count, COUNT, "document count")
             check_search(stubs)
             check_search_many(stubs)
+            check_tune(stubs)
             check_lookup(stubs)
             check_scan(stubs)
             check_operations(stubs)

@@ -44,6 +44,30 @@ struct SeededNumbers {
         print("kernels: \(names.joined(separator: ", "))")
     }
 
+    @Test func rangesHaveTheBitsOfTheirValues() {
+        var numbers = SeededNumbers(seed: 9)
+        let edges: [Int64] = [.min, .min + 1, -1, 0, 1, .max - 1, .max]
+        let values = (0..<(64 * 7)).map { i in
+            i % 5 == 0 ? edges[i % edges.count] : Int64(truncatingIfNeeded: numbers.next()) >> 40
+        }
+        let bounds = edges + values.prefix(20)
+        for low in bounds {
+            for high in bounds where low <= high {
+                let expected = (0..<7).map { word in
+                    (0..<64).reduce(UInt64(0)) { bits, bit in
+                        (low...high).contains(values[64 * word + bit]) ? bits | 1 << bit : bits
+                    }
+                }
+                for kernels in Self.variants {
+                    var words = [UInt64](repeating: 0x5555, count: 7)
+                    kernels.in_range_i64(values, 7, low, high, &words)
+                    let name = String(cString: kernels.name)
+                    #expect(words == expected, "\(name) \(low)...\(high)")
+                }
+            }
+        }
+    }
+
     @Test func floatKernelsAgreeWithTheReference() {
         var numbers = SeededNumbers(seed: 1)
         for n in Self.dimensions {

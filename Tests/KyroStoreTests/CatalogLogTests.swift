@@ -63,6 +63,55 @@ import Testing
         #expect(again.tear == nil)
     }
 
+    /// Versions 1 to `count` of a tuning, with every kind of leg and figure.
+    private func tunings(_ count: UInt32) -> TuningHistory {
+        var history = TuningHistory()
+        for version in 0..<count {
+            var fusion = LearnedFusion(
+                legs: LegCombination(
+                    vectorField: version % 2 == 0 ? "v" : nil, sparseField: "s",
+                    textFields: version % 3 == 0 ? [] : ["a", "b"]),
+                choice: TuningChoice.allCases[Int(version % 3)],
+                fusion: Fusion(
+                    method: version % 2 == 0 ? .rrf : .weighted, rrfK: version,
+                    weights: LegWeights(vector: 0.25, sparse: 0, text: 0.75)),
+                queryCount: 300 + version)
+            fusion.figures.tuned = 0.7
+            fusion.figures.text = 0.5
+            fusion.folds = [
+                TuningFold(queryCount: 60, figures: fusion.figures, fusion: fusion.fusion)
+            ]
+            fusion.reason = "held out"
+            fusion.timeMillis = -5
+            history.add(fusion)
+        }
+        return history
+    }
+
+    @Test("a tuning is as it was after a restart, and goes with its collection")
+    func tuning() throws {
+        let disk = try newDisk()
+        let catalog = try open(disk)
+        #expect(throws: StoreError.self) {
+            try catalog.append(.tunings(CollectionID(1), tunings(1)))
+        }
+        try catalog.append(created(1))
+        try catalog.append(created(2))
+        var history = tunings(20)
+        let isThere = history.rollBack(to: 7)
+        #expect(isThere)
+        try catalog.append(.tunings(CollectionID(1), tunings(3)))
+        try catalog.append(.tunings(CollectionID(2), tunings(1)))
+        try catalog.append(.tunings(CollectionID(1), history))
+        #expect(try open(disk).state == catalog.state)
+        try catalog.compact()
+        let again = try open(disk)
+        #expect(again.state.tunings == [CollectionID(1): history, CollectionID(2): tunings(1)])
+        try again.append(.dropped(CollectionID(1)))
+        #expect(again.state.tunings.keys.sorted() == [CollectionID(2)])
+        #expect(try open(disk).state == again.state)
+    }
+
     @Test("what does not follow from the state is refused and not written")
     func refused() throws {
         let disk = try newDisk()

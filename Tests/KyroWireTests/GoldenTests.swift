@@ -29,6 +29,27 @@ import Testing
         #expect(try Document.decode(wire: bytes) == document)
     }
 
+    @Test("Boosts of text fields are doubles by name, written even where they are zero")
+    func boosts() throws {
+        var request = SearchRequest(scope: Scope(tenant: "a", namespace: "b"))
+        request.text = TextQuery(query: "q")
+        request.text?.boosts = ["t": 3, "u": 0]
+        request.text?.scoring = .bm25f
+        let bytes = hex(
+            """
+            0a 06 0a 01 61 12 01 62
+            22 21 0a 01 71 52 0c 0a 01 74 11 00 00 00 00 00 00 08 40
+            52 0c 0a 01 75 11 00 00 00 00 00 00 00 00 58 01
+            48 0a
+            """)
+        #expect(request.encodeWire() == bytes)
+        #expect(try SearchRequest.decode(wire: bytes) == request)
+        let error = #expect(throws: KyroError.self) {
+            try SearchRequest.decode(wire: hex("22 02 58 02"))
+        }
+        #expect(error?.field == "text.scoring")
+    }
+
     @Test("A search request writes what is set and skips defaults")
     func searchRequest() throws {
         var request = SearchRequest(scope: Scope(tenant: "a", namespace: "b"))
@@ -105,6 +126,40 @@ import Testing
             """)
         #expect(request.encodeWire() == bytes)
         #expect(try RebuildRequest.decode(wire: bytes) == request)
+    }
+
+    @Test("A judged query has its legs, and grades as doubles")
+    func judgedQuery() throws {
+        var query = JudgedQuery(judgements: [
+            Judgement(id: .number(7), grade: 2), Judgement(id: .text("x"), grade: 0),
+        ])
+        query.text = TextQuery(query: "hi")
+        let bytes = hex(
+            """
+            12 1c 1a 04 0a 02 68 69
+            32 0d 0a 02 08 07 11 00 00 00 00 00 00 00 40
+            32 05 0a 03 12 01 78
+            """)
+        #expect(TuneRequest.query(query).encodeWire() == bytes)
+        #expect(try TuneRequest.decode(wire: bytes) == .query(query))
+    }
+
+    @Test("A leg of all texts is an empty message, which is not the same as none")
+    func legCombination() throws {
+        let learned = LearnedFusion(
+            legs: LegCombination(vectorField: "v", textFields: []), choice: .bestLeg,
+            fusion: Fusion(weights: LegWeights(vector: 1, sparse: 0, text: 0.5)), queryCount: 3)
+        let bytes = hex(
+            """
+            12 27 08 04
+            12 23 0a 05 0a 01 76 1a 00
+            10 01
+            1a 14 1a 12 09 00 00 00 00 00 00 f0 3f 19 00 00 00 00 00 00 e0 3f
+            20 03 2a 00
+            """)
+        let response = TuneResponse.outcome(TuneOutcome(version: 4, fusion: learned))
+        #expect(response.encodeWire() == bytes)
+        #expect(try TuneResponse.decode(wire: bytes) == response)
     }
 
     @Test("A recall is asked for and told as doubles")

@@ -33,16 +33,21 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
                 { $0.encodeWire(.packedF32) }),
             RoundTrip("Filter", { $0.filter() }, Filter.decode, { $0.encodeWire() }),
             RoundTrip("Projection", { $0.projection() }, Projection.decode, { $0.encodeWire() }),
-        ] + collections + ingest + search + operations
+        ] + collections + tuning + ingest + search + operations
 
     static let collections: [RoundTrip] = [
         RoundTrip(
             "CreateCollectionRequest",
             {
                 CreateCollectionRequest(
-                    scope: $0.scope(), schema: $0.schema(), durability: $0.durability())
+                    scope: $0.scope(), schema: $0.schema(), durability: $0.durability(),
+                    retentionMillis: $0.signed())
             },
             CreateCollectionRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "SetRetentionRequest",
+            { SetRetentionRequest(scope: $0.scope(), retentionMillis: $0.signed()) },
+            SetRetentionRequest.decode, { $0.encodeWire() }),
         RoundTrip("Collection", collection, CollectionDescription.decode, { $0.encodeWire() }),
         RoundTrip(
             "DescribeCollectionRequest", { DescribeCollectionRequest(scope: $0.scope()) },
@@ -51,7 +56,13 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             "DescribeCollectionResponse",
             { random in
                 DescribeCollectionResponse(
-                    collection: collection(&random), vectors: random.list(4) { $0.indexStatus() })
+                    collection: collection(&random), vectors: random.list(4) { $0.indexStatus() },
+                    metadata: random.list(4) { random in
+                        MetadataStatistics(
+                            field: random.text(), rows: random.number(),
+                            distinctStrings: random.number(), lowest: random.maybe { $0.value() },
+                            highest: random.maybe { $0.value() })
+                    })
             }, DescribeCollectionResponse.decode, { $0.encodeWire() }),
         RoundTrip(
             "RebuildRequest",
@@ -80,11 +91,41 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
     ]
 
     @Sendable static func collection(_ random: inout Random) -> CollectionDescription {
-        CollectionDescription(
+        var collection = CollectionDescription(
             scope: random.scope(), id: CollectionID(UInt32(random.below(100))),
             schemaVersion: UInt32(random.below(100)), schema: random.schema(),
-            documentCount: random.number(), durability: random.durability())
+            documentCount: random.number(), durability: random.durability(),
+            retentionMillis: random.signed())
+        collection.tuning = random.maybe { $0.tuning() }
+        collection.tuningHistory = random.list(3) { $0.tuning() }
+        return collection
     }
+
+    static let tuning: [RoundTrip] = [
+        RoundTrip(
+            "TuneRequest",
+            { random in
+                random.chance() ? .start(random.tuneStart()) : .query(random.judgedQuery())
+            }, TuneRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "TuneResponse",
+            { random in
+                random.chance()
+                    ? .progress(
+                        TuneProgress(
+                            queries: random.number(), fitPercent: UInt32(random.below(101))))
+                    : .outcome(
+                        TuneOutcome(
+                            version: UInt32(random.below(9)), fusion: random.learnedFusion()))
+            }, TuneResponse.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "RollBackTuningRequest",
+            { RollBackTuningRequest(scope: $0.scope(), version: UInt32($0.below(9))) },
+            RollBackTuningRequest.decode, { $0.encodeWire() }),
+        RoundTrip(
+            "RollBackTuningResponse", { RollBackTuningResponse(version: UInt32($0.below(9))) },
+            RollBackTuningResponse.decode, { $0.encodeWire() }),
+    ]
 
     static let ingest: [RoundTrip] = [
         RoundTrip(
@@ -135,10 +176,12 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
         RoundTrip(
             "LookupRequest",
             { random in
-                LookupRequest(
+                var request = LookupRequest(
                     scope: random.scope(), ids: random.list(5) { $0.id() },
                     projection: random.maybe { $0.projection() },
                     minSeq: Sequence(random.number()))
+                request.asOf = random.maybe { $0.asOf() }
+                return request
             }, LookupRequest.decode, { $0.encodeWire() }),
         RoundTrip(
             "LookupResponse",
@@ -160,6 +203,8 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
                 request.limit = random.number()
                 request.resumeToken = random.list(9) { UInt8($0.below(256)) }
                 request.minSeq = Sequence(random.number())
+                request.orderBy = random.list(4) { $0.sortKey() }
+                request.asOf = random.maybe { $0.asOf() }
                 return request
             }, ScanRequest.decode, { $0.encodeWire() }),
         RoundTrip(

@@ -67,7 +67,7 @@ struct Random: RandomNumberGenerator {
     }
 
     mutating func value() -> MetadataValue {
-        switch below(10) {
+        switch below(12) {
         case 0: .string(text())
         case 1: .int64(signed())
         case 2: .double(double())
@@ -77,9 +77,13 @@ struct Random: RandomNumberGenerator {
         case 6: .int64s(list(4) { $0.signed() })
         case 7: .doubles(list(4) { $0.double() })
         case 8: .bools(list(4) { $0.chance() })
-        default: .timestamps(list(4) { $0.signed() })
+        case 9: .timestamps(list(4) { $0.signed() })
+        case 10: .geoPoint(point())
+        default: .geoPoints(list(4) { $0.point() })
         }
     }
+
+    mutating func point() -> GeoPoint { GeoPoint(latitude: double(), longitude: double()) }
 
     mutating func document() -> Document {
         var document = Document(id: id())
@@ -96,14 +100,22 @@ struct Random: RandomNumberGenerator {
     mutating func bound() -> Filter.Bound { Filter.Bound(value(), isInclusive: chance()) }
 
     mutating func filter(depth: Int = 0) -> Filter {
-        switch below(depth < 4 ? 8 : 5) {
+        switch below(depth < 4 ? 13 : 9) {
         case 0: .equals(field: text(), value())
         case 1: .isIn(field: text(), list(4) { $0.value() })
         case 2: .range(field: text(), lower: maybe { $0.bound() }, upper: maybe { $0.bound() })
         case 3: .exists(field: text())
         case 4: .prefix(field: text(), text())
-        case 5: .all(list(4) { $0.filter(depth: depth + 1) })
-        case 6: .any(list(4) { $0.filter(depth: depth + 1) })
+        case 5: .withinDistance(field: text(), center: point(), metres: double())
+        case 6:
+            .withinBox(
+                field: text(),
+                GeoBox(south: double(), west: double(), north: double(), east: double()))
+        case 7: .containsAny(field: text(), list(4) { $0.value() })
+        case 8: .containsAll(field: text(), list(4) { $0.value() })
+        case 9: .all(list(4) { $0.filter(depth: depth + 1) })
+        case 10: .any(list(4) { $0.filter(depth: depth + 1) })
+        case 11: .sqlNot(filter(depth: depth + 1))
         default: .not(filter(depth: depth + 1))
         }
     }
@@ -168,7 +180,7 @@ struct Random: RandomNumberGenerator {
                 analyzer: AnalyzerKind.allCases[$0.below(3)], language: $0.text(),
                 bm25: BM25Parameters(k1: $0.double(), b: $0.double()))
         }
-        schema.metadata = fields { ValueType.allCases[$0.below(10)] }
+        schema.metadata = fields { ValueType.allCases[$0.below(12)] }
         return schema
     }
 
@@ -188,7 +200,10 @@ struct Random: RandomNumberGenerator {
         }
         request.sparse = maybe { SparseQuery(field: $0.text(), vector: $0.sparse()) }
         request.text = maybe { random in
-            TextQuery(query: random.text(), fields: random.list(3) { $0.text() })
+            var text = TextQuery(query: random.text(), fields: random.list(3) { $0.text() })
+            text.boosts = random.fields { $0.double() }
+            text.scoring = random.chance() ? .bm25f : .sum
+            return text
         }
         request.filter = maybe { $0.filter() }
         request.timeRange = maybe { $0.timeRange() }
@@ -219,8 +234,14 @@ struct Random: RandomNumberGenerator {
         request.exact = chance()
         request.explain = chance()
         request.ranking = maybe { $0.ranking() }
+        request.aggregations = list(4) { $0.aggregation() }
+        request.pageToken = list(5) { UInt8($0.below(256)) }
+        request.paged = chance()
+        request.asOf = maybe { $0.asOf() }
         return request
     }
+
+    mutating func asOf() -> AsOf { chance() ? .seq(Sequence(number())) : .time(signed()) }
 
     mutating func leg() -> LegScore { LegScore(score: float(), rank: UInt32(below(100))) }
 
@@ -287,6 +308,7 @@ struct Random: RandomNumberGenerator {
         stages.fuse = number()
         stages.rank = number()
         stages.fetch = number()
+        stages.aggregate = number()
         return stages
     }
 
@@ -303,6 +325,7 @@ struct Random: RandomNumberGenerator {
             shard.filterMatches = random.number()
             shard.rowsScored = random.number()
             shard.postingsScored = random.number()
+            shard.postingsListed = random.number()
             shard.estimatedCost = random.number()
             shard.micros = random.number()
             shard.postingsEstimated = random.number()
@@ -336,6 +359,8 @@ struct Random: RandomNumberGenerator {
         var response = SearchResponse(
             hits: hits, seq: Sequence(number()), explain: maybe { $0.explain() })
         response.recall = maybe { $0.recall() }
+        response.aggregations = list(4) { $0.aggregationResult() }
+        response.nextPageToken = list(5) { UInt8($0.below(256)) }
         return response
     }
 

@@ -51,10 +51,12 @@ bench snapshots snapshots --strict "${server[@]}" "${here[@]}"
 bench vectors vectors --data-set wordnet --strict "${server[@]}" "${here[@]}" \
     --svg "$out/vectors.svg"
 bench filters filters --strict "${here[@]}"
+bench text text --strict
 step churn "$bin/kyrobench" churn --data-set wordnet --strict "${here[@]}"
 bench recall recall --strict "${here[@]}"
 bench mixed mixed --strict "${server[@]}" "${here[@]}"
 bench memory memory "${server[@]}" "${here[@]}"
+bench hybrid hybrid --strict "${server[@]}" "${here[@]}"
 bench vectors-million vectors --data-set synthetic "${million[@]}" --strict "${server[@]}" \
     "${here[@]}" --svg "$out/vectors-million.svg"
 bench filters-million filters --synthetic 1000000,768 --strict "${here[@]}"

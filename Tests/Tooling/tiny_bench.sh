@@ -19,6 +19,9 @@ PYTHON
 "$bin/kyrobench" snapshots --binary "$bin/kyrodb" --documents 10000 --tail 1000 --seconds 1 --folder "$out"
 "$bin/kyrobench" kernels --tiny --all --dimension 100 > "$out/kernels"
 grep -q "int8 all pairs" "$out/kernels"
+"$bin/kyrobench" quality --tiny --binary "$bin/kyrodb" --data Tests/Fixtures/commits \
+    > "$out/quality"
+grep -q "tuned, less the best leg" "$out/quality"
 "$bin/kyrobench" recall --tiny --folder "$out" > "$out/recall"
 # Recall of so few rows comes and goes by more than what is asked of many.
 "$bin/kyrobench" churn --tiny --steps 10 --folder "$out" > "$out/churn" || [ $? = 1 ]
@@ -26,9 +29,14 @@ grep -q "never rebuilt" "$out/churn"
 grep -q "0.99" "$out/recall"
 "$bin/kyrobench" filters --tiny --folder "$out" > "$out/filters" || [ $? = 1 ]
 grep -q "anti-correlated" "$out/filters"
+"$bin/kyrobench" text --tiny --data Tests/Fixtures --sets commits > "$out/text"
+grep -q "answers that differ" "$out/text"
 "$bin/kyrobench" mixed --tiny --seconds 1 --binary "$bin/kyrodb" --folder "$out" > "$out/mixed" \
     || [ $? = 1 ]
 grep -q "beside a rebuild: wrong answers" "$out/mixed"
+"$bin/kyrobench" hybrid --tiny --binary "$bin/kyrodb" --data Tests/Fixtures/commits --folder "$out" \
+    > "$out/hybrid"
+grep -q "acknowledged rows not found  *0.0000 .*PASS" "$out/hybrid"
 "$bin/kyrobench" vectors --tiny --binary "$bin/kyrodb" --folder "$out" \
     --json "$out/vectors.jsonl" --svg "$out/vectors.svg"
 python3 - "$out/vectors.jsonl" "$out/vectors.svg" <<'PYTHON'

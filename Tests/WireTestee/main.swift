@@ -44,7 +44,7 @@ func decode(_ name: String, _ bytes: [UInt8]) throws(KyroError) -> Understood {
     case "Projection": (try Projection.decode(wire: bytes).encodeWire(), "")
     case "CreateCollectionRequest":
         (try CreateCollectionRequest.decode(wire: bytes).encodeWire(), "")
-    case "CreateCollectionResponse", "RebuildResponse":
+    case "CreateCollectionResponse", "RebuildResponse", "SetRetentionResponse":
         (try CollectionDescription.decode(wire: bytes).encodeWire(), "")
     case "DescribeCollectionResponse":
         (try DescribeCollectionResponse.decode(wire: bytes).encodeWire(), "")
@@ -57,6 +57,12 @@ func decode(_ name: String, _ bytes: [UInt8]) throws(KyroError) -> Understood {
     case "DropCollectionRequest": (try DropCollectionRequest.decode(wire: bytes).encodeWire(), "")
     case "DropCollectionResponse":
         (try DropCollectionResponse.decode(wire: bytes).encodeWire(), "")
+    case "SetRetentionRequest": (try SetRetentionRequest.decode(wire: bytes).encodeWire(), "")
+    case "TuneRequest": (try TuneRequest.decode(wire: bytes).encodeWire(), "")
+    case "TuneResponse": (try TuneResponse.decode(wire: bytes).encodeWire(), "")
+    case "RollBackTuningRequest": (try RollBackTuningRequest.decode(wire: bytes).encodeWire(), "")
+    case "RollBackTuningResponse":
+        (try RollBackTuningResponse.decode(wire: bytes).encodeWire(), "")
     case "RebuildRequest": (try RebuildRequest.decode(wire: bytes).encodeWire(), "")
     case "WriteRequest", "StreamRequest": try decodeBatch(name, bytes)
     case "WriteResponse": (try WriteResponse.decode(wire: bytes).encodeWire(), "")

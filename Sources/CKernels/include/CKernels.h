@@ -168,6 +168,10 @@ uint32_t kyro_pq_nearest(
 void kyro_pq_scores(
     const float *tables, const uint8_t *const *rows, size_t count, size_t m, float *out);
 
+// out[w] has bit b where low ≤ values[64 w + b] ≤ high, for w in [0, word_count); low ≤ high.
+void kyro_in_range_i64(
+    const int64_t *values, size_t word_count, int64_t low, int64_t high, uint64_t *out);
+
 // Copies `count` bytes between buffers that do not overlap. glibc 2.36's memcpy can take 1–2 µs for
 // 3 KB when both lie close modulo 4096.
 void kyro_copy_row(void *to, const void *from, size_t count);
@@ -219,6 +223,7 @@ typedef struct {
     void (*pq_table)(const float *, const float *, size_t, float *);
     uint32_t (*pq_nearest)(const float *, const float *, const float *, size_t);
     void (*pq_scores)(const float *, const uint8_t *const *, size_t, size_t, float *);
+    void (*in_range_i64)(const int64_t *, size_t, int64_t, int64_t, uint64_t *);
 } kyro_kernels;
 
 // Variant `index`, best first and the portable one last; null behind the last. Only variants that

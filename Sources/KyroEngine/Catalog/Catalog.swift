@@ -61,8 +61,12 @@ final class Catalog: Sendable {
         for description in log.state.collections.values {
             let collection = Collection(
                 id: description.id, scope: description.scope, schema: description.schema,
-                version: description.schemaVersion, durability: description.durability)
+                version: description.schemaVersion, durability: description.durability,
+                retentionMillis: description.retentionMillis)
             Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
+            if let tunings = log.state.tunings[description.id] {
+                collection.fields.replaceTunings(tunings)
+            }
             collections.append(collection)
         }
         clock.restore(atLeast: log.state.seq)
@@ -107,7 +111,7 @@ final class Catalog: Sendable {
     // MARK: Changing, on the control thread
 
     func create(
-        _ scope: Scope, schema: Schema, durability: Durability? = nil
+        _ scope: Scope, schema: Schema, durability: Durability? = nil, retentionMillis: Int64 = 0
     ) throws(KyroError) -> Collection {
         guard find(scope) == nil else {
             throw KyroError(
@@ -117,9 +121,11 @@ final class Catalog: Sendable {
         }
         let id = log.withLock { $0.state.nextID }
         let collection = Collection(
-            id: id, scope: scope, schema: schema, version: 1, durability: durability)
+            id: id, scope: scope, schema: schema, version: 1, durability: durability,
+            retentionMillis: retentionMillis)
         Self.install(collection, shardCount: shardCount, hashSeed: hashSeed)
         try append(.created(id, scope, schemaVersion: 1, schema, durability: durability))
+        if retentionMillis > 0 { try append(.retention(id, millis: retentionMillis)) }
         known.withLock { $0.append(collection) }
         return collection
     }
@@ -135,13 +141,35 @@ final class Catalog: Sendable {
     func change(_ collection: Collection, to schema: Schema) throws(KyroError) {
         let (current, version) = collection.fields.schemaAndVersion
         guard schema != current else { return }
-        guard !collection.isDropped else {
-            throw KyroError(
-                .collectionNotFound,
-                "collection \"\(collection.scope.namespace)\" was dropped meanwhile")
-        }
+        try refuseIfDropped(collection)
         try append(.schemaChanged(collection.id, schemaVersion: version + 1, schema))
         collection.fields.replaceSchema(schema, version: version + 1)
+    }
+
+    func setRetention(_ collection: Collection, _ millis: Int64) throws(KyroError) {
+        guard millis != collection.fields.retentionMillis else { return }
+        try append(.retention(collection.id, millis: millis))
+        collection.fields.setRetention(millis)
+    }
+
+    /// - Parameter body: changes the history that there is then.
+    /// - Returns: what it has become.
+    func changeTunings(
+        _ collection: Collection, _ body: (inout TuningHistory) throws(KyroError) -> Void
+    ) throws(KyroError) -> TuningHistory {
+        try refuseIfDropped(collection)
+        var tunings = collection.fields.tunings
+        try body(&tunings)
+        try append(.tunings(collection.id, tunings))
+        collection.fields.replaceTunings(tunings)
+        return tunings
+    }
+
+    private func refuseIfDropped(_ collection: Collection) throws(KyroError) {
+        guard collection.isDropped else { return }
+        throw KyroError(
+            .collectionNotFound,
+            "collection \"\(collection.scope.namespace)\" was dropped meanwhile")
     }
 
     func drop(_ collection: Collection) throws(KyroError) {

@@ -1,6 +1,7 @@
 // A collection while the server runs.
 import KyroModel
 import KyroPlatform
+import Synchronization
 
 /// What the catalog knows of one collection. Read by everybody, changed by the catalog after the
 /// change is durable.
@@ -10,26 +11,33 @@ final class CollectionFields: Sendable {
     /// Nil for the server's own.
     let durability: Durability?
     private let state: Locked<State>
+    /// Spares searches of all other collections a look.
+    private let hasTuning = Atomic<Bool>(false)
 
     private struct State {
         var schema: Schema
         var version: UInt32
+        var retentionMillis: Int64
         var isDropped = false
+        var tunings = TuningHistory()
     }
 
     init(
         id: CollectionID, scope: Scope, schema: Schema, version: UInt32,
-        durability: Durability? = nil
+        durability: Durability? = nil, retentionMillis: Int64 = 0
     ) {
         self.id = id
         self.scope = scope
         self.durability = durability
-        state = Locked(State(schema: schema, version: version))
+        state = Locked(
+            State(schema: schema, version: version, retentionMillis: retentionMillis))
     }
 
     var schema: Schema { state.withLock { $0.schema } }
     var schemaVersion: UInt32 { state.withLock { $0.version } }
     var isDropped: Bool { state.withLock { $0.isDropped } }
+    /// How long dead versions stay readable; zero for no longer than rebuilds leave them.
+    var retentionMillis: Int64 { state.withLock { $0.retentionMillis } }
     var schemaAndVersion: (Schema, UInt32) { state.withLock { ($0.schema, $0.version) } }
 
     func replaceSchema(_ schema: Schema, version: UInt32) {
@@ -37,6 +45,25 @@ final class CollectionFields: Sendable {
             $0.schema = schema
             $0.version = version
         }
+    }
+
+    func setRetention(_ millis: Int64) { state.withLock { $0.retentionMillis = millis } }
+
+    var tunings: TuningHistory { state.withLock { $0.tunings } }
+
+    func replaceTunings(_ tunings: TuningHistory) {
+        state.withLock { $0.tunings = tunings }
+        hasTuning.store(tunings.activeVersion > 0, ordering: .relaxed)
+    }
+
+    /// What searches with these legs go by; nil for the defaults.
+    func learned(
+        _ legs: @autoclosure () -> LegCombination
+    ) -> (version: UInt32, fusion: LearnedFusion)? {
+        guard hasTuning.load(ordering: .relaxed), let active = tunings.active,
+            let fusion = active.fusion(of: legs())
+        else { return nil }
+        return (active.version, fusion)
     }
 
     func markDropped() { state.withLock { $0.isDropped = true } }
@@ -52,10 +79,11 @@ final class Collection: Sendable {
 
     init(
         id: CollectionID, scope: Scope, schema: Schema, version: UInt32,
-        durability: Durability? = nil
+        durability: Durability? = nil, retentionMillis: Int64 = 0
     ) {
         fields = CollectionFields(
-            id: id, scope: scope, schema: schema, version: version, durability: durability)
+            id: id, scope: scope, schema: schema, version: version, durability: durability,
+            retentionMillis: retentionMillis)
         parts = Locked([])
     }
 
@@ -90,8 +118,25 @@ final class Collection: Sendable {
 
     var description: CollectionDescription {
         let (schema, version) = fields.schemaAndVersion
-        return CollectionDescription(
+        let tunings = fields.tunings
+        var description = CollectionDescription(
             scope: scope, id: id, schemaVersion: version, schema: schema,
-            documentCount: documentCount, durability: durability)
+            documentCount: documentCount, durability: durability,
+            retentionMillis: fields.retentionMillis)
+        description.tuning = tunings.active
+        description.tuningHistory = tunings.versions
+        return description
+    }
+}
+
+extension Collection {
+    /// Versions that died above it are to be kept; nil without a retention, or when nothing has
+    /// changed for so long.
+    func retained(_ times: Locked<CommitTimes>, nowMillis: Int64) -> Sequence? {
+        let retentionMillis = fields.retentionMillis
+        guard retentionMillis > 0 else { return nil }
+        return times.withLock {
+            $0.floor(retentionMillis: retentionMillis, nowMillis: nowMillis)
+        }
     }
 }

@@ -56,6 +56,7 @@ extension CollectionShard {
     }
 
     private func takeDead(_ slot: Int, _ died: UInt64) {
+        rows.marks.mark(slot)
         rows.died.store(died, slot)
         live.subtract(1, ordering: .relaxed)
         keptDead.add(1, ordering: .relaxed)

@@ -9,7 +9,7 @@
 // everything that its reader's sequence may see.
 //
 // A row is left out when it died at or below what the shard had published at the beginning of the
-// step and no leased sequence sees it, or when it expired a while ago. A row that dies later is
+// step, longer ago than the collection's retention, and no leased sequence sees it, or when it expired a while ago. A row that dies later is
 // copied as if it lived, and dies in the new part when the rest is done: the old part keeps a list
 // of such deaths.
 import KyroBytes
@@ -123,16 +123,22 @@ final class Rebuild: @unchecked Sendable {
         let published: Sequence
         let leased: [Sequence]
         let nowMillis: Int64
+        /// What died above it stays: the retention's, else what is published.
+        private let floor: Sequence
 
         /// The sequence first: what is leased later lies at or above it.
-        init(_ shard: Shard, _ collection: Collection, nanos: UInt64, nowMillis: Int64) {
+        init(
+            _ shard: Shard, _ collection: Collection, _ times: Locked<CommitTimes>, nanos: UInt64,
+            nowMillis: Int64
+        ) {
             published = shard.published
-            leased = collection.leases.raiseHorizon(to: published, nowNanos: nanos)
+            floor = min(published, collection.retained(times, nowMillis: nowMillis) ?? published)
+            leased = collection.leases.raiseHorizon(to: floor, nowNanos: nanos)
             self.nowMillis = nowMillis
         }
 
         func keeps(born: UInt64, died: UInt64) -> Bool {
-            leased.contains { born <= $0.raw && $0.raw < died }
+            died > floor.raw || leased.contains { born <= $0.raw && $0.raw < died }
         }
     }
 

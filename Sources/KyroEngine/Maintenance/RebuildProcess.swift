@@ -42,7 +42,8 @@ extension Engine {
                 if isNearlyDone || now >= endNanos || maintenance.isCancelled { break }
                 if rebuild.isAwaitingGraph { break }
                 let moment = Rebuild.Moment(
-                    shard, rebuild.collection, nanos: now, nowMillis: expiry.nowMillis())
+                    shard, rebuild.collection, commitTimes, nanos: now,
+                    nowMillis: expiry.nowMillis())
                 isNearlyDone = try rebuild.step(moment, cancellation: maintenance)
             }
             guard isNearlyDone else { return }
@@ -90,7 +91,8 @@ extension Engine {
             if agreement == .searchesDiffer, !isBuilding { part.adoptSearchDefaults() }
             if chosen != nil { continue }
             let isUrgent = agreement == .outdated || part.isMissingAnything
-            if isUrgent || !isBuilding && isWorthwhile(part, looksForExpired: looksForExpired) {
+            let isWorthwhile = isWorthwhile(part, of: collection, looksForExpired: looksForExpired)
+            if isUrgent || !isBuilding && isWorthwhile {
                 chosen = collection
             }
         }
@@ -113,13 +115,33 @@ extension Engine {
     private static let expiryLookNanos: UInt64 = 10_000_000_000
 
     /// Whether enough is dead or has expired, or codes no longer fit.
-    private func isWorthwhile(_ part: CollectionShard, looksForExpired: Bool) -> Bool {
+    private func isWorthwhile(
+        _ part: CollectionShard, of collection: Collection, looksForExpired: Bool
+    ) -> Bool {
         if looksForExpired, part.hasOutwornCodes { return true }
         var dead = part.deadCount - part.keptDeadCount
+        if part.fields.retentionMillis > 0 {
+            // Those that are kept for now are dropped when their time has come, and not copied until
+            // there is something to drop.
+            guard looksForExpired else { return false }
+            dead = droppableCount(part, of: collection)
+        }
         if looksForExpired, part.expiringCount > 0 { dead += expiredCount(part) }
         let living = part.liveCount
         return dead > configuration.rebuildDeadRowsMin
             && dead > living * configuration.rebuildDeadPercent / 100
+    }
+
+    private func droppableCount(_ part: CollectionShard, of collection: Collection) -> Int {
+        let floor =
+            collection.retained(commitTimes, nowMillis: expiry.nowMillis())
+            ?? shards[part.shard].published
+        var count = 0
+        for slot in 0..<part.slotCount {
+            let died = part.rows.died.load(slot)
+            if died != 0, died <= floor.raw { count += 1 }
+        }
+        return count
     }
 
     private func expiredCount(_ part: CollectionShard) -> Int {

@@ -48,6 +48,9 @@ final class SequenceLeases: Sendable {
         return isTaken ? ScanLease(of: self, seq: seq, time: time) : nil
     }
 
+    /// From here on everything can be read.
+    var horizon: Sequence { state.withLock { $0.horizon } }
+
     /// Rather one that no scan holds open.
     private static func dropOldest(_ state: inout State) {
         let oldest = state.entries.indices.min { a, b in

@@ -11,6 +11,7 @@ struct StageNanos {
     var merge: UInt64 = 0
     var fuse: UInt64 = 0
     var rank: UInt64 = 0
+    var aggregate: UInt64 = 0
 
     /// Adds what has passed since `mark`, which becomes now.
     static func lap(_ stage: inout UInt64, _ mark: inout UInt64, _ time: any Clock) {
@@ -28,6 +29,7 @@ struct StageNanos {
         micros.merge = merge / 1_000
         micros.fuse = fuse / 1_000
         micros.rank = rank / 1_000
+        micros.aggregate = aggregate / 1_000
         return micros
     }
 }

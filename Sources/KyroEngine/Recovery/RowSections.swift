@@ -110,6 +110,7 @@ extension CollectionShard {
         rows.born.fill(rows: slots, from: block, at: 0)
         rows.died.fill(rows: slots, from: block, at: places.died)
         rows.expiresAt.fill(rows: slots, from: block, at: places.expiresAt)
+        for slot in slots { rows.markRead(slot) }
         rows.previous.fill(rows: slots, from: block, at: places.previous)
         rows.blobLengths.fill(rows: slots, from: block, at: places.blobLengths)
         guard

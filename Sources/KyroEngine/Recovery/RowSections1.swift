@@ -47,6 +47,7 @@ extension CollectionShard {
         rows.died.reserve(row: slot)
         rows.died.store(try reader.readFixed64(), slot)
         rows.expiresAt.append(Int64(bitPattern: try reader.readFixed64()), at: slot)
+        rows.markRead(slot)
         let previous = try reader.readFixed32()
         guard Int(previous) <= slot else { throw .truncated }
         rows.previous.append(previous, at: slot)

@@ -34,8 +34,8 @@ struct ShardRecovery {
             .replayingLog, bytesTotal: log.endLSNBound.raw - min(lsn.raw, log.endLSNBound.raw))
         let report = try storing { () throws(StoreError) in
             try replay(
-                log, from: lsn, seq: seq, syncedAtLeast: manifest.snapshot?.lsn ?? .zero, &producers
-            )
+                log, from: lsn, seq: seq, syncedAtLeast: manifest.snapshot?.lsn ?? .zero,
+                loaded?.times ?? CommitTimes(), &producers)
         }
         beginPhase(.done)
         let last = max(seq, report.lastSeq)
@@ -176,16 +176,20 @@ struct ShardRecovery {
     /// Records at or below `seq` are in the snapshot already. What was replayed is published batch
     /// by batch.
     private func replay(
-        _ log: ShardLog, from lsn: LSN, seq: Sequence, syncedAtLeast: LSN,
+        _ log: ShardLog, from lsn: LSN, seq: Sequence, syncedAtLeast: LSN, _ times: CommitTimes,
         _ producers: inout [ProducerKey: UInt64]
     ) throws(StoreError) -> RecoveryReport {
+        var times = times
         let collections = engine.catalog.byID
         var marks = producers
         var touched: [CollectionID: CollectionShard] = [:]
+        var batchFirst: Sequence?
         var last = seq
         var recordCount = 0
         var untilCheck = 0
-        let publishBatch = { (end: LSN) in
+        let publishBatch = { (end: LSN, wallMillis: Int64) in
+            if let first = batchFirst { times.note(wallMillis, first: first) }
+            batchFirst = nil
             for rows in touched.values { rows.publish() }
             touched.removeAll(keepingCapacity: true)
             shard.publish(last)
@@ -197,6 +201,7 @@ struct ShardRecovery {
             record throws(KyroError) in
             last = max(last, record.seq)
             guard record.seq > seq else { return }
+            if batchFirst == nil { batchFirst = record.seq }
             guard let collection = collections[record.collection] else {
                 return try checkDropped(record.collection)
             }
@@ -214,8 +219,9 @@ struct ShardRecovery {
             touched[record.collection] = rows
             recordCount += 1
         }
-        publishBatch(report.endLSN)
+        publishBatch(report.endLSN, report.lastWallMillis)
         producers = marks
+        engine.commitTimes.withLock { [times] in $0.merge(times) }
         if let tear = report.tear {
             let text =
                 "shard \(shard.index): the log's last write was torn; cut at LSN \(tear.lsn), "

@@ -5,6 +5,8 @@
 //                         per collection: varint id, varint rows, and three lists of names
 //                           (vectors, sparse vectors, texts): varint count, then varint length + UTF-8
 //                         per producer: varint collection id, varint length + UTF-8, varint sequence
+//   times               derived: when sequences were committed (CommitTimes.swift); left out where no
+//                         collection keeps dead versions
 //   rows-ID             document data: RowSections.swift
 //   horizon-ID          document data: u64 sequence: versions that died at or below it were dropped
 //                         by a rebuild; the section is left out where none was
@@ -45,6 +47,7 @@ struct SnapshotContents {
     var collections: [CollectionPart] = []
     var producers: [ProducerKey: UInt64] = [:]
 
+    static let times = "times"
     static func rows(_ id: CollectionID) -> String { "rows-\(id.raw)" }
     static func horizon(_ id: CollectionID) -> String { "horizon-\(id.raw)" }
     static func indexing(_ id: CollectionID) -> String { "indexing-\(id.raw)" }

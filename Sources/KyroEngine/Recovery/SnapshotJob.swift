@@ -104,6 +104,12 @@ struct SnapshotJob {
         try section(SnapshotContents.section, writer) { sink throws(KyroError) in
             try sink.write(contents.encoded())
         }
+        if engine.catalog.all.contains(where: { $0.fields.retentionMillis > 0 }) {
+            let times = engine.commitTimes.withLock { $0 }
+            try section(SnapshotContents.times, writer) { sink throws(KyroError) in
+                try sink.write(times.encoded())
+            }
+        }
         for part in mark.collections { try write(part, mark, to: writer) }
         let reference = try storing { () throws(StoreError) in try writer.finish() }
         return (reference, writer.byteCount)

@@ -12,6 +12,8 @@ struct LoadedSnapshot {
     var byteCount: UInt64
     var contents: SnapshotContents
     var parts: [(collection: Collection, rows: CollectionShard)] = []
+    /// What came before it.
+    var times: CommitTimes
     /// What was damaged and has been derived anew.
     var repairs: [String] = []
 }
@@ -59,7 +61,8 @@ struct SnapshotLoad {
             try SnapshotContents(decoding: try source.read(count: Int(source.remaining)))
         }
         var loaded = LoadedSnapshot(
-            reference: reference, byteCount: reader.byteCount, contents: contents)
+            reference: reference, byteCount: reader.byteCount, contents: contents,
+            times: loadTimes() ?? timesUnknown(contents))
         let known = engine.catalog.byID
         for part in contents.collections {
             guard let collection = known[part.id] else { continue }
@@ -135,6 +138,18 @@ struct SnapshotLoad {
             let bytes = try source.read(count: Int(source.remaining))
             return try storing { () throws(StoreError) in try FieldMap(decoding: bytes) }
         }
+    }
+
+    private func loadTimes() -> CommitTimes? {
+        guard reader.byteCount(ofSection: SnapshotContents.times) != nil else { return nil }
+        return derived(SnapshotContents.times) { source throws(KyroError) in
+            try CommitTimes(decoding: try source.read(count: Int(source.remaining)))
+        }
+    }
+
+    /// Of what is in the snapshot it is known that it came before it.
+    private func timesUnknown(_ contents: SnapshotContents) -> CommitTimes {
+        contents.wallMillis > 0 ? CommitTimes(sinceMillis: contents.wallMillis) : .unknown
     }
 
     private func loadHorizon(of rows: CollectionShard) throws(KyroError) {

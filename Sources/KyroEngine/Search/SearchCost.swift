@@ -16,7 +16,8 @@ extension Engine {
     /// error in the request is left for `search` to report.
     public func estimatedCost(_ request: SearchRequest) -> Int {
         guard let collection = catalog.find(request.scope) else { return 0 }
-        if mustWait(for: request.minSeq) { return .max }
+        // Of a moment of the past it may have to wait for a commit that is under way.
+        if mustWait(for: request.minSeq) || request.isPage || request.asOf != nil { return .max }
         if let text = request.text,
             text.query.utf8.count > Self.quickTextBytes || text.fields.count > Limits.fieldsMax
         {
@@ -34,10 +35,17 @@ extension Engine {
         for (shard, root) in roots {
             let leaves = (request.filter?.fields.count ?? 0) + (request.timeRange == nil ? 0 : 1)
             cost += shard.slotCount / 32 * leaves
+            if !request.aggregations.isEmpty {
+                cost += aggregationCost(request, slotCount: shard.slotCount)
+            }
             if let query = request.vector {
                 let named = query.field.isEmpty ? root.vectors.names.first ?? "" : query.field
                 let known = collection.recall.field(named)?.shards[shard.shard]
-                cost += vectorCost(query, request, hits: hits, root, known)
+                let matches =
+                    request.filter.map {
+                        shard.metadata.estimatedMatches($0, slotCount: shard.slotCount)
+                    } ?? .max
+                cost += vectorCost(query, request, hits: hits, root, known, matches: matches)
             }
             if let query = request.sparse {
                 let index =
@@ -52,7 +60,7 @@ extension Engine {
 
     /// Of a look-up, in the same unit.
     public func estimatedCost(_ request: LookupRequest) -> Int {
-        if mustWait(for: request.minSeq) { return .max }
+        if mustWait(for: request.minSeq) || request.asOf != nil { return .max }
         var each = 30
         if let collection = catalog.find(request.scope),
             collection.schema.vectors.contains(where: { $0.value.indexing.storage == .disk }),
@@ -73,7 +81,7 @@ extension Engine {
 
     private func vectorCost(
         _ query: VectorQuery, _ request: SearchRequest, hits: Int, _ root: IndexRoot,
-        _ known: ShardRecall?
+        _ known: ShardRecall?, matches: Int
     ) -> Int {
         let named =
             query.field.isEmpty ? root.vectors.entries.first?.value : root.vectors[query.field]
@@ -81,7 +89,7 @@ extension Engine {
         let rows = index.rowCount
         // A full row takes as long as eight codes.
         if request.exact || query.recall == 1 {
-            return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * rows
+            return (index.keepsRowsOnDisk ? Self.readInTurn : 8) * min(rows, matches)
         }
         let otherwise = request.hasOneBareLeg ? 0 : UInt32(Limits.candidatesDefault)
         let own = request.fusion?.candidates?.vector ?? 0
@@ -95,9 +103,26 @@ extension Engine {
             VectorIndex.Request(vector: [], k: k, efSearch: efSearch))
         let walked = index.probedCost(probes: Int(query.probes)) ?? 15 * kept + index.tailCount
         let isFiltered = request.filter != nil || request.timeRange != nil
-        let codes = min(rows, isFiltered ? walked + 4_000 : walked)
+        // Where little matches all of it is scanned, and no walk is begun.
+        let codes = min(rows, matches, isFiltered ? walked + 4_000 : walked)
         let reranked = min(rows, 3 * max(Int(min(asked, UInt32(Limits.hitsMax))), hits) / 2 + 20)
         return codes + (index.keepsRowsOnDisk ? Self.readAlone * reranked : 0)
+    }
+
+    /// A mask takes 2 ns a row, a walk over a column 1; a facet may meet each value in another place,
+    /// and a quantile takes several walks.
+    private func aggregationCost(_ request: SearchRequest, slotCount: Int) -> Int {
+        var rows = slotCount / 32
+        for aggregation in request.aggregations.prefix(Limits.aggregationsMax) {
+            rows += slotCount / 32 * (aggregation.filter?.fields.count ?? 0)
+            switch aggregation.kind {
+            case .count: rows += slotCount / 512
+            case .histogram, .timeHistogram: rows += slotCount / 16
+            case .facet: rows += slotCount / 4
+            case .stats(let stats): rows += stats.quantiles.isEmpty ? slotCount / 16 : slotCount / 4
+            }
+        }
+        return rows
     }
 
     /// A step of a formula takes at least one byte and about 3 ns, a look-up of a field 100 ns, of a

@@ -22,7 +22,13 @@ struct SearchExecution {
     /// Where a recall was asked for.
     private(set) var recallEstimate: RecallEstimate?
     private(set) var explains: [ShardExplain]
-    private var masks: [SlotMask?]
+    private(set) var aggregations: [AggregationResult] = []
+    /// Whether a page follows this one.
+    private(set) var hasNextPage = false
+    private(set) var masks: [SlotMask?]
+    /// For whoever wants the legs' candidates themselves.
+    var keepsLegs = false
+    private(set) var legs: [Ranking.Leg] = []
     private var maskCounts: [Int]
     private var counters: [SearchCounters]
     private var nanos: [UInt64]
@@ -84,8 +90,10 @@ struct SearchExecution {
         for index in views.indices {
             explains[index].rowsScored = UInt64(counters[index].rowsScored)
             explains[index].postingsScored = UInt64(counters[index].postingsScored)
+            explains[index].postingsListed = UInt64(counters[index].postingsListed)
             explains[index].micros = nanos[index] / 1_000
         }
+        if keepsLegs { self.legs = legs }
         let keepsRawScore = query.legCount == 1 && query.fusion == nil && query.decay == nil
         var hits: [RankedHit]
         (hits, fusedLegs) = Ranking.fuse(legs, fusion: query.fusion, keepsRawScore: keepsRawScore)
@@ -94,7 +102,10 @@ struct SearchExecution {
             for index in hits.indices { hits[index].score *= decayFactor(of: hits[index]) }
         }
         StageNanos.lap(&stages.fuse, &mark, time)
+        if !query.aggregations.isEmpty { aggregations = try aggregate(hits) }
+        StageNanos.lap(&stages.aggregate, &mark, time)
         if let ranking = query.ranking { try rank(&hits, by: ranking) }
+        if let place = query.page { hasNextPage = place.leavePassed(&hits, query, views) }
         let page = try page(of: &hits)
         StageNanos.lap(&stages.rank, &mark, time)
         return page
@@ -270,6 +281,7 @@ struct SearchExecution {
         _ leg: CheckedQuery.SparseLeg, scratch: inout SparseScratch
     ) throws(KyroError) -> [[Candidate]] {
         var perShard: [[Candidate]] = []
+        var floor = LegFloor(count: query.candidates(of: .sparse))
         for view in views { try view.shard.requireSparse(leg.field) }
         for (index, view) in views.enumerated() {
             guard let sparse = view.root.sparse[leg.field] else { continue }
@@ -280,9 +292,10 @@ struct SearchExecution {
                     sparse.estimatedPostings(query: leg.vector))
             }
             let found = try sparse.search(
-                query: leg.vector, k: query.candidates(of: .sparse), visibility: view.visibility,
-                mask: masks[index], order: view.shard.rows, scratch: &scratch,
-                counters: &counters[index], cancellation: cancellation)
+                query: leg.vector, floor: floor.score, k: query.candidates(of: .sparse),
+                visibility: view.visibility, mask: masks[index], order: view.shard.rows,
+                scratch: &scratch, counters: &counters[index], cancellation: cancellation)
+            if index + 1 < views.count { floor.take(found) }
             explains[index].sparseCandidates = UInt64(found.count)
             perShard.append(Self.candidates(found, shard: index))
         }
@@ -292,47 +305,25 @@ struct SearchExecution {
     private mutating func textLeg(
         _ leg: CheckedQuery.TextLeg, scratch: inout TextScratch
     ) throws(KyroError) -> [[Candidate]] {
-        var terms: [[String]] = []
-        var statistics: [TextIndex.Statistics] = []
-        for field in leg.fields {
-            for view in views { try view.shard.requireText(field) }
-            let analysed = views.lazy.compactMap { $0.root.texts[field] }.first?.analyze(leg.query)
-            let fieldTerms = analysed ?? []
-            guard fieldTerms.count <= Limits.queryTermsMax else {
-                throw .overLimit(
-                    "text.query",
-                    "has \(fieldTerms.count) distinct terms; the limit is \(Limits.queryTermsMax)")
-            }
-            var sum = TextIndex.Statistics(
-                documentCount: 0, totalLength: 0,
-                documentFrequency: Array(repeating: 0, count: fieldTerms.count))
-            for view in views {
-                guard let texts = view.root.texts[field] else { continue }
-                sum = sum + texts.statistics(of: fieldTerms)
-            }
-            terms.append(fieldTerms)
-            statistics.append(sum)
-        }
+        let fields = try textFields(leg)
         var perShard: [[Candidate]] = []
+        var floor = LegFloor(count: query.candidates(of: .text))
         for (index, view) in views.enumerated() {
             let started = time.monotonicNanos()
             defer { count(started, index) }
-            var legs: [TextLeg] = []
-            for (position, field) in leg.fields.enumerated() {
-                guard let texts = view.root.texts[field] else { continue }
-                if query.explains {
+            if query.explains {
+                for field in fields {
                     explains[index].postingsEstimated += UInt64(
-                        texts.estimatedPostings(terms: terms[position]))
+                        view.root.texts[field.name]?.estimatedPostings(terms: field.leg.terms) ?? 0)
                 }
-                legs.append(
-                    TextLeg(
-                        index: texts, terms: terms[position], statistics: statistics[position]))
             }
+            let legs = fields.map { $0.leg.inShard($0.name, view) }
             let found = try TextSearch.run(
-                legs: legs, k: query.candidates(of: .text), visibility: view.visibility,
-                mask: masks[index],
-                order: view.shard.rows, scratch: &scratch, counters: &counters[index],
-                cancellation: cancellation)
+                legs: legs, scoring: leg.scoring, floor: floor.score,
+                k: query.candidates(of: .text),
+                visibility: view.visibility, mask: masks[index], order: view.shard.rows,
+                scratch: &scratch, counters: &counters[index], cancellation: cancellation)
+            if index + 1 < views.count { floor.take(found) }
             explains[index].textCandidates = UInt64(found.count)
             perShard.append(Self.candidates(found, shard: index))
         }

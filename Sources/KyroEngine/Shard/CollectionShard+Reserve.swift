@@ -71,6 +71,7 @@ extension VersionColumns {
     func tryReserve(slots: Range<Int>, idBytes: Int, blobBytes: Int) -> Bool {
         born.tryReserve(rows: slots) && died.tryReserve(rows: slots)
             && expiresAt.tryReserve(rows: slots) && previous.tryReserve(rows: slots)
+            && marks.tryReserve(rows: slots)
             && ids.tryReserve(slots: slots, textBytes: idBytes)
             && blobOffsets.tryReserve(rows: slots) && blobLengths.tryReserve(rows: slots)
             && blobs.tryReserve(byteCount: blobBytes)

@@ -34,6 +34,8 @@ final class VersionColumns: SlotOrder {
     let died = AtomicColumn64()
     /// Unix milliseconds; `Int64.max` for what never expires.
     let expiresAt = Column<Int64>()
+    /// Of rows that die or expire.
+    let marks = RowMarks()
     /// The slot of the version before, plus one; zero when there is none.
     let previous = Column<UInt32>()
     let ids = IDColumn()
@@ -44,6 +46,11 @@ final class VersionColumns: SlotOrder {
 
     func precedes(_ a: Int, _ b: Int) -> Bool { ids.precedes(a, b) }
 
+    /// Of a row whose other columns were read from a snapshot.
+    func markRead(_ slot: Int) {
+        marks.append(slot, isMarked: died.load(slot) != 0 || expiresAt[slot] != .max)
+    }
+
     func blob(_ slot: Int) -> [UInt8] {
         blobs.bytes(at: Int(blobOffsets[slot]), count: Int(blobLengths[slot]))
     }
@@ -51,6 +58,7 @@ final class VersionColumns: SlotOrder {
     func residentBytes(slotCount: Int) -> Int {
         born.residentBytes(rowCount: slotCount) + died.residentBytes(rowCount: slotCount)
             + expiresAt.residentBytes(rowCount: slotCount)
+            + marks.residentBytes(rowCount: slotCount)
             + previous.residentBytes(rowCount: slotCount) + ids.residentBytes(slotCount: slotCount)
             + blobOffsets.residentBytes(rowCount: slotCount)
             + blobLengths.residentBytes(rowCount: slotCount) + blobs.residentBytes
@@ -140,7 +148,7 @@ final class CollectionShard: Sendable {
             shard: self, root: currentRoot,
             visibility: Visibility(
                 born: rows.born, died: rows.died, expiresAt: rows.expiresAt, seq: seq.raw,
-                slotCount: slotCount, nowMillis: nowMillis))
+                slotCount: slotCount, nowMillis: nowMillis, marks: rows.marks))
     }
 
     func key(_ id: DocumentID) -> IDKey { IDKey(id, seed: hashSeed) }
@@ -204,6 +212,7 @@ final class CollectionShard: Sendable {
         rows.born.append(born, at: slot)
         rows.died.reserve(row: slot)
         rows.expiresAt.append(expiresAt, at: slot)
+        rows.marks.append(slot, isMarked: expiresAt != .max)
         rows.previous.append(older.map { UInt32($0) + 1 } ?? 0, at: slot)
         rows.blobOffsets.append(UInt64(rows.blobs.append(blob)), at: slot)
         rows.blobLengths.append(UInt32(blob.count), at: slot)
@@ -244,6 +253,7 @@ final class CollectionShard: Sendable {
         for entry in document.texts {
             root.texts[entry.name]?.remove(entry.value, slot: Slot(index: slot))
         }
+        rows.marks.mark(slot)
         rows.died.store(seq.raw, slot)
         live.subtract(1, ordering: .relaxed)
         // After the cell: who finds the cell empty finds the death here.
@@ -398,13 +408,15 @@ struct CollectionView: Sendable {
     let visibility: Visibility
 
     /// The version of a document that this view sees.
-    func slot(of id: DocumentID) -> Int? {
+    /// - Parameter expired: whether one that has expired counts too.
+    func slot(of id: DocumentID, expired: Bool = false) -> Int? {
         let rows = shard.rows
         var candidate = root.ids.find(shard.key(id), in: rows.ids)
         while let slot = candidate {
             // A version above the published count is still being written; the one before it is
             // reachable because `previous` was stored before the id table's cell.
             if visibility.isVisible(slot) { return slot }
+            if expired, visibility.isAlive(slot) { return slot }
             if slot < visibility.slotCount, rows.born[slot] <= visibility.seq { return nil }
             let older = rows.previous[slot]
             candidate = older == 0 ? nil : Int(older) - 1

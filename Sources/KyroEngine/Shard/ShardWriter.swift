@@ -13,6 +13,7 @@ final class ShardWriter {
     let shard: Shard
     let log: ShardLog
     private let clock: SequenceClock
+    private let commitTimes: Locked<CommitTimes>
     /// Of collections that have none of their own.
     private let durability: Durability
     private let groupBytesMax: Int
@@ -45,6 +46,7 @@ final class ShardWriter {
         self.shard = shard
         self.log = log
         clock = engine.clock
+        commitTimes = engine.commitTimes
         durability = engine.configuration.fsync
         groupBytesMax = engine.configuration.groupBytesMax
         linger = CommitLinger(nanosMax: UInt64(engine.configuration.commitLingerMicros) * 1_000)
@@ -164,7 +166,8 @@ final class ShardWriter {
         if collection.isDropped { return rebuild.abandon() }
         do throws(KyroError) {
             let moment = Rebuild.Moment(
-                shard, collection, nanos: time.monotonicNanos(), nowMillis: expiry.nowMillis())
+                shard, collection, commitTimes, nanos: time.monotonicNanos(),
+                nowMillis: expiry.nowMillis())
             if try rebuild.finishStep(moment) {
                 rebuild.old.endRebuild()
                 collection.install(rebuild.new, at: shard.index)
@@ -456,6 +459,10 @@ final class ShardWriter {
     private func append(_ group: Group) throws(KyroError) {
         do throws(StoreError) {
             _ = try log.append(group.records, wallMillis: expiry.nowMillis())
+            // Before the group is published: who reads at a time must not miss that it came later.
+            if let first = group.records.first?.seq {
+                commitTimes.withLock { $0.note(log.lastWallMillis, first: first) }
+            }
             isDirty = true
             groupSyncNanos = nil
             if group.needsSync {

@@ -190,6 +190,14 @@ struct DocumentValidation {
         func check(_ number: Double) throws(KyroError) {
             guard number.isFinite else { throw .invalid(field(), "is NaN or infinite") }
         }
+        func check(_ point: GeoPoint) throws(KyroError) {
+            guard point.isOnEarth else {
+                throw .invalid(
+                    field(),
+                    "is at latitude \(point.latitude), longitude \(point.longitude); they must lie "
+                        + "in −90...90 and −180...180")
+            }
+        }
         switch value {
         case .string(let string): try check(string)
         case .double(let number): try check(number)
@@ -202,6 +210,10 @@ struct DocumentValidation {
             for number in numbers { try check(number) }
         case .int64s(let values), .timestamps(let values): try check(count: values.count)
         case .bools(let values): try check(count: values.count)
+        case .geoPoint(let point): try check(point)
+        case .geoPoints(let points):
+            try check(count: points.count)
+            for point in points { try check(point) }
         }
     }
 }
@@ -251,6 +263,8 @@ extension MetadataValue {
         case .int64s(let values), .timestamps(let values): 8 * values.count
         case .doubles(let values): 8 * values.count
         case .bools(let values): values.count
+        case .geoPoint: 16
+        case .geoPoints(let points): 16 * points.count
         }
     }
 }

@@ -22,6 +22,9 @@ struct CheckedQuery {
         var query: String
         /// Sorted by name, each once.
         var fields: [String]
+        /// Of each field; finite and not negative.
+        var boosts: [Double]
+        var scoring: TextScoring
     }
 
     var vector: VectorLeg?
@@ -38,6 +41,16 @@ struct CheckedQuery {
     var legCandidates: LegCandidates
     var exact: Bool
     var explains: Bool
+    /// Whether more candidates change no score: a leg alone may be asked for as many as its pages
+    /// need.
+    var candidatesGrow: Bool
+    var aggregations: [Aggregation]
+    /// Of the schema, where there is something to aggregate.
+    var metadataTypes: FieldMap<ValueType> = [:]
+    /// Where the answer is one of several pages.
+    var page: SearchPage?
+    /// Whether it is about a sequence that may lie behind.
+    var isOfThePast = false
     /// What happens to the fused scores; nil for nothing.
     var ranking: CheckedRanking?
 
@@ -57,10 +70,14 @@ struct CheckedQuery {
 
     init(_ request: SearchRequest, schema: Schema) throws(KyroError) {
         limit = Int(request.limit)
-        offset = Int(request.offset)
+        // Later pages are counted from the first one's beginning.
+        offset = request.pageToken.isEmpty ? Int(request.offset) : 0
         exact = request.exact
         explains = request.explain
-        guard (1...Limits.hitsMax).contains(limit) else {
+        candidatesGrow = request.hasOneBareLeg
+        aggregations = request.aggregations
+        let limitMin = aggregations.isEmpty ? 1 : 0
+        guard (limitMin...Limits.hitsMax).contains(limit) else {
             throw .overLimit("limit", "is \(limit); it must lie in 1...\(Limits.hitsMax)")
         }
         guard offset + limit <= Limits.hitsMax else {
@@ -76,9 +93,16 @@ struct CheckedQuery {
             request.candidates == 0 ? Limits.candidatesDefault : Int(request.candidates),
             offset + limit)
         legCandidates = request.fusion?.candidates ?? LegCandidates()
-        guard request.vector != nil || request.sparse != nil || request.text != nil else {
+        guard
+            request.vector != nil || request.sparse != nil || request.text != nil
+                || !aggregations.isEmpty
+        else {
             throw .invalid(
                 "vector", "is missing, as are sparse and text: a search needs at least one of them")
+        }
+        if !aggregations.isEmpty {
+            try AggregationValidation.check(request, schema)
+            metadataTypes = schema.metadata
         }
         if let query = request.vector { vector = try Self.check(query, schema: schema) }
         if let query = request.sparse { sparse = try Self.check(query, schema: schema) }
@@ -97,8 +121,18 @@ struct CheckedQuery {
             self.fusion = fusion
         }
         ranking = try CheckedRanking(request, schema: schema)
+        if request.isPage, ranking?.grouping != nil || ranking?.diversity != nil {
+            throw .invalid(
+                request.paged ? "paged" : "page_token",
+                "stands beside ranking.grouping or ranking.diversity, whose order is not that of "
+                    + "scores; use offset")
+        }
         // Nothing is fused: what lies behind the page is of no use.
-        if request.candidates == 0, request.hasOneBareLeg { candidates = offset + limit }
+        if request.candidates == 0, request.hasOneBareLeg,
+            !aggregations.contains(where: { $0.over == .candidates })
+        {
+            candidates = max(1, offset + limit)
+        }
     }
 
     static func check(_ range: TimeRange?) throws(KyroError) -> TimeRange? {
@@ -173,7 +207,33 @@ struct CheckedQuery {
             asked[name] = true
         }
         let fields = query.fields.isEmpty ? schema.texts.names : asked.names
-        return TextLeg(query: query.query, fields: fields)
+        return TextLeg(
+            query: query.query, fields: fields,
+            boosts: try boosts(query.boosts, of: fields, schema: schema), scoring: query.scoring)
+    }
+
+    private static func boosts(
+        _ boosts: FieldMap<Double>, of fields: [String], schema: Schema
+    ) throws(KyroError) -> [Double] {
+        guard boosts.count <= Limits.fieldsMax else {
+            throw .overLimit(
+                "text.boosts", "has \(boosts.count) entries; the limit is \(Limits.fieldsMax)")
+        }
+        for (name, boost) in boosts.entries.map({ ($0.name, $0.value) }) {
+            guard schema.texts[name] != nil else {
+                throw missing(name, path: "text.boosts", kind: "text", names: schema.texts.names)
+            }
+            guard fields.contains(where: { $0.utf8.elementsEqual(name.utf8) }) else {
+                throw .invalid(
+                    "text.boosts", "names \"\(name)\", which text.fields leaves out")
+            }
+            guard boost >= 0, boost <= Limits.boostMax else {
+                throw .invalid(
+                    "text.boosts",
+                    "of \"\(name)\" is \(boost); it must lie in 0...\(Limits.boostMax)")
+            }
+        }
+        return fields.map { boosts[$0] ?? 1 }
     }
 
     static func only(

@@ -40,6 +40,13 @@ enum SchemaValidation {
         }
     }
 
+    static func checkRetention(_ millis: Int64) throws(KyroError) {
+        guard (0...Limits.retentionMillisMax).contains(millis) else {
+            throw .overLimit(
+                "retention_ms", "is \(millis); it must lie in 0...\(Limits.retentionMillisMax)")
+        }
+    }
+
     static func checkDimension(
         _ dimension: Int, field: @autoclosure () -> String
     ) throws(KyroError) {

@@ -40,15 +40,18 @@ public enum FilterValidation {
             try check(child, schema, path: path + ".negation", depth: depth + 1, nodes: &nodes)
         case .equals(let field, let value):
             try check(value, of: field, schema, path: path + ".equals.value")
+        case .sqlNot(let child):
+            try check(child, schema, path: path + ".sql_not", depth: depth + 1, nodes: &nodes)
         case .isIn(let field, let values):
-            guard values.count <= Limits.metadataListMax else {
-                throw .overLimit(
-                    path + ".in_set.values",
-                    "has \(values.count) values, more than \(Limits.metadataListMax)")
-            }
-            for (i, value) in values.enumerated() {
-                try check(value, of: field, schema, path: "\(path).in_set.values[\(i)]")
-            }
+            try check(values, of: field, schema, path: path + ".in_set.values")
+        case .containsAny(let field, let values):
+            try check(values, of: field, schema, path: path + ".contains_any.values")
+        case .containsAll(let field, let values):
+            try check(values, of: field, schema, path: path + ".contains_all.values")
+        case .withinDistance(let field, let center, let metres):
+            try check(center, metres, of: field, schema, path: path + ".within_distance")
+        case .withinBox(let field, let box):
+            try check(box, of: field, schema, path: path + ".within_box")
         case .range(let field, let lower, let upper):
             try checkRange(field, lower, upper, schema, path: path + ".range")
         case .exists: break
@@ -56,6 +59,59 @@ public enum FilterValidation {
             guard let type = schema.metadata[field], type.element != .string else { return }
             throw mismatch(path + ".prefix", "needs a string field", field, type)
         }
+    }
+
+    private static func check(
+        _ values: [MetadataValue], of field: String, _ schema: Schema, path: String
+    ) throws(KyroError) {
+        guard values.count <= Limits.metadataListMax else {
+            throw .overLimit(
+                path, "has \(values.count) values, more than \(Limits.metadataListMax)")
+        }
+        for (i, value) in values.enumerated() {
+            try check(value, of: field, schema, path: "\(path)[\(i)]")
+        }
+    }
+
+    private static func check(
+        _ center: GeoPoint, _ metres: Double, of field: String, _ schema: Schema, path: String
+    ) throws(KyroError) {
+        try check(center.latitude, within: 90, path: path + ".center.lat")
+        try check(center.longitude, within: 180, path: path + ".center.lon")
+        guard metres >= 0 else {
+            throw .invalid(path + ".metres", "is \(metres); it must be 0 or more")
+        }
+        try checkHoldsPoints(field, schema, path: path)
+    }
+
+    private static func check(
+        _ box: GeoBox, of field: String, _ schema: Schema, path: String
+    ) throws(KyroError) {
+        try check(box.south, within: 90, path: path + ".south")
+        try check(box.north, within: 90, path: path + ".north")
+        try check(box.west, within: 180, path: path + ".west")
+        try check(box.east, within: 180, path: path + ".east")
+        guard box.south <= box.north else {
+            throw .invalid(
+                path, "is reversed: its south \(box.south) is above its north \(box.north)")
+        }
+        try checkHoldsPoints(field, schema, path: path)
+    }
+
+    private static func check(
+        _ degrees: Double, within bound: Double, path: String
+    ) throws(KyroError) {
+        guard abs(degrees) <= bound else {
+            throw .invalid(
+                path, "is \(degrees); it must lie in −\(Int(bound))...\(Int(bound)) degrees")
+        }
+    }
+
+    private static func checkHoldsPoints(
+        _ field: String, _ schema: Schema, path: String
+    ) throws(KyroError) {
+        guard let type = schema.metadata[field], type.element != .geoPoint else { return }
+        throw mismatch(path, "needs a field of geo points", field, type)
     }
 
     private static func checkRange(
@@ -71,8 +127,9 @@ public enum FilterValidation {
             }
             try check(bound.value, of: field, schema, path: path + "." + name(bound, side))
         }
-        if let type = schema.metadata[field], type.element == .bool {
-            throw mismatch(path, "needs a field with an order; use equals", field, type)
+        if let type = schema.metadata[field], type.element == .bool || type.element == .geoPoint {
+            let instead = type.element == .bool ? "equals" : "within_distance or within_box"
+            throw mismatch(path, "needs a field with an order; use \(instead)", field, type)
         }
         guard let lower, let upper else { return }
         guard isOrdered(lower.value, upper.value) else {
@@ -96,6 +153,12 @@ public enum FilterValidation {
             throw KyroError(
                 .typeMismatch, "\(path) of \"\(field)\" is a \(value.type.name); give one value",
                 field: path)
+        }
+        if case .geoPoint = value {
+            throw KyroError(
+                .typeMismatch,
+                "\(path) of \"\(field)\" is a geo point, which is compared by within_distance or "
+                    + "within_box", field: path)
         }
         if case .double(let number) = value, number.isNaN {
             throw .invalid(path, "of \"\(field)\" is NaN, which compares with nothing")

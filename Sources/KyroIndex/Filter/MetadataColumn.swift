@@ -6,6 +6,7 @@ final class MetadataColumn: Sendable {
     enum Values: Sendable {
         case strings(StringColumn)
         case numbers(NumberColumn)
+        case points(GeoColumn)
     }
 
     let type: ValueType
@@ -14,7 +15,12 @@ final class MetadataColumn: Sendable {
 
     init(type: ValueType) {
         self.type = type
-        values = type.element == .string ? .strings(StringColumn()) : .numbers(NumberColumn())
+        values =
+            switch type.element {
+            case .string: .strings(StringColumn())
+            case .geoPoint: .points(GeoColumn())
+            default: .numbers(NumberColumn())
+            }
     }
 
     /// Writer only.
@@ -34,6 +40,8 @@ final class MetadataColumn: Sendable {
             for number in numbers { append(OrderedKey.key(number), slot) }
         case .bool(let flag): append(flag ? 1 : 0, slot)
         case .bools(let flags): for flag in flags { append(flag ? 1 : 0, slot) }
+        case .geoPoint(let point): append(point, slot)
+        case .geoPoints(let points): for point in points { append(point, slot) }
         }
     }
 
@@ -43,6 +51,10 @@ final class MetadataColumn: Sendable {
 
     private func append(_ key: Int64, _ slot: Int) {
         if case .numbers(let column) = values { column.append(key, slot: slot) }
+    }
+
+    private func append(_ point: GeoPoint, _ slot: Int) {
+        if case .points(let column) = values { column.append(point, slot: slot) }
     }
 
     /// Slots where some element equals one of the literals; a literal of another type equals none.
@@ -63,7 +75,62 @@ final class MetadataColumn: Sendable {
             return .dense(
                 try column.scan(
                     .oneOf(keys.sorted()), slotCount: slotCount, cancellation: cancellation))
+        case .points: return .empty(slotCount: slotCount)
         }
+    }
+
+    /// Slots whose elements have every literal among them; a literal of another type is no element.
+    func slots(
+        withAll literals: [MetadataValue], slotCount: Int, cancellation: Cancellation
+    ) throws(KyroError) -> SlotSet {
+        guard !literals.isEmpty else { return .dense(presence.mask(slotCount: slotCount)) }
+        switch values {
+        case .strings(let column):
+            // By number: two strings that differ in composition are two values.
+            var numbers: Set<Int> = []
+            for literal in literals {
+                guard case .string(let text) = literal,
+                    let number = column.dictionary.find(Array(text.utf8))
+                else { return .empty(slotCount: slotCount) }
+                numbers.insert(number)
+            }
+            let rarestFirst = numbers.sorted {
+                column.postings.count($0) < column.postings.count($1)
+            }
+            var result: SlotSet?
+            for number in rarestFirst {
+                let next = try column.slots(
+                    with: [number], slotCount: slotCount, cancellation: cancellation)
+                if result == nil { result = next } else { result?.formIntersection(next) }
+                if result?.isKnownEmpty == true { break }
+            }
+            return result ?? .empty(slotCount: slotCount)
+        case .numbers(let column):
+            let keys = literals.compactMap { OrderedKey.key($0, element: type.element) }
+            guard keys.count == literals.count else { return .empty(slotCount: slotCount) }
+            return .dense(
+                try column.scan(
+                    all: Set(keys).sorted(), slotCount: slotCount, cancellation: cancellation))
+        case .points: return .empty(slotCount: slotCount)
+        }
+    }
+
+    /// Slots with a point within the distance.
+    func slots(
+        around center: GeoPoint, metres: Double, slotCount: Int, cancellation: Cancellation
+    ) throws(KyroError) -> SlotSet {
+        guard case .points(let column) = values else { return .empty(slotCount: slotCount) }
+        return .dense(
+            try column.scan(
+                GeoCircle(center: center, metres: metres), slotCount: slotCount,
+                cancellation: cancellation))
+    }
+
+    func slots(
+        in box: GeoBox, slotCount: Int, cancellation: Cancellation
+    ) throws(KyroError) -> SlotSet {
+        guard case .points(let column) = values else { return .empty(slotCount: slotCount) }
+        return .dense(try column.scan(box, slotCount: slotCount, cancellation: cancellation))
     }
 
     /// Slots where some element lies between the bounds.
@@ -83,6 +150,7 @@ final class MetadataColumn: Sendable {
             guard let range = keyRange(lower, upper) else { return .empty(slotCount: slotCount) }
             return .dense(
                 try column.scan(.inRange(range), slotCount: slotCount, cancellation: cancellation))
+        case .points: return .empty(slotCount: slotCount)
         }
     }
 
@@ -105,7 +173,7 @@ final class MetadataColumn: Sendable {
     }
 
     /// Nil when nothing can lie between the bounds, or a bound is of another type.
-    private func keyRange(_ lower: Filter.Bound?, _ upper: Filter.Bound?) -> ClosedRange<Int64>? {
+    func keyRange(_ lower: Filter.Bound?, _ upper: Filter.Bound?) -> ClosedRange<Int64>? {
         let all = OrderedKey.all(type.element)
         var low = all.lowerBound
         var high = all.upperBound
@@ -127,6 +195,7 @@ final class MetadataColumn: Sendable {
             switch values {
             case .strings(let column): column.residentBytes
             case .numbers(let column): column.residentBytes
+            case .points(let column): column.residentBytes
             }
         return own + presence.residentBytes
     }

@@ -34,10 +34,11 @@ struct ColumnNeed {
         case .strings(let texts):
             elements += texts.count
             for text in texts { byteCount += text.utf8.count }
-        case .int64, .timestamp, .double, .bool: elements += 1
+        case .int64, .timestamp, .double, .bool, .geoPoint: elements += 1
         case .int64s(let values), .timestamps(let values): elements += values.count
         case .doubles(let values): elements += values.count
         case .bools(let values): elements += values.count
+        case .geoPoints(let points): elements += points.count
         }
     }
 }
@@ -49,6 +50,7 @@ extension MetadataColumn {
         case .strings(let column):
             column.tryReserve(strings: need.elements, byteCount: need.byteCount)
         case .numbers(let column): column.tryReserve(numbers: need.elements)
+        case .points(let column): column.tryReserve(points: need.elements)
         }
     }
 }

@@ -9,11 +9,7 @@ import Synchronization
 public final class MetadataIndex: @unchecked Sendable {
     private let names = StringDictionary()
     private let columns = ObjectList<MetadataColumn>(capacity: Limits.fieldsMax)
-    /// By slot; `noEventTime` where there is none.
-    private let eventTimes = Column<Int64>()
-    private let eventRows = Atomic<Int>(0)
-
-    static let noEventTime = Int64.min
+    private let eventTimes = TimeColumn()
 
     public init() {}
 
@@ -30,15 +26,13 @@ public final class MetadataIndex: @unchecked Sendable {
 
     /// - Precondition: the slot was published.
     public func eventTime(of slot: Int) -> Int64? {
-        guard slot < eventRows.load(ordering: .acquiring) else { return nil }
-        let time = eventTimes[slot]
-        return time == Self.noEventTime ? nil : time
+        eventTimes.time(of: slot)
     }
 
     /// The visible slots that satisfy both; nil when neither is asked. A comparison with a field
     /// that is unknown or of another type is false.
     ///
-    /// Two-valued, as `Filter` says. The answer is the caller's own.
+    /// Three-valued, as `Filter` says. The answer is the caller's own.
     public func evaluate(
         filter: Filter?, timeRange: TimeRange?, visibility: Visibility,
         cancellation: Cancellation
@@ -63,7 +57,7 @@ public final class MetadataIndex: @unchecked Sendable {
     public var residentBytes: Int {
         var total = names.residentBytes
         for number in 0..<names.count { total += columns[number].residentBytes }
-        return total + 8 * eventRows.load(ordering: .relaxed)
+        return total + eventTimes.residentBytes
     }
 
     private func slots(
@@ -89,11 +83,13 @@ public final class MetadataIndex: @unchecked Sendable {
         case .not(let child):
             let inner = try slots(child, slotCount: slotCount, cancellation: cancellation)
             return inner.complement(slotCount: slotCount)
+        case .sqlNot(let child):
+            return try slotsWhereFalse(child, slotCount: slotCount, cancellation: cancellation)
         case .equals(let field, let value):
             return try column(field)?.slots(
                 equalToAny: [value], slotCount: slotCount, cancellation: cancellation)
                 ?? .empty(slotCount: slotCount)
-        case .isIn(let field, let values):
+        case .isIn(let field, let values), .containsAny(let field, let values):
             return try column(field)?.slots(
                 equalToAny: values, slotCount: slotCount, cancellation: cancellation)
                 ?? .empty(slotCount: slotCount)
@@ -108,19 +104,71 @@ public final class MetadataIndex: @unchecked Sendable {
             return try column(field)?.slots(
                 prefix: prefix, slotCount: slotCount, cancellation: cancellation)
                 ?? .empty(slotCount: slotCount)
+        case .withinDistance(let field, let center, let metres):
+            return try column(field)?.slots(
+                around: center, metres: metres, slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        case .withinBox(let field, let box):
+            return try column(field)?.slots(
+                in: box, slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        case .containsAll(let field, let values):
+            return try column(field)?.slots(
+                withAll: values, slotCount: slotCount, cancellation: cancellation)
+                ?? .empty(slotCount: slotCount)
+        }
+    }
+
+    /// Where the filter is neither true nor unknown. By De Morgan's laws, which hold in Kleene's
+    /// logic, a negation goes down to the comparisons: no set of the unknown is ever built.
+    private func slotsWhereFalse(
+        _ filter: Filter, slotCount: Int, cancellation: Cancellation
+    ) throws(KyroError) -> SlotSet {
+        try cancellation.check()
+        switch filter {
+        case .all(let children):
+            var result = SlotSet.empty(slotCount: slotCount)
+            for child in children {
+                result.formUnion(
+                    try slotsWhereFalse(child, slotCount: slotCount, cancellation: cancellation))
+            }
+            return result
+        case .any(let children):
+            var result: SlotSet?
+            for child in children {
+                let next = try slotsWhereFalse(
+                    child, slotCount: slotCount, cancellation: cancellation)
+                if result == nil { result = next } else { result?.formIntersection(next) }
+                if result?.isKnownEmpty == true { break }
+            }
+            return result ?? .dense(SlotMask(slotCount: slotCount, filledWith: true))
+        case .not(let child), .sqlNot(let child):
+            // Either negation is false just where its operand is true.
+            return try slots(child, slotCount: slotCount, cancellation: cancellation)
+        case .exists:
+            let present = try slots(filter, slotCount: slotCount, cancellation: cancellation)
+            return present.complement(slotCount: slotCount)
+        case .equals, .isIn, .range, .prefix, .withinDistance, .withinBox, .containsAny,
+            .containsAll:
+            guard let field = filter.fields.first, let column = column(field) else {
+                return .empty(slotCount: slotCount)
+            }
+            let holds = try slots(filter, slotCount: slotCount, cancellation: cancellation)
+            var result = column.presence.mask(slotCount: slotCount)
+            result.subtract(holds.mask(slotCount: slotCount))
+            return .dense(result)
         }
     }
 
     private func slots(
         _ range: TimeRange, slotCount: Int, cancellation: Cancellation
     ) throws(KyroError) -> SlotSet {
-        let low = max(range.fromMillis ?? .min, Self.noEventTime + 1)
+        let low = max(range.fromMillis ?? .min, TimeColumn.none + 1)
         let high = range.toMillis.map { $0 == .min ? .min : $0 - 1 } ?? .max
         guard low <= high else { return .empty(slotCount: slotCount) }
         return .dense(
-            try SlotMask(
-                scanning: eventTimes, rows: eventRows.load(ordering: .acquiring),
-                range: low...high, slotCount: slotCount, cancellation: cancellation))
+            try eventTimes.slots(
+                in: low...high, slotCount: slotCount, cancellation: cancellation))
     }
 
     func column(_ name: String) -> MetadataColumn? {
@@ -148,22 +196,17 @@ public final class MetadataIndex: @unchecked Sendable {
 
     /// Writer only.
     func tryReserveEventTimes(slotCount: Int) -> Bool {
-        let rows = eventRows.load(ordering: .relaxed)
-        return eventTimes.tryReserve(rows: min(rows, slotCount)..<slotCount)
+        eventTimes.tryReserve(slotCount: slotCount)
     }
 
     /// Writer only. The earliest of all times stands for none, so that it moves by one millisecond.
     func setEventTime(_ time: Int64?, slot: Int) {
-        var row = eventRows.load(ordering: .relaxed)
-        precondition(slot >= row, "slot \(slot) comes after \(row) rows of event times")
-        // Rows that were jumped over have no event time either.
-        while row < slot {
-            eventTimes.append(Self.noEventTime, at: row)
-            row += 1
-        }
-        eventTimes.append(time.map { max($0, .min + 1) } ?? Self.noEventTime, at: slot)
-        eventRows.store(slot + 1, ordering: .releasing)
+        eventTimes.append(time, slot: slot)
     }
+
+    /// By slot, below `eventTimeRows`.
+    var eventTimeColumn: Column<Int64> { eventTimes }
+    var eventTimeRows: Int { eventRows.load(ordering: .acquiring) }
 
     /// Fields in the order of their first appearance; a snapshot writes those it finds.
     var fields: [(name: [UInt8], column: MetadataColumn)] {

@@ -1,6 +1,6 @@
 // A metadata index in a snapshot.
 //
-//   version           varint, 1
+//   version           varint: 1, or 2 where a field holds geo points
 //   slot count        varint
 //   event times       varint count, then per document: varint slot − previous slot,
 //                     zigzag varint time − previous time (wrapping)
@@ -12,18 +12,23 @@
 //                     zigzag varint ordered key − previous key (wrapping)
 //     or strings      varint count of values, then per value: varint byte count, bytes,
 //                     varint count, per document: varint slot − previous slot
+//     or points       varint count, then per point: varint slot − previous slot (0 within a list),
+//                     zigzag f64 bits − previous bits (wrapping) of its latitude, of its longitude
 //
-// Previous slots, times and keys begin at 0 in each list.
+// Previous slots, times, keys and bits begin at 0 in each list.
 import KyroModel
 
 extension MetadataIndex {
     private static let version = 1
+    private static let versionWithPoints = 2
 
     /// Writes what concerns the slots below `slotCount`, while the writer goes on. Any thread that
     /// has learnt of them.
     public func write(to sink: any SnapshotSink, slotCount: Int) throws(KyroError) {
         var stream = IndexStreamWriter(sink)
-        try stream.write(Self.version)
+        let fields = fields
+        let hasPoints = fields.contains { $0.column.type.element == .geoPoint }
+        try stream.write(hasPoints ? Self.versionWithPoints : Self.version)
         try stream.write(slotCount)
         let timed = (0..<slotCount).filter { eventTime(of: $0) != nil }
         try stream.write(timed.count)
@@ -36,7 +41,6 @@ extension MetadataIndex {
             slotBefore = slot
             timeBefore = time
         }
-        let fields = fields
         try stream.write(fields.count)
         for (name, column) in fields {
             try stream.write(bytes: name)
@@ -53,7 +57,8 @@ extension MetadataIndex {
     ) throws(KyroError) {
         self.init()
         var stream = IndexStreamReader(source, what: "metadata index")
-        guard try stream.read() == UInt64(Self.version) else {
+        let version = try stream.read()
+        guard version == UInt64(Self.version) || version == UInt64(Self.versionWithPoints) else {
             throw stream.damaged("unknown version")
         }
         let slotCount = try stream.read(max: rows, "slot count")
@@ -89,6 +94,7 @@ extension MetadataColumn {
         switch values {
         case .strings(let column): column.dictionary.count == 0
         case .numbers(let column): column.count == 0
+        case .points(let column): column.count == 0
         }
     }
 
@@ -105,6 +111,7 @@ extension MetadataColumn {
         switch values {
         case .numbers(let column): try Self.write(column, to: &stream, slotCount: slotCount)
         case .strings(let column): try Self.write(column, to: &stream, slotCount: slotCount)
+        case .points(let column): try Self.write(column, to: &stream, slotCount: slotCount)
         }
     }
 
@@ -121,6 +128,26 @@ extension MetadataColumn {
             try stream.write(signed: column.keys[row] &- keyBefore)
             slotBefore = column.owners[row]
             keyBefore = column.keys[row]
+        }
+    }
+
+    private static func write(
+        _ column: GeoColumn, to stream: inout IndexStreamWriter, slotCount: Int
+    ) throws(KyroError) {
+        var count = column.count
+        while count > 0, column.owners[count - 1] >= slotCount { count -= 1 }
+        try stream.write(count)
+        var slotBefore: UInt32 = 0
+        var before = (latitude: Int64(0), longitude: Int64(0))
+        for row in 0..<count {
+            let point = column.point(row)
+            let latitude = Int64(bitPattern: point.latitude.bitPattern)
+            let longitude = Int64(bitPattern: point.longitude.bitPattern)
+            try stream.write(UInt64(column.owners[row] - slotBefore))
+            try stream.write(signed: latitude &- before.latitude)
+            try stream.write(signed: longitude &- before.longitude)
+            slotBefore = column.owners[row]
+            before = (latitude, longitude)
         }
     }
 
@@ -180,6 +207,26 @@ extension MetadataColumn {
                     column.append(value, slot: slot)
                 }
             }
+        case .points(let column): try Self.read(column, from: &stream, slotCount: slotCount)
+        }
+    }
+
+    private static func read(
+        _ column: GeoColumn, from stream: inout IndexStreamReader, slotCount: Int
+    ) throws(KyroError) {
+        var slot = 0
+        var latitude: Int64 = 0
+        var longitude: Int64 = 0
+        for _ in 0..<(try stream.read(max: Int(UInt32.max), "points")) {
+            slot += try stream.read(max: slotCount, "slot gap")
+            guard slot < slotCount else { throw stream.damaged("slot \(slot)") }
+            latitude &+= try stream.readSigned()
+            longitude &+= try stream.readSigned()
+            let point = GeoPoint(
+                latitude: Double(bitPattern: UInt64(bitPattern: latitude)),
+                longitude: Double(bitPattern: UInt64(bitPattern: longitude)))
+            guard point.isOnEarth else { throw stream.damaged("a point that is not on Earth") }
+            column.append(point, slot: slot)
         }
     }
 }

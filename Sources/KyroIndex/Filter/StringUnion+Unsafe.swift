@@ -13,9 +13,7 @@ extension StringColumn {
             return .sparse(set)
         }
         var mask = SlotMask(slotCount: slotCount)
-        try unsafe forEachBlock(values, slotCount, cancellation) { slots in
-            for i in 0..<slots.count { mask.insert(Int(unsafe slots[i])) }
-        }
+        try unsafe forEachBlock(values, slotCount, cancellation) { unsafe mask.insert(each: $0) }
         return .dense(mask)
     }
 
@@ -30,6 +28,20 @@ extension StringColumn {
                 while count > 0, unsafe block[count - 1] >= slotCount { count -= 1 }
                 unsafe body(UnsafeBufferPointer(rebasing: block[..<count]))
                 return count == block.count
+            }
+        }
+    }
+}
+
+extension SlotMask {
+    /// - Precondition: slots ascend and are below the slot count.
+    mutating func insert(each slots: UnsafeBufferPointer<UInt32>) {
+        guard let last = unsafe slots.last else { return }
+        precondition(Int(last) < slotCount, "slot \(last) of \(slotCount)")
+        unsafe words.withUnsafeMutableBufferPointer { words in
+            for i in 0..<slots.count {
+                let slot = unsafe slots[i]
+                unsafe words[Int(slot >> 6)] |= 1 << UInt64(slot & 63)
             }
         }
     }

@@ -4,6 +4,13 @@
 // block: a list of one entry costs two cells, a long one wastes at most half of what it uses.
 //
 //   cells:  … | link | entry | … | link | entry | entry | …
+//
+// Lists that are summarised have, in blocks of 64 entries and more, two cells for each 64 entries
+// between the link and the entries: what a search must know to pass over them unread. They are
+// written before the count that covers the last of the 64.
+//
+//   cells:  … | link | summary of 64 | … | 64 entries | …
+//   summary:  last slot u32, bounds u32 << 32 | bounds u64
 import KyroBytes
 import KyroModel
 import Synchronization
@@ -13,22 +20,37 @@ import Synchronization
 /// `@unchecked Sendable`: entries and links are written before the count that covers them.
 @safe final class PostingLists<Entry>: @unchecked Sendable
 where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
-    private static var blockShiftMax: Int { 11 }
+    static var blockShiftMax: Int { 11 }
+    /// log2 of the entries that share a summary, and of the first block that has any.
+    static var summaryShift: Int { 6 }
     /// Entries in the growing blocks before the first of the greatest size.
     private static var growing: Int { (1 << blockShiftMax) - 1 }
 
-    private let cells: Column<Entry>
-    private let heads = Column<UInt64>(baseShift: 4)
+    let cells: Column<Entry>
+    let heads = Column<UInt64>(baseShift: 4)
     /// Writer only: offset of the block that is being filled.
-    private let tails = Column<UInt64>(baseShift: 4)
-    private let counts = AtomicColumn32(baseShift: 4)
+    let tails = Column<UInt64>(baseShift: 4)
+    let counts = AtomicColumn32(baseShift: 4)
     /// Cells given out, gaps at the ends of chunks included. Stored by the writer.
     private let used = Atomic<Int>(0)
     /// Stored by the writer.
     private let listCount = Atomic<Int>(0)
+    private let isSummarised: Bool
 
-    /// - Parameter baseShift: log2 of the cells in the first chunk.
-    init(baseShift: Int) { cells = Column(baseShift: baseShift) }
+    /// - Parameters:
+    ///   - baseShift: log2 of the cells in the first chunk.
+    ///   - isSummarised: entries are 64 bits wide, and `append` with `summarise` adds them.
+    init(baseShift: Int, isSummarised: Bool = false) {
+        precondition(!isSummarised || Entry.bitWidth == 64, "summaries of \(Entry.self)")
+        cells = Column(baseShift: baseShift)
+        self.isSummarised = isSummarised
+    }
+
+    /// Cells between the link and the entries of a block of 2^`shift` entries.
+    @inline(__always)
+    func summaryCells(ofBlock shift: Int) -> Int {
+        isSummarised && shift >= Self.summaryShift ? 2 << (shift - Self.summaryShift) : 0
+    }
 
     /// Writer only, before a reader can learn of the list.
     func reserve(list: Int) {
@@ -42,12 +64,14 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
     /// memory for them. Writer only.
     ///
     /// A block is as large as its list was before it, and 2,048 entries at most: new blocks take no
-    /// more than all old ones together, or that much for each entry, beside entries and links.
+    /// more than all old ones together, or that much for each entry, beside entries, links and
+    /// summaries.
     func tryReserve(entries: Int, newLists: Int) -> Bool {
         let known = listCount.load(ordering: .relaxed)
         let lists = known..<(known + newLists)
         let used = used.load(ordering: .relaxed)
-        let blocks = min(used, entries << Self.blockShiftMax)
+        let greatest = 1 << Self.blockShiftMax + summaryCells(ofBlock: Self.blockShiftMax)
+        let blocks = min(used, entries * greatest)
         return heads.tryReserve(rows: lists) && tails.tryReserve(rows: lists)
             && counts.tryReserve(rows: lists)
             && cells.tryReserve(from: used, packing: 3 * entries + blocks)
@@ -57,7 +81,16 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
 
     /// Writer only.
     func append(_ entry: Entry, to list: Int) {
+        precondition(!isSummarised, "an entry without a summary")
         let count = Int(counts.load(list))
+        _ = place(entry, at: count, in: list)
+        counts.store(UInt32(count + 1), list)
+    }
+
+    /// Writes the entry that will be the list's `count`-th, unpublished. Returns how many entries its
+    /// block has with it, and log2 of those that it can have.
+    @inline(__always)
+    func place(_ entry: Entry, at count: Int, in list: Int) -> (filled: Int, shift: Int) {
         let block: Int
         let within: Int
         if count < Self.growing {
@@ -68,7 +101,7 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
             within = (count - Self.growing) & ((1 << Self.blockShiftMax) - 1)
         }
         if within == 0 {
-            let offset = allocate((1 << block) + 1)
+            let offset = allocate((1 << block) + 1 + summaryCells(ofBlock: block))
             if count == 0 {
                 heads[list] = UInt64(offset)
             } else {
@@ -76,8 +109,8 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
             }
             tails[list] = UInt64(offset)
         }
-        cells[Int(tails[list]) + 1 + within] = entry
-        counts.store(UInt32(count + 1), list)
+        cells[Int(tails[list]) + 1 + summaryCells(ofBlock: block) + within] = entry
+        return (within + 1, block)
     }
 
     private func allocate(_ size: Int) -> Int {
@@ -99,16 +132,17 @@ where Entry: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable {
         var rest = count(list)
         guard rest > 0 else { return }
         var offset = Int(heads[list])
-        var size = 1
+        var shift = 0
         while true {
             let start = unsafe cells.pointer(offset)
-            let block = min(rest, size)
-            let entries = unsafe UnsafeBufferPointer(start: start + 1, count: block)
+            let block = min(rest, 1 << shift)
+            let first = unsafe start + 1 + summaryCells(ofBlock: shift)
+            let entries = unsafe UnsafeBufferPointer(start: first, count: block)
             guard unsafe try body(entries) else { return }
             rest -= block
             if rest == 0 { return }
             offset = unsafe Int(start.pointee)
-            size = min(size * 2, 1 << Self.blockShiftMax)
+            shift = min(shift + 1, Self.blockShiftMax)
         }
     }
 

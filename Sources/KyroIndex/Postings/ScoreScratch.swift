@@ -10,6 +10,11 @@ public struct ScoreScratch: Sendable {
     var touched: [UInt32] = []
     var touchedCount = 0
 
+    // Of a window of slots, where blocks are passed over: by list and slot, by slot, a bit by slot.
+    var windowParts: [Double] = []
+    var windowCells: [WindowCell] = []
+    var windowTouched: [UInt64] = []
+
     public init() {}
 
     mutating func prepare(slotCount: Int) {
@@ -20,7 +25,9 @@ public struct ScoreScratch: Sendable {
         touched = Array(repeating: 0, count: size + 1)
     }
 
-    public var residentBytes: Int { sums.count * 12 }
+    public var residentBytes: Int {
+        sums.count * 12 + windowParts.count * 8 + windowCells.count * 16 + windowTouched.count * 8
+    }
 }
 
 public typealias TextScratch = ScoreScratch

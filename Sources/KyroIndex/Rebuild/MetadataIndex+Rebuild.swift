@@ -41,7 +41,13 @@ extension MetadataColumn {
             for value in 0..<source.dictionary.count {
                 target.take(value, from: source, below: slotCount, map: map)
             }
-        case (.numbers, .strings), (.strings, .numbers):
+        case (.points(let source), .points(let target)):
+            for row in 0..<source.count {
+                let slot = Int(source.owners[row])
+                guard slot < slotCount else { return }
+                if let new = map[slot] { target.append(source.point(row), slot: new) }
+            }
+        case (.numbers, _), (.strings, _), (.points, _):
             preconditionFailure("a field of \(old.type.name) became one of \(type.name)")
         }
     }

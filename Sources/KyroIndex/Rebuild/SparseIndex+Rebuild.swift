@@ -16,7 +16,7 @@ extension SparseIndex {
             guard let new = map[Int(entry & 0xFFFF_FFFF)] else { return }
             let own = target ?? self.list(makingFor: old.keys[list])
             target = own
-            postings.append(entry & ~0xFFFF_FFFF | UInt64(new), to: own)
+            post(entry & ~0xFFFF_FFFF | UInt64(new), to: own)
         }
     }
 }

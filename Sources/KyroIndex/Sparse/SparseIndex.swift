@@ -12,7 +12,7 @@ public final class SparseIndex: @unchecked Sendable {
     /// The vector index of each list, by list number.
     let keys = Column<UInt32>()
     /// Entries are slot | bits of the value << 32, slots ascending.
-    let postings = PostingLists<UInt64>(baseShift: 10)
+    let postings = PostingLists<UInt64>(baseShift: 10, isSummarised: true)
     /// Of this table alone, so that nobody can prepare indices that collide.
     private let seed = UInt64.random(in: .min ... .max)
     /// Lists with their keys.
@@ -27,8 +27,7 @@ public final class SparseIndex: @unchecked Sendable {
             vector.indices.count == vector.values.count,
             "\(vector.indices.count) indices of \(vector.values.count) values")
         for (index, value) in zip(vector.indices, vector.values) {
-            postings.append(
-                UInt64(value.bitPattern) << 32 | UInt64(slot.raw), to: list(makingFor: index))
+            post(UInt64(value.bitPattern) << 32 | UInt64(slot.raw), to: list(makingFor: index))
         }
     }
 
@@ -42,26 +41,46 @@ public final class SparseIndex: @unchecked Sendable {
 
     /// The best `k` visible documents by dot product among those that share an index with the
     /// query, whatever the sign, best first. Products add up in double in ascending order of the
-    /// index and are rounded once.
+    /// index and are rounded once; the result does not depend on the strategy.
     ///
-    /// - Parameter mask: the slots to consider; nil for all.
+    /// - Parameters:
+    ///   - floor: documents that score less may be left out: what the best `k` of other shards have
+    ///     at least.
+    ///   - mask: the slots to consider; nil for all.
     public func search(
-        query: SparseVector, k: Int, visibility: Visibility, mask: SlotMask?,
-        order: any SlotOrder, scratch: inout SparseScratch, counters: inout SearchCounters,
-        cancellation: Cancellation
+        query: SparseVector, strategy: PostingStrategy = .automatic, floor: Float = -.infinity,
+        k: Int, visibility: Visibility, mask: SlotMask?, order: any SlotOrder,
+        scratch: inout SparseScratch, counters: inout SearchCounters, cancellation: Cancellation
     ) throws(KyroError) -> [ScoredSlot] {
         guard k > 0, visibility.slotCount > 0 else { return [] }
         precondition(
             query.indices.count == query.values.count,
             "\(query.indices.count) indices of \(query.values.count) values")
-        scratch.prepare(slotCount: visibility.slotCount)
         let ascending = query.indices.indices.sorted { query.indices[$0] < query.indices[$1] }
+        var lists: [(list: Int, model: SparseModel)] = []
+        var count = 0
         for position in ascending {
             guard let list = list(query.indices[position]) else { continue }
+            lists.append((list, SparseModel(weight: Double(query.values[position]))))
+            count += postings.count(list)
+        }
+        counters.postingsListed += count
+        if strategy.prunes(lists: lists.count, postings: count, k: k) {
+            var clauses = lists.compactMap { list, model in
+                PostingCursor(postings, list: list, below: visibility.slotCount).map {
+                    PostingClause(model: model, cursor: $0)
+                }
+            }
+            return try scratch.searchBlocks(
+                &clauses, k: k, floor: floor, positiveOnly: false, visibility: visibility,
+                mask: mask, order: order, counters: &counters, cancellation: cancellation)
+        }
+        scratch.prepare(slotCount: visibility.slotCount)
+        for (list, model) in lists {
             do throws(KyroError) {
-                counters.postingsScored += try scratch.addDimension(
-                    list, of: self, weight: query.values[position],
-                    slotCount: visibility.slotCount, mask: mask, cancellation: cancellation)
+                counters.postingsScored += try scratch.add(
+                    list, of: postings, model, slotCount: visibility.slotCount, mask: mask,
+                    cancellation: cancellation)
             } catch {
                 scratch.clear()
                 throw error
@@ -160,7 +179,7 @@ extension SparseIndex {
             for _ in 0..<count {
                 let slot = try stream.readSlot(after: &previous, below: slotCount)
                 let bits = try stream.readFixed32()
-                postings.append(UInt64(bits) << 32 | UInt64(slot), to: list)
+                post(UInt64(bits) << 32 | UInt64(slot), to: list)
             }
         }
         guard stream.isAtEndOfPiece else { throw stream.damaged("bytes behind the end") }

@@ -13,7 +13,7 @@ public final class TextIndex: @unchecked Sendable {
 
     let dictionary = StringDictionary()
     /// Entries are slot | term frequency << 32, slots ascending.
-    let postings = PostingLists<UInt64>(baseShift: 10)
+    let postings = PostingLists<UInt64>(baseShift: 10, isSummarised: true)
     /// Live documents by term.
     private let liveFrequency = AtomicColumn32()
     /// Tokens of the field by slot, plus one; zero where the document lacks the field.
@@ -41,7 +41,7 @@ public final class TextIndex: @unchecked Sendable {
         // N grows before df and shrinks after it: a reader that loads df first sees df ≤ N.
         add(documents: 1, tokens: terms.count)
         forEachDistinctTerm { term, frequency in
-            postings.append(UInt64(frequency) << 32 | UInt64(slot.raw), to: term)
+            post(UInt64(frequency) << 32 | UInt64(slot.raw), to: term)
             liveFrequency.store(liveFrequency.load(term) + 1, term)
         }
     }
@@ -148,10 +148,10 @@ public final class TextIndex: @unchecked Sendable {
         }
     }
 
-    /// Rebuilds one posting list from a snapshot; slots ascend.
+    /// Rebuilds one posting list from a snapshot; slots ascend, their lengths are known.
     func restore(term: [UInt8], entries: [UInt64], liveCount: Int) {
         let id = intern(term)
-        for entry in entries { postings.append(entry, to: id) }
+        for entry in entries { post(entry, to: id) }
         liveFrequency.store(UInt32(liveCount), id)
     }
 

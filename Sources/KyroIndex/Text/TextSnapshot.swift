@@ -91,6 +91,7 @@ extension TextIndex {
             for _ in 0..<count {
                 let slot = try stream.readSlot(after: &previous, below: slotCount)
                 let frequency = try stream.read(max: Int(UInt32.max), "frequency")
+                guard frequency > 0 else { throw stream.damaged("a posting of frequency 0") }
                 guard slot < lengthRows.load(ordering: .relaxed), lengths[slot] > 0 else {
                     throw stream.damaged("a posting of a document without the field")
                 }

@@ -16,7 +16,10 @@ public struct ScoredSlot: Equatable, Sendable {
 public struct SearchCounters: Equatable, Sendable {
     /// Distance evaluations, of codes and of full rows together.
     public var rowsScored = 0
+    /// Postings of which the part in a score was computed.
     public var postingsScored = 0
+    /// Postings in the lists of the searches, scored or not.
+    public var postingsListed = 0
     /// Of the last search of vectors.
     public var filteredWalk = FilteredWalkOutcome()
 

@@ -58,4 +58,26 @@ struct CollectionsService: Sendable {
             reply.fail(error)
         }
     }
+
+    @Sendable func setRetention(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            let request = try SetRetentionRequest.decode(wire: message)
+            context.engine.setRetention(request) { result in
+                reply.complete(result.map { $0.encodeWire() })
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    @Sendable func rollBackTuning(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
+        do throws(KyroError) {
+            let request = try RollBackTuningRequest.decode(wire: message)
+            context.engine.rollBackTuning(request) { result in
+                reply.complete(result.map { $0.encodeWire() })
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
 }

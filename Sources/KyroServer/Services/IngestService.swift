@@ -100,7 +100,10 @@ final class IngestStreamHandler: CallHandler {
         }
         do throws(KyroError) {
             switch (phase, try StreamRequest.decode(wire: message)) {
-            case (.waitingForOpen, .open(let open)): begin(open)
+            case (.waitingForOpen, .open(let open)):
+                // The credit that the client is told of is all for batches.
+                grantedBytes += message.count
+                begin(open)
             case (.waitingForOpen, .batch):
                 throw .invalid("batch", "came first; a stream begins with open")
             case (.opening, .open), (.open, .open):

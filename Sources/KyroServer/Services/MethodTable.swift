@@ -23,6 +23,11 @@ final class MethodTable: CallDispatcher {
             "/kyrodb.v2.Collections/List": { _ in UnaryHandler(collections.list) },
             "/kyrodb.v2.Collections/Drop": { _ in UnaryHandler(collections.drop) },
             "/kyrodb.v2.Collections/Rebuild": { _ in UnaryHandler(collections.rebuild) },
+            "/kyrodb.v2.Collections/SetRetention": { _ in UnaryHandler(collections.setRetention) },
+            "/kyrodb.v2.Collections/Tune": { TuneHandler(context, call: $0) },
+            "/kyrodb.v2.Collections/RollBackTuning": { _ in
+                UnaryHandler(collections.rollBackTuning)
+            },
             "/kyrodb.v2.Ingest/Write": { _ in UnaryHandler(ingest.write) },
             "/kyrodb.v2.Ingest/Stream": { IngestStreamHandler(context, call: $0) },
             "/kyrodb.v2.Search/Search": { _ in UnaryHandler(search.search) },

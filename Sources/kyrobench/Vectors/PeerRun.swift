@@ -37,7 +37,7 @@ struct PeerRun {
     }
 
     /// Waits for a program to end; its standard error is this one's.
-    private static func run(_ words: [String], output: String) throws {
+    static func run(_ words: [String], output: String) throws {
         var arguments = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var actions = posix_spawn_file_actions_t()

@@ -210,33 +210,95 @@ struct SearchOracle {
         }
     }
 
-    /// BM25 over every document that lives, expired or not; the sum over the fields.
+    /// BM25 over every document that lives, expired or not: summed over the fields, or of the fields
+    /// together.
     private func textScores(
         _ query: TextQuery, _ wanted: [Int], _ schema: Schema
     ) -> [(Int, Double)] {
+        let named = query.fields.isEmpty ? schema.texts.names : Array(Set(query.fields)).sorted()
+        let fields = named.compactMap { textField($0, query, schema) }.filter { $0.boost > 0 }
         var scores: [Int: Double] = [:]
-        let fields = query.fields.isEmpty ? schema.texts.names : Array(Set(query.fields)).sorted()
-        for field in fields {
-            guard let parameters = schema.texts[field]?.bm25 else { continue }
-            let terms = analyzers[field]?.analyze(query.query) ?? []
-            let withField = entries.filter { $0.lengths[field] != nil }
-            let n = Double(withField.count)
-            let tokens = withField.reduce(0) { $0 + ($1.lengths[field] ?? 0) }
-            let average = tokens > 0 ? Double(tokens) / n : 1
-            for term in terms {
-                guard let number = numbers[term] else { continue }
-                let df = Double(withField.count { $0.terms[field]?[number] != nil })
-                let idf = log(1 + (n - df + 0.5) / (df + 0.5))
-                for index in wanted {
-                    guard let frequency = entries[index].terms[field]?[number] else { continue }
-                    let tf = Double(frequency)
-                    let length = Double(entries[index].lengths[field] ?? 0)
-                    let b = parameters.b
-                    let norm = parameters.k1 * (1 - b + b * length / average)
-                    scores[index, default: 0] += idf * tf / (tf + norm)
+        if query.scoring == .sum {
+            for field in fields {
+                for (term, df) in field.frequencies {
+                    for index in wanted {
+                        guard let tf = frequency(of: term, field, index) else { continue }
+                        let norm = field.k1 * norm(of: field, index)
+                        scores[index, default: 0] +=
+                            field.boost * idf(df, of: field) * tf / (tf + norm)
+                    }
                 }
+            }
+            return scores.map { ($0.key, $0.value) }
+        }
+        let boosts = fields.reduce(0) { $0 + $1.boost }
+        let k1 = fields.reduce(0) { $0 + $1.boost * $1.k1 } / boosts
+        let terms = Set(fields.flatMap { $0.frequencies.map(\.term) }).sorted()
+        for term in terms {
+            var best: (df: Int, idf: Double) = (-1, 0)
+            for field in fields {
+                guard let df = field.frequencies.first(where: { $0.term == term })?.df,
+                    df > best.df
+                else { continue }
+                best = (df, idf(df, of: field))
+            }
+            for index in wanted {
+                let parts = fields.compactMap { field in
+                    frequency(of: term, field, index).map {
+                        field.boost * $0 / norm(of: field, index)
+                    }
+                }
+                guard !parts.isEmpty else { continue }
+                let combined = parts.reduce(0, +)
+                scores[index, default: 0] += best.idf * combined / (k1 + combined)
             }
         }
         return scores.map { ($0.key, $0.value) }
+    }
+
+    private struct SearchedField {
+        var name: String
+        var boost: Double
+        var k1: Double
+        var b: Double
+        var documents: Int
+        var average: Double
+        /// Of the query's terms in it, sorted.
+        var frequencies: [(term: String, df: Int)]
+    }
+
+    private func textField(
+        _ name: String, _ query: TextQuery, _ schema: Schema
+    ) -> SearchedField? {
+        guard let parameters = schema.texts[name]?.bm25 else { return nil }
+        let withField = entries.filter { $0.lengths[name] != nil }
+        let tokens = withField.reduce(0) { $0 + ($1.lengths[name] ?? 0) }
+        let frequencies = (analyzers[name]?.analyze(query.query) ?? []).map { term in
+            let number = numbers[term]
+            return (
+                term: term,
+                df: withField.count { entry in
+                    number.map { entry.terms[name]?[$0] != nil } ?? false
+                }
+            )
+        }
+        return SearchedField(
+            name: name, boost: query.boosts[name] ?? 1, k1: parameters.k1, b: parameters.b,
+            documents: withField.count,
+            average: tokens > 0 ? Double(tokens) / Double(withField.count) : 1,
+            frequencies: frequencies)
+    }
+
+    private func idf(_ df: Int, of field: SearchedField) -> Double {
+        log(1 + (Double(field.documents - df) + 0.5) / (Double(df) + 0.5))
+    }
+
+    private func frequency(of term: String, _ field: SearchedField, _ index: Int) -> Double? {
+        guard let number = numbers[term] else { return nil }
+        return entries[index].terms[field.name]?[number].map { Double($0) }
+    }
+
+    private func norm(of field: SearchedField, _ index: Int) -> Double {
+        1 - field.b + field.b * Double(entries[index].lengths[field.name] ?? 0) / field.average
     }
 }

@@ -5,15 +5,19 @@ extension World {
     mutating func filter(depth: Int) -> Filter {
         if depth > 0, dice.chance(50) {
             let children = (0..<dice.below(4)).map { _ in filter(depth: depth - 1) }
-            switch dice.below(3) {
+            switch dice.below(4) {
             case 0: return .all(children)
             case 1: return .any(children)
+            case 2: return .sqlNot(filter(depth: depth - 1))
             default: return .not(filter(depth: depth - 1))
             }
         }
         let type = dice.pick(metadataTypes)
         let field = dice.chance(3) ? "unknown" : type.name
-        switch dice.below(6) {
+        if type.element == .geoPoint { return place(field) }
+        switch dice.below(8) {
+        case 6: return .containsAny(field: field, (0..<dice.below(3)).map { _ in literal(type) })
+        case 7: return .containsAll(field: field, (0..<dice.below(3)).map { _ in literal(type) })
         case 0: return .exists(field: field)
         case 1:
             return .isIn(field: field, (0..<dice.below(5)).map { _ in literal(type) })
@@ -23,6 +27,23 @@ extension World {
         case 4 where type.element == .string:
             return .prefix(field: field, String(dice.pick(Self.words).prefix(dice.below(3))))
         default: return .equals(field: field, literal(type))
+        }
+    }
+
+    /// Radii that lie between the distances of points on the grid.
+    private mutating func place(_ field: String) -> Filter {
+        switch dice.below(3) {
+        case 0: return .exists(field: field)
+        case 1:
+            return .withinDistance(
+                field: field, center: point(), metres: Double(dice.below(25)) * 870_001 + 0.5)
+        default:
+            let (a, b) = (point(), point())
+            return .withinBox(
+                field: field,
+                GeoBox(
+                    south: min(a.latitude, b.latitude), west: a.longitude,
+                    north: max(a.latitude, b.latitude), east: b.longitude))
         }
     }
 
@@ -64,6 +85,10 @@ extension World {
             request.text = TextQuery(
                 query: query(words: 1 + dice.below(5)),
                 fields: (0..<count).map { _ in dice.pick(Self.texts).name })
+            for name in request.text?.fields ?? [] where dice.chance(30) {
+                request.text?.boosts[name] = dice.pick([0, 0.5, 3, 40])
+            }
+            if dice.chance(40) { request.text?.scoring = .bm25f }
         }
         if legs & 4 != 0 {
             request.sparse = SparseQuery(field: dice.pick(Self.sparse), vector: sparseVector())

@@ -91,7 +91,14 @@ struct World {
         case .doubles: .doubles((0..<count).map { _ in Double(dice.below(20)) / 2 })
         case .bools: .bools((0..<count).map { _ in dice.chance(50) })
         case .timestamps: .timestamps((0..<count).map { _ in Int64(dice.below(20)) * 1_000 })
+        case .geoPoint: .geoPoint(point())
+        case .geoPoints: .geoPoints((0..<count).map { _ in point() })
         }
+    }
+
+    mutating func point() -> GeoPoint {
+        GeoPoint(
+            latitude: Double(dice.below(7)) * 30 - 90, longitude: Double(dice.below(13)) * 30 - 180)
     }
 
     /// - Parameter share: of fields that the document carries, in per cent.

@@ -61,6 +61,11 @@ import Testing
                 { $0.sparse = SparseQuery(field: "s1", vector: .init()) }
             ),
             ("text.fields", .fieldNotFound, { $0.text = TextQuery(query: "x", fields: ["no"]) }),
+            ("text.boosts", .fieldNotFound, { $0.text = Self.boosted(["no": 1]) }),
+            ("text.boosts", .invalidField, { $0.text = Self.boosted(["title": 1]) }),
+            ("text.boosts", .invalidField, { $0.text = Self.boosted(["body": -1]) }),
+            ("text.boosts", .invalidField, { $0.text = Self.boosted(["body": .nan]) }),
+            ("text.boosts", .invalidField, { $0.text = Self.boosted(["body": 1e7]) }),
             (
                 "time_range", .invalidField,
                 { $0.timeRange = TimeRange(fromMillis: 5, toMillis: 4) }
@@ -110,6 +115,12 @@ import Testing
             #expect(error?.field == field, "\(error as Any)")
             #expect(error?.reason == reason.rawValue, "\(error as Any)")
         }
+    }
+
+    private static func boosted(_ boosts: FieldMap<Double>) -> TextQuery {
+        var query = TextQuery(query: "x", fields: ["body"])
+        query.boosts = boosts
+        return query
     }
 
     @Test func aFilterNestedTooDeepIsRefused() throws {

@@ -63,6 +63,44 @@ import Testing
         ),
         (.prefix(field: "int64", "1"), .typeMismatch, "filter.prefix"),
         (
+            .sqlNot(.containsAll(field: "list of int64", [.int64(1), .bool(true)])), .typeMismatch,
+            "filter.sql_not.contains_all.values[1]"
+        ),
+        (
+            .containsAny(field: "string", Array(repeating: .string(""), count: 4_097)),
+            .limitExceeded, "filter.contains_any.values"
+        ),
+        (
+            .withinDistance(field: "int64", center: GeoPoint(), metres: 1), .typeMismatch,
+            "filter.within_distance"
+        ),
+        (
+            .withinDistance(field: "x", center: GeoPoint(latitude: 90.5), metres: 1),
+            .invalidField, "filter.within_distance.center.lat"
+        ),
+        (
+            .withinDistance(field: "x", center: GeoPoint(longitude: .nan), metres: 1),
+            .invalidField, "filter.within_distance.center.lon"
+        ),
+        (
+            .withinDistance(field: "x", center: GeoPoint(), metres: -1), .invalidField,
+            "filter.within_distance.metres"
+        ),
+        (
+            .withinDistance(field: "x", center: GeoPoint(), metres: .nan), .invalidField,
+            "filter.within_distance.metres"
+        ),
+        (.withinBox(field: "string", GeoBox()), .typeMismatch, "filter.within_box"),
+        (.withinBox(field: "x", GeoBox(south: 1)), .invalidField, "filter.within_box"),
+        (.withinBox(field: "x", GeoBox(east: -181)), .invalidField, "filter.within_box.east"),
+        (
+            .equals(field: "geo point", .geoPoint(GeoPoint())), .typeMismatch,
+            "filter.equals.value"
+        ),
+        (.equals(field: "geo point", .string("here")), .typeMismatch, "filter.equals.value"),
+        (.prefix(field: "geo point", "1"), .typeMismatch, "filter.prefix"),
+        (.range(field: "geo point", lower: nil, upper: nil), .typeMismatch, "filter.range"),
+        (
             nested(33), .limitExceeded,
             "filter" + String(repeating: ".negation", count: 32)
         ),
@@ -86,6 +124,9 @@ import Testing
         .range(field: "unknown", lower: bound(.int64(2)), upper: bound(.string("a"))),
         .range(field: "int64", lower: nil, upper: nil), .isIn(field: "string", []),
         .any(Array(repeating: .all([]), count: 4_095)),
+        .containsAll(field: "int64", []), .containsAny(field: "unknown", [.string("x")]),
+        .withinDistance(field: "list of geo point", center: GeoPoint(), metres: .infinity),
+        .withinBox(field: "unknown", GeoBox(west: 180, east: -180)),
     ])
     func accepts(_ filter: Filter) throws {
         try FilterValidation.check(filter, FilterSource.schema)

@@ -90,6 +90,11 @@ import Testing
                     scratch: &scratch, counters: &counters, cancellation: Cancellation())
                 let expected = bruteForce(vectors, query, visibility, mask, k)
                 #expect(hits == expected, "seed \(seed) step \(step)")
+                let pruned = try reader.search(
+                    query: query, strategy: .pruned, k: k, visibility: visibility, mask: mask,
+                    order: SlotsAreIDs(), scratch: &scratch, counters: &counters,
+                    cancellation: Cancellation())
+                #expect(pruned == expected, "pruned, seed \(seed) step \(step)")
                 compared += hits.count
             }
         }

@@ -26,6 +26,7 @@ final class Rows: @unchecked Sendable {
     let born = Column<UInt64>()
     let died = AtomicColumn64()
     let expiresAt = Column<Int64>()
+    let marks = RowMarks()
     let published = Atomic<Int>(0)
     let seq = Atomic<UInt64>(0)
     private(set) var written = 0
@@ -36,11 +37,15 @@ final class Rows: @unchecked Sendable {
         born.append(seq.load(ordering: .relaxed) + 1, at: slot)
         died.reserve(row: slot)
         expiresAt.append(expiry, at: slot)
+        marks.append(slot, isMarked: expiry != .max)
         written += 1
         return Slot(index: slot)
     }
 
-    func kill(_ slot: Int) { died.store(seq.load(ordering: .relaxed) + 1, slot) }
+    func kill(_ slot: Int) {
+        marks.mark(slot)
+        died.store(seq.load(ordering: .relaxed) + 1, slot)
+    }
 
     func publish() {
         published.store(written, ordering: .releasing)
@@ -51,7 +56,7 @@ final class Rows: @unchecked Sendable {
         let seq = seq ?? self.seq.load(ordering: .acquiring)
         return Visibility(
             born: born, died: died, expiresAt: expiresAt, seq: seq,
-            slotCount: published.load(ordering: .acquiring), nowMillis: nowMillis)
+            slotCount: published.load(ordering: .acquiring), nowMillis: nowMillis, marks: marks)
     }
 }
 

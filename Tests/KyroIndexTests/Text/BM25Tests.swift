@@ -77,7 +77,7 @@ private struct Corpus {
     func publish() { for shard in shards { shard.rows.publish() } }
 
     func search(
-        _ queries: [String], k: Int, seq: UInt64, mask: (Int) -> SlotMask? = { _ in nil }
+        _ queries: [String], k: Int, seq: UInt64, strategy: PostingStrategy
     ) throws -> [(version: Int, score: Float)] {
         let terms = shards[0].fields.indices.map { shards[0].fields[$0].analyze(queries[$0]) }
         let statistics = terms.indices.map { field in
@@ -91,16 +91,19 @@ private struct Corpus {
             let legs = terms.indices.map {
                 TextLeg(index: shard.fields[$0], terms: terms[$0], statistics: statistics[$0])
             }
+            // What the best of the other shards have at least.
+            let floor = merged.count == k ? merged.last?.score ?? 0 : -.infinity
             let hits = try TextSearch.run(
-                legs: legs, k: k, visibility: shard.rows.visibility(seq: seq), mask: mask(number),
-                order: SlotsAreIDs(), scratch: &scratch, counters: &counters,
-                cancellation: Cancellation())
+                legs: legs, strategy: strategy, floor: floor, k: k,
+                visibility: shard.rows.visibility(seq: seq), mask: nil, order: SlotsAreIDs(),
+                scratch: &scratch, counters: &counters, cancellation: Cancellation())
             for hit in hits {
                 merged.append((hit.slot * shards.count + number, hit.score))
             }
+            merged.sort { ($1.score, $0.version) < ($0.score, $1.version) }
+            merged = Array(merged.prefix(k))
         }
-        merged.sort { ($1.score, $0.version) < ($0.score, $1.version) }
-        return Array(merged.prefix(k))
+        return merged
     }
 }
 
@@ -141,7 +144,16 @@ private struct Corpus {
                 let distinct = Array(Set(query)).sorted()
                 let k = Int.random(in: 1...40, using: &generator)
                 let hits = try corpus.search(
-                    [query.joined(separator: " "), query.joined(separator: " ")], k: k, seq: seq)
+                    [query.joined(separator: " "), query.joined(separator: " ")], k: k, seq: seq,
+                    strategy: .exhaustive)
+                let pruned = try corpus.search(
+                    [query.joined(separator: " "), query.joined(separator: " ")], k: k, seq: seq,
+                    strategy: .pruned)
+                #expect(
+                    pruned.count == hits.count
+                        && zip(pruned, hits).allSatisfy {
+                            $0.version == $1.version && $0.score.bitPattern == $1.score.bitPattern
+                        }, "seed \(seed) step \(step)")
                 let expected = corpus.reference.scores(
                     queries: [distinct, distinct], seq: seq, parameters: parameters)
                 let ranked = expected.sorted { ($1.value, $0.key) < ($0.value, $1.key) }

@@ -3,16 +3,19 @@
 `settle(message)` changes a parsed message into the form that our encoder writes and returns the
 rules it breaks, each as (reason, path of the field). Every rule is of one of these kinds:
 
-    DocumentId, Value, Filter, Mutation, StreamRequest, StreamResponse, SearchManyResponse
+    DocumentId, Value, Filter, AsOf, Mutation, StreamRequest, StreamResponse, SearchManyResponse,
+    TuneRequest, TuneResponse
                             without a member of their oneof (an absent message is an empty one)
+    Aggregation             the same
     DenseVector             format unknown; values and packed both; packed of odd length
     SparseVector            indices and values of different counts
-    VectorQuery, SparseQuery, Rescore, SearchManyRequest
+    VectorQuery, SparseQuery, Rescore, SearchManyRequest, GeoDistanceFilter
                             without the message that they are about
     Schema                  a name declared twice
     any enum                a number that the .proto does not name; VALUE_TYPE_UNSPECIFIED
     Filter                  nested deeper than 32 (LIMIT_EXCEEDED at the outermost filter)
-    Filter.in_set           more than 4096 values (LIMIT_EXCEEDED at in_set.values)
+    Filter.in_set, contains_any, contains_all
+                            more than 4096 values (LIMIT_EXCEEDED at in_set.values and so on)
     Document, Schema, PartialUpdate, RebuildRequest
                             more than 256 fields of a kind, in a map or a list (LIMIT_EXCEEDED there)
 
@@ -33,7 +36,8 @@ Normalised, because the domain type holds one form only:
     ItemError               code outside google.rpc.Code → UNKNOWN
     WriteOutcome            seq only when APPLIED, error only and always when FAILED
     IndexedError.error, CreateCollectionResponse.collection, DescribeCollectionResponse.collection,
-    RebuildResponse.collection
+    RebuildResponse.collection, SetRetentionResponse.collection, Judgement.id, TuneOutcome.fusion,
+    and of LearnedFusion and TuningFold every message
                             absent → present
     Mutation                one that breaks a rule → empty
     Status                  details → the first of each kind known, in the order ErrorInfo,
@@ -138,8 +142,8 @@ def document(m, path, out):
 
 def filter_depth(m):
     node = m.WhichOneof("node")
-    if node == "negation":
-        return 1 + filter_depth(m.negation)
+    if node in ("negation", "sql_not"):
+        return 1 + filter_depth(getattr(m, node))
     if node in ("all_of", "any_of"):
         return 1 + max(map(filter_depth, getattr(m, node).filters), default=0)
     return 1
@@ -154,16 +158,19 @@ def filter_node(m, path, out):
     if node in ("all_of", "any_of"):
         for index, child in enumerate(inner.filters):
             filter_node(child, join(path, f"filters[{index}]"), out)
-    elif node == "negation":
+    elif node in ("negation", "sql_not"):
         filter_node(inner, path, out)
     elif node == "equals":
         has_kind(inner.value, join(path, "value"), out)
         inner.value.SetInParent()
-    elif node == "in_set":
+    elif node in ("in_set", "contains_any", "contains_all"):
         if len(inner.values) > SET_VALUES_MAX:
             out.append((LIMIT, join(path, "values")))
         for index, item in enumerate(inner.values):
             has_kind(item, join(path, f"values[{index}]"), out)
+    elif node == "within_distance":
+        if not inner.HasField("center"):
+            out.append((INVALID, join(path, "center")))
     elif node == "range":
         for bound in (inner.WhichOneof("lower"), inner.WhichOneof("upper")):
             if bound:
@@ -227,7 +234,7 @@ def schema(m, path, out):
                 if not item.HasField("bm25"):
                     item.bm25.k1, item.bm25.b = 1.2, 0.75
             elif kind == "metadata":
-                enum(item, "type", here, out, 11, first=1)
+                enum(item, "type", here, out, 13, first=1)
         if len(fields) > 1:
             fields.sort(key=lambda item: item.name.encode())
 
@@ -240,6 +247,54 @@ def collection(m, path, out):
         enum(m.durability, "policy", join(path, "durability"), out, 3)
         if m.durability.policy != 1:
             m.durability.ClearField("interval_ms")
+    # A request to create has none of them.
+    if "tuning" in m.DESCRIPTOR.fields_by_name:
+        if m.HasField("tuning"):
+            tuning(m.tuning, join(path, "tuning"), out)
+        for index, item in enumerate(m.tuning_history):
+            tuning(item, join(path, f"tuning_history[{index}]"), out)
+
+
+def tuning(m, path, out):
+    for index, item in enumerate(m.fusions):
+        learned_fusion(item, join(path, f"fusions[{index}]"), out)
+
+
+def learned_fusion(m, path, out):
+    m.legs.SetInParent()
+    enum(m, "choice", path, out, 3)
+    m.figures.SetInParent()
+    m.fusion.SetInParent()
+    enum(m.fusion, "method", join(path, "fusion"), out, 2)
+    for index, fold in enumerate(m.folds):
+        fold.figures.SetInParent()
+        fold.fusion.SetInParent()
+        enum(fold.fusion, "method", join(path, f"folds[{index}].fusion"), out, 2)
+
+
+def tune_request(m, path, out):
+    kind = m.WhichOneof("part")
+    if kind is None:
+        out.append((INVALID, path))
+    elif kind == "start":
+        scope(m.start)
+    else:
+        query = m.query
+        for index, item in enumerate(query.judgements):
+            item.id.SetInParent()
+            has_kind(item.id, f"query.judgements[{index}].id", out)
+        legs(query, "query", out)
+        if query.HasField("filter"):
+            filter_root(query.filter, "query.filter", out)
+
+
+def tune_response(m, path, out):
+    kind = m.WhichOneof("part")
+    if kind is None:
+        out.append((INVALID, path))
+    elif kind == "outcome":
+        m.outcome.fusion.SetInParent()
+        learned_fusion(m.outcome.fusion, "outcome.fusion", out)
 
 
 def create_collection_request(m, path, out):
@@ -255,6 +310,10 @@ def describe_collection_response(m, path, out):
     collection_answer(m, path, out)
     for index, item in enumerate(m.vectors):
         vector_index(item, f"vectors[{index}]", out)
+    for index, item in enumerate(m.metadata):
+        for bound in ("lowest", "highest"):
+            if item.HasField(bound):
+                has_kind(getattr(item, bound), f"metadata[{index}].{bound}", out)
 
 
 def rebuild_request(m, path, out):
@@ -358,8 +417,27 @@ def stream_response(m, path, out):
 # Search
 
 
-def search_request(m, path, out):
-    scope(m)
+def aggregation(m, path, out):
+    has_kind(m, path, out)
+    enum(m, "over", path, out, 2)
+    if m.HasField("time_histogram"):
+        enum(m.time_histogram, "calendar", join(path, "time_histogram"), out, 5)
+    if m.HasField("filter"):
+        filter_root(m.filter, join(path, "filter"), out)
+
+
+def aggregation_result(m, path, out):
+    if m.HasField("facet"):
+        for index, bucket in enumerate(m.facet.buckets):
+            has_kind(bucket.value, join(path, f"facet.buckets[{index}].value"), out)
+            bucket.value.SetInParent()
+    if m.HasField("stats"):
+        for bound in ("min", "max"):
+            if m.stats.HasField(bound):
+                has_kind(getattr(m.stats, bound), join(path, f"stats.{bound}"), out)
+
+
+def legs(m, path, out):
     for leg, check in (("vector", dense_vector), ("sparse", sparse_vector)):
         if m.HasField(leg):
             query, here = getattr(m, leg), join(path, leg + ".vector")
@@ -367,6 +445,16 @@ def search_request(m, path, out):
                 check(query.vector, here, out)
             else:
                 out.append((INVALID, here))
+    if m.HasField("text"):
+        fields_max(m.text, ("boosts",), join(path, "text"), out)
+        enum(m.text, "scoring", join(path, "text"), out, 2)
+
+
+def search_request(m, path, out):
+    scope(m)
+    legs(m, path, out)
+    for index, item in enumerate(m.aggregations):
+        aggregation(item, join(path, f"aggregations[{index}]"), out)
     if m.HasField("filter"):
         filter_root(m.filter, join(path, "filter"), out)
     if m.HasField("time_decay"):
@@ -376,6 +464,7 @@ def search_request(m, path, out):
         enum(m.fusion, "normalisation", join(path, "fusion"), out, 3)
     if m.HasField("projection"):
         projection(m.projection, join(path, "projection"), out)
+    as_of(m, path, out)
     if m.ranking.HasField("grouping"):
         enum(m.ranking.grouping, "missing", join(path, "ranking.grouping"), out, 3)
     if m.ranking.HasField("rescore"):
@@ -394,6 +483,8 @@ def search_response(m, path, out):
             document(hit.document, join(here, "document"), out)
         if hit.HasField("group"):
             has_kind(hit.group, join(here, "group"), out)
+    for index, item in enumerate(m.aggregations):
+        aggregation_result(item, join(path, f"aggregations[{index}]"), out)
     if m.HasField("explain"):
         for index, item in enumerate(m.explain.shards):
             enum(item, "vector_strategy", join(path, f"explain.shards[{index}]"), out, 7)
@@ -416,12 +507,18 @@ def search_many_response(m, path, out):
         item_error(m.error)
 
 
+def as_of(m, path, out):
+    if m.HasField("as_of") and m.as_of.WhichOneof("moment") is None:
+        out.append((INVALID, join(path, "as_of")))
+
+
 def lookup_request(m, path, out):
     scope(m)
     for index, item in enumerate(m.ids):
         has_kind(item, f"ids[{index}]", out)
     if m.HasField("projection"):
         projection(m.projection, "projection", out)
+    as_of(m, path, out)
 
 
 def lookup_response(m, path, out):
@@ -437,6 +534,7 @@ def scan_request(m, path, out):
         filter_root(m.filter, "filter", out)
     if m.HasField("projection"):
         projection(m.projection, "projection", out)
+    as_of(m, path, out)
 
 
 def scan_response(m, path, out):
@@ -510,7 +608,10 @@ SETTLE = {
     "ListCollectionsRequest": list_collections_request,
     "ListCollectionsResponse": list_collections_response, "DropCollectionRequest": scope_request,
     "DropCollectionResponse": plain, "RebuildRequest": rebuild_request,
-    "RebuildResponse": collection_answer, "WriteResponse": write_response,
+    "TuneRequest": tune_request, "TuneResponse": tune_response,
+    "RollBackTuningRequest": scope_request, "RollBackTuningResponse": plain,
+    "RebuildResponse": collection_answer, "SetRetentionRequest": scope_request,
+    "SetRetentionResponse": collection_answer, "WriteResponse": write_response,
     "StreamResponse": stream_response, "SearchRequest": search_request,
     "SearchResponse": search_response, "SearchManyRequest": search_many_request,
     "SearchManyResponse": search_many_response, "LookupRequest": lookup_request,

@@ -133,7 +133,7 @@ def sparse_vector(rng, s, depth):
 
 
 def filter_tree(rng, s, depth):
-    numbers = (1, 2, 3, 4, 5, 6, 7, 8) if depth < 6 else (4, 5, 6, 7, 8)
+    numbers = range(1, 14) if depth < 6 else range(4, 13)
     f = s.by_number[rng.choice(numbers)]
     return field(f.number, LEN, value(rng, f, depth))
 
@@ -235,7 +235,7 @@ def nest(rng, s):
     if s.name == "kyrodb.v2.Filter" and rng.random() < .7:
         data = message(rng, s, 9)
         for _ in range(rng.choice((2, 29, 30, 31, 32, 33, 60, 94, 97, 98, 99, 100, 101))):
-            number = 3
+            number = rng.choice((3, 3, 13))
             if rng.random() < .02:
                 data, number = field(1, LEN, data), rng.choice((1, 2))
             data = field(number, LEN, data)

@@ -5,7 +5,8 @@ import pkgutil
 import grpc
 from google.protobuf import any_pb2, descriptor, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
-from kyrodb.v2 import collections_pb2, ingest_pb2, operations_pb2, search_pb2, types_pb2
+from kyrodb.v2 import (
+    collections_pb2, ingest_pb2, operations_pb2, search_pb2, tuning_pb2, types_pb2)
 
 # grpcio's package does not look for its sub-packages elsewhere.
 grpc.__path__ = pkgutil.extend_path(grpc.__path__, "grpc")
@@ -26,6 +27,11 @@ FAMILIES = {
         (collections_pb2.ListCollectionsResponse, 2),
         (collections_pb2.DropCollectionRequest, 1), (collections_pb2.DropCollectionResponse, 1),
         (collections_pb2.RebuildRequest, 2), (collections_pb2.RebuildResponse, 1),
+        (collections_pb2.SetRetentionRequest, 1), (collections_pb2.SetRetentionResponse, 1),
+    ],
+    "tuning": [
+        (tuning_pb2.TuneRequest, 4), (tuning_pb2.TuneResponse, 3),
+        (tuning_pb2.RollBackTuningRequest, 1), (tuning_pb2.RollBackTuningResponse, 1),
     ],
     "ingest": [
         (ingest_pb2.WriteRequest, 4), (ingest_pb2.StreamRequest, 4),

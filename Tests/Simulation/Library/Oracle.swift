@@ -100,7 +100,8 @@ enum Oracle {
             return true
         case .isIn(let field, let values):
             return document.metadata[field].map(values.contains) ?? false
-        case .prefix: return false
+        case .prefix, .withinDistance, .withinBox, .containsAny, .containsAll, .sqlNot:
+            preconditionFailure("the workload draws no \(filter)")
         }
     }
 }

@@ -1,15 +1,23 @@
 """Client of KyroDB: documents with vectors, texts and typed metadata, found by any mix of them."""
-from . import filters
+from . import aggregations, filters
 from .client import Client
 from .errors import KyroError
 from .ingest import IngestReport
 from .types import (
     Backup,
     Collection,
+    Count,
     Document,
     Explain,
+    Facet,
+    FacetBucket,
+    GeoPoint,
+    Histogram,
+    HistogramBucket,
     Hit,
     ItemFailure,
+    JudgedQuery,
+    LearnedFusion,
     LegContribution,
     LegScore,
     LookupResult,
@@ -20,8 +28,10 @@ from .types import (
     SearchResult,
     SnapshotResult,
     SparseVector,
+    Stats,
     Status,
     TextField,
+    Tuning,
     Update,
     VectorField,
     VectorIndexing,
@@ -31,9 +41,10 @@ from .types import (
 )
 
 __all__ = [
-    "Backup", "Client", "Collection", "Document", "Explain", "Hit", "IngestReport",
-    "ItemFailure", "KyroError", "LegContribution", "LegScore", "LookupResult", "Query",
-    "RecallEstimate", "Schema", "ScoreDetails", "SearchResult", "SnapshotResult", "SparseVector",
-    "Status", "TextField", "Update", "VectorField", "VectorIndexStatus", "VectorIndexing",
-    "WriteOutcome", "WriteResult", "filters",
+    "Backup", "Client", "Collection", "Count", "Document", "Explain", "Facet", "FacetBucket",
+    "GeoPoint", "Histogram", "HistogramBucket", "Hit", "IngestReport", "ItemFailure", "JudgedQuery",
+    "KyroError", "LearnedFusion", "LegContribution", "LegScore", "LookupResult", "Query",
+    "RecallEstimate", "Schema", "ScoreDetails", "SearchResult", "SnapshotResult", "SparseVector", "Stats", "Status", "TextField", "Tuning",
+    "Update", "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
+    "aggregations", "filters",
 ]

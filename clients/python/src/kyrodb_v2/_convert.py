@@ -7,7 +7,10 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 
 from . import types
-from ._proto import collections_pb2, ingest_pb2, ranking_pb2, search_pb2, types_pb2
+from ._proto import (
+    aggregations_pb2, collections_pb2, ingest_pb2, ranking_pb2, search_pb2,
+    tuning_pb2, types_pb2,
+)
 from .errors import KyroError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -16,7 +19,8 @@ _METRICS = ("cosine", "inner_product", "l2")
 _ANALYZERS = ("standard", "code", "raw")
 _DURABILITIES = ("always", "interval", "never")
 _VALUE_TYPES = ("", "string", "int64", "double", "bool", "timestamp", "string_list", "int64_list",
-                "double_list", "bool_list", "timestamp_list")
+                "double_list", "bool_list", "timestamp_list", "geo_point", "geo_point_list")
+_TEXT_SCORINGS = ("sum", "bm25f")
 _FUSIONS = ("weighted", "rrf", "max")
 _NORMALISATIONS = ("min_max", "z_score", "distribution")
 _MISSING_GROUPS = ("alone", "together", "dropped")
@@ -96,6 +100,14 @@ def sparse_back(message: types_pb2.SparseVector) -> types.SparseVector:
         np.array(message.indices, dtype=np.uint32), np.array(message.values, dtype=np.float32))
 
 
+def geo_point(raw: types.GeoPoint) -> types_pb2.GeoPoint:
+    return types_pb2.GeoPoint(lat=raw.lat, lon=raw.lon)
+
+
+def geo_point_back(message: types_pb2.GeoPoint) -> types.GeoPoint:
+    return types.GeoPoint(message.lat, message.lon)
+
+
 def value(raw: types.Value) -> types_pb2.Value:
     if isinstance(raw, str):
         return types_pb2.Value(string_value=raw)
@@ -107,6 +119,8 @@ def value(raw: types.Value) -> types_pb2.Value:
         return types_pb2.Value(double_value=float(raw))
     if isinstance(raw, datetime):
         return types_pb2.Value(timestamp_ms=millis(raw))
+    if isinstance(raw, types.GeoPoint):
+        return types_pb2.Value(geo_point=geo_point(raw))
     items = list(raw)
     first = items[0] if items else ""
     if isinstance(first, str):
@@ -115,6 +129,8 @@ def value(raw: types.Value) -> types_pb2.Value:
         return types_pb2.Value(bools=types_pb2.BoolList(values=items))
     if isinstance(first, datetime):
         return types_pb2.Value(timestamps_ms=types_pb2.Int64List(values=map(millis, items)))
+    if isinstance(first, types.GeoPoint):
+        return types_pb2.Value(geo_points=types_pb2.GeoPointList(points=map(geo_point, items)))
     if any(isinstance(item, (float, np.floating)) for item in items):
         return types_pb2.Value(doubles=types_pb2.DoubleList(values=items))
     return types_pb2.Value(ints=types_pb2.Int64List(values=items))
@@ -129,6 +145,10 @@ def value_back(message: types_pb2.Value) -> types.Value:
         return time(raw)
     if kind == "timestamps_ms":
         return [time(item) for item in raw.values]
+    if kind == "geo_point":
+        return geo_point_back(raw)
+    if kind == "geo_points":
+        return [geo_point_back(item) for item in raw.points]
     if kind in ("strings", "ints", "doubles", "bools"):
         return list(raw.values)
     return raw
@@ -262,6 +282,9 @@ def collection_back(
         durability=(durability_back(message.durability)
                     if message.HasField("durability") else None),
         vector_indexes=[index_status_back(status) for status in vectors],
+        retention=message.retention_ms * _MILLI,
+        tuning=tuning_back(message.tuning) if message.HasField("tuning") else None,
+        tuning_history=[tuning_back(tuning) for tuning in message.tuning_history],
         schema=types.Schema(
             vectors=[types.VectorField(
                 v.name, v.dimension, _METRICS[v.metric], indexing_back(v.indexing))
@@ -272,6 +295,42 @@ def collection_back(
                 t.bm25.b if t.HasField("bm25") else None) for t in fields.texts],
             sparse_vectors=[s.name for s in fields.sparse_vectors],
             metadata={m.name: _VALUE_TYPES[m.type] for m in fields.metadata}))
+
+
+def tuning_back(message: tuning_pb2.Tuning) -> types.Tuning:
+    return types.Tuning(message.version, [learned_back(fusion) for fusion in message.fusions])
+
+
+def learned_back(message: tuning_pb2.LearnedFusion) -> types.LearnedFusion:
+    fields: dict[str, str | Sequence[str]] = {}
+    if message.legs.HasField("vector_field"):
+        fields["vector"] = message.legs.vector_field
+    if message.legs.HasField("sparse_field"):
+        fields["sparse"] = message.legs.sparse_field
+    if message.legs.HasField("text"):
+        fields["text"] = tuple(message.legs.text.names)
+
+    def figures(raw: tuning_pb2.TuningFigures) -> dict[str, float]:
+        return {name: getattr(raw, name) for name in ("tuned", "defaults", *fields)}
+
+    choice = tuning_pb2.TuningChoice.Name(message.choice).removeprefix("TUNING_CHOICE_")
+    return types.LearnedFusion(
+        legs=fields, choice=choice.lower(), fusion=_FUSIONS[message.fusion.method],
+        weights={leg: getattr(message.fusion.weights, leg) for leg in fields},
+        queries=message.queries, figures=figures(message.figures),
+        folds=[figures(fold.figures) for fold in message.folds], reason=message.reason,
+        time=datetime.fromtimestamp(message.time_ms / 1000, timezone.utc))
+
+
+def judged_query(raw: types.JudgedQuery) -> tuning_pb2.JudgedQuery:
+    asked = query(types_pb2.Scope(), raw.query)
+    message = tuning_pb2.JudgedQuery()
+    for part in ("vector", "sparse", "text", "filter", "time_range"):
+        if asked.HasField(part):
+            getattr(message, part).CopyFrom(getattr(asked, part))
+    for key, grade in raw.grades.items():
+        message.judgements.add(id=document_id(key), grade=grade)
+    return message
 
 
 def selection(raw: bool | Sequence[str]) -> types_pb2.Selection | None:
@@ -301,11 +360,21 @@ def time_range(start: datetime | None, end: datetime | None) -> types_pb2.TimeRa
     return message
 
 
+def as_of(moment: int | datetime | None) -> types_pb2.AsOf | None:
+    """Of a sequence or a time."""
+    if moment is None:
+        return None
+    if isinstance(moment, datetime):
+        return types_pb2.AsOf(time_ms=millis(moment))
+    return types_pb2.AsOf(seq=moment)
+
+
 def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
     message = search_pb2.SearchRequest(
         scope=scope, filter=raw.filter, time_range=time_range(raw.time_from, raw.time_to),
         limit=raw.limit, offset=raw.offset, candidates=raw.candidates, min_seq=raw.min_seq,
-        exact=raw.exact, explain=raw.explain)
+        exact=raw.exact, explain=raw.explain, aggregations=raw.aggregations, paged=raw.paged,
+        page_token=raw.page_token, as_of=as_of(raw.as_of))
     if raw.metadata or raw.texts or raw.vectors:
         message.projection.CopyFrom(projection(raw.metadata, raw.texts, raw.vectors))
     if raw.vector is not None:
@@ -320,6 +389,9 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
     if raw.text is not None:
         message.text.query = raw.text
         message.text.fields.extend(raw.text_fields)
+        for name, boost in (raw.boosts or {}).items():
+            message.text.boosts[name] = boost
+        message.text.scoring = _position(raw.text_scoring, _TEXT_SCORINGS, "text_scoring")
     if raw.half_life is not None:
         message.time_decay.half_life_ms = raw.half_life // _MILLI
         if raw.decay_origin is not None:
@@ -399,6 +471,41 @@ def plain(message) -> dict[str, int | str]:
     return fields
 
 
+def _moment(unix_millis: int) -> datetime:
+    """A bound of a bucket may lie outside what datetime holds."""
+    try:
+        return time(unix_millis)
+    except OverflowError:
+        return (datetime.max if unix_millis > 0 else datetime.min).replace(tzinfo=timezone.utc)
+
+
+def aggregation_back(
+    message: aggregations_pb2.AggregationResult,
+) -> types.Count | types.Facet | types.Histogram | types.Stats:
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        return types.Count(message.name, message.documents)
+    told = getattr(message, kind)
+    if kind == "facet":
+        return types.Facet(
+            message.name, message.documents,
+            [types.FacetBucket(value_back(b.value), b.documents) for b in told.buckets],
+            told.other_values, told.other_documents, told.missing)
+    if kind == "stats":
+        return types.Stats(
+            message.name, message.documents, told.count, told.missing,
+            value_back(told.min) if told.HasField("min") else None,
+            value_back(told.max) if told.HasField("max") else None, told.sum, told.mean,
+            {quantile.q: quantile.value for quantile in told.quantiles})
+    if kind == "histogram":
+        buckets = [types.HistogramBucket(b.lower, b.upper, b.documents)
+                   for b in told.buckets]
+    else:
+        buckets = [types.HistogramBucket(_moment(b.from_ms), _moment(b.to_ms), b.documents)
+                   for b in told.buckets]
+    return types.Histogram(message.name, message.documents, buckets, told.missing)
+
+
 def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
     hits = [
         types.Hit(
@@ -417,4 +524,6 @@ def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
             {leg: plain(getattr(told, leg)) for leg in ("vector", "sparse", "text")
              if told.HasField(leg)}, plain(told.stages))
     recall = types.RecallEstimate(**plain(message.recall)) if message.HasField("recall") else None
-    return types.SearchResult(hits, message.seq, explain, recall)
+    return types.SearchResult(
+        hits, message.seq, explain, recall, [aggregation_back(a) for a in message.aggregations],
+        message.next_page_token)

@@ -20,6 +20,7 @@ from ._proto import (
     operations_pb2_grpc,
     search_pb2,
     search_pb2_grpc,
+    tuning_pb2,
     types_pb2,
 )
 from .errors import KyroError
@@ -70,22 +71,31 @@ class Client:
 
     def create_collection(
         self, namespace: str, schema: types.Schema | None = None,
-        durability: str | None = None
+        durability: str | None = None, retention: timedelta = timedelta(0),
     ) -> types.Collection:
         """`durability`: "always", "interval:MILLIS" or "never"; None for the server's own.
+        `retention`: how long what is overwritten or removed stays readable by `as_of`.
 
         How a vector field is indexed, its VectorField says:
         VectorField("body", 768, indexing=VectorIndexing(codes="sq4", m=24)).
         """
         request = collections_pb2.CreateCollectionRequest(
             scope=self._scope(namespace), schema=_convert.schema(schema or types.Schema()),
-            durability=_convert.durability(durability))
+            durability=_convert.durability(durability),
+            retention_ms=retention // timedelta(milliseconds=1))
         return _convert.collection_back(self._call(self._collections.Create, request).collection)
 
     def describe_collection(self, namespace: str) -> types.Collection:
         request = collections_pb2.DescribeCollectionRequest(scope=self._scope(namespace))
         response = self._call(self._collections.Describe, request)
         return _convert.collection_back(response.collection, response.vectors)
+
+    def set_retention(self, namespace: str, retention: timedelta) -> types.Collection:
+        """Changes how long what is overwritten or removed stays readable by `as_of`."""
+        request = collections_pb2.SetRetentionRequest(
+            scope=self._scope(namespace), retention_ms=retention // timedelta(milliseconds=1))
+        response = self._call(self._collections.SetRetention, request)
+        return _convert.collection_back(response.collection)
 
     def rebuild_collection(
         self, namespace: str, vectors: Mapping[str, types.VectorIndexing]
@@ -110,6 +120,45 @@ class Client:
             if not response.next_page_token:
                 return
             request.page_token = response.next_page_token
+
+    def tune_collection(
+        self, namespace: str, queries: Iterable[types.JudgedQuery], *, folds: int = 0,
+        candidates: int = 0, min_seq: int = 0, dry_run: bool = False,
+        timeout: float | None = None, progress: Callable[[int, int], None] | None = None,
+    ) -> types.Tuning:
+        """Learns from judged queries how searches fuse their legs, and keeps it as a new version.
+
+        All queries have the same two or three legs. The fitted weights are kept only where, on
+        queries that they were not fitted to, they do not fall below the best leg alone; what was
+        chosen instead, and why, is in the answer, whose one fusion is what was learnt. `progress`
+        is called with the queries searched so far and the per cent of the fit that is done.
+        """
+        start = tuning_pb2.TuneStart(
+            scope=self._scope(namespace), folds=folds, candidates=candidates, min_seq=min_seq,
+            dry_run=dry_run)
+
+        def requests():
+            yield tuning_pb2.TuneRequest(start=start)
+            for judged in queries:
+                yield tuning_pb2.TuneRequest(query=_convert.judged_query(judged))
+
+        try:
+            for answer in self._collections.Tune(requests(), timeout=timeout):
+                if answer.WhichOneof("part") == "outcome":
+                    outcome = answer.outcome
+                    return types.Tuning(
+                        outcome.version, [_convert.learned_back(outcome.fusion)])
+                if progress is not None:
+                    progress(answer.progress.queries, answer.progress.fit_percent)
+        except grpc.RpcError as error:
+            raise KyroError.from_call(error) from None
+        raise KyroError(grpc.StatusCode.INTERNAL, "", "the server ended the call without an outcome")
+
+    def roll_back_tuning(self, namespace: str, version: int) -> int:
+        """Makes a version of the tuning history, or none (0), what searches go by; returns it."""
+        request = tuning_pb2.RollBackTuningRequest(
+            scope=self._scope(namespace), version=version)
+        return self._call(self._collections.RollBackTuning, request).version
 
     def drop_collection(self, namespace: str) -> int:
         """Returns how many documents went with it."""
@@ -163,6 +212,21 @@ class Client:
         request = _convert.query(self._scope(namespace), query)
         return _convert.search_back(self._call(self._search.Search, request, timeout))
 
+    def search_pages(
+        self, namespace: str, query: types.Query | None = None, *,
+        timeout: float | None = None, **fields: Any,
+    ) -> Iterator[types.SearchResult]:
+        """The whole ranking, `limit` hits at a time, as it was when the first page was read."""
+        query = types.Query(**fields) if query is None else dataclasses.replace(query, **fields)
+        query = dataclasses.replace(query, paged=True)
+        while True:
+            page = self.search(namespace, query, timeout=timeout)
+            yield page
+            if not page.next_page_token:
+                return
+            # What is counted beside the hits is the same on all pages.
+            query = dataclasses.replace(query, page_token=page.next_page_token, aggregations=())
+
     def search_many(
         self, namespace: str, queries: Iterable[types.Query], *, window: int = 64,
         timeout: float | None = None,
@@ -214,12 +278,13 @@ class Client:
     def lookup(
         self, namespace: str, ids: Iterable[types.DocumentID], *,
         metadata: bool | Sequence[str] = True, texts: bool | Sequence[str] = True,
-        vectors: bool | Sequence[str] = True, min_seq: int = 0, timeout: float | None = None,
+        vectors: bool | Sequence[str] = True, min_seq: int = 0,
+        as_of: int | datetime | None = None, timeout: float | None = None,
     ) -> list[types.LookupResult]:
         """Fetches documents by id, in the order of the ids; a miss has no document."""
         request = search_pb2.LookupRequest(
             scope=self._scope(namespace), ids=map(_convert.document_id, ids), min_seq=min_seq,
-            projection=_convert.projection(metadata, texts, vectors))
+            projection=_convert.projection(metadata, texts, vectors), as_of=_convert.as_of(as_of))
         response = self._call(self._search.Lookup, request, timeout)
         return [
             types.LookupResult(
@@ -233,9 +298,13 @@ class Client:
         time_from: datetime | None = None, time_to: datetime | None = None,
         metadata: bool | Sequence[str] = True, texts: bool | Sequence[str] = True,
         vectors: bool | Sequence[str] = True, limit: int = 0, min_seq: int = 0,
+        order_by: Sequence[str] = (), as_of: int | datetime | None = None,
         timeout: float | None = None,
     ) -> Iterator[types.Document]:
         """Visits documents in the order of their ids, as they were at one sequence.
+
+        `order_by` names fields to sort by instead, the event time by an empty name; "-" in front
+        makes an order descending. Documents without a value come last.
 
         A broken connection is taken up again behind the last document once per failure, as long
         as each attempt brings something new.
@@ -243,7 +312,11 @@ class Client:
         request = search_pb2.ScanRequest(
             scope=self._scope(namespace), filter=filter, min_seq=min_seq,
             time_range=_convert.time_range(time_from, time_to), limit=limit,
-            projection=_convert.projection(metadata, texts, vectors))
+            order_by=[search_pb2.SortKey(
+                field=name.removeprefix("-"), descending=name.startswith("-"))
+                for name in order_by],
+            projection=_convert.projection(metadata, texts, vectors),
+            as_of=_convert.as_of(as_of))
         while True:
             progressed = False
             call = self._search.Scan(request, timeout=timeout)

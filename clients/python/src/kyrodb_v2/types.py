@@ -11,11 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from ._proto.aggregations_pb2 import Aggregation
     from ._proto.types_pb2 import Filter
     from .errors import KyroError
 
 DocumentID = Union[int, str]
-Scalar = Union[str, int, float, bool, datetime]
+
+
+@dataclass(frozen=True)
+class GeoPoint:
+    """Degrees north (−90 to 90) and east (−180 to 180)."""
+
+    lat: float
+    lon: float
+
+
+Scalar = Union[str, int, float, bool, datetime, GeoPoint]
 Value = Union[Scalar, Sequence[Scalar]]
 Vector = npt.NDArray[np.floating]
 
@@ -123,6 +134,44 @@ class Collection:
     document_count: int
     durability: str | None = None  # "always", "interval:MILLIS", "never"; None: the server's own
     vector_indexes: Sequence[VectorIndexStatus] = ()  # from describe_collection alone
+    retention: timedelta = timedelta(0)  # how long the past can be read at least
+    tuning: Tuning | None = None  # what searches go by that say nothing of fusion
+    tuning_history: Sequence[Tuning] = ()  # oldest first; not from list_collections
+
+
+@dataclass(frozen=True)
+class LearnedFusion:
+    """How searches with these legs are fused that give no fusion and no weights.
+
+    `figures` are means of nDCG@10 by "tuned" (weights that were fitted to other queries),
+    "defaults", and each leg alone; so are those of `folds`.
+    """
+    legs: Mapping[str, str | Sequence[str]]  # fields of "vector", "sparse", "text"; () is all texts
+    choice: str  # "tuned", "best_leg" or "defaults"
+    fusion: str  # "weighted" or "rrf"
+    weights: Mapping[str, float]
+    queries: int
+    figures: Mapping[str, float]
+    folds: Sequence[Mapping[str, float]]
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """One version of what a collection has learnt; 0 is the version of a dry run."""
+    version: int
+    fusions: Sequence[LearnedFusion]
+
+
+@dataclass(frozen=True)
+class JudgedQuery:
+    """A query and how relevant documents are to it: grades by id, 0 for what is not named.
+
+    Of the query only the legs, filter and times count.
+    """
+    query: Query
+    grades: Mapping[DocumentID, float]
 
 
 class WriteResult(Enum):
@@ -165,6 +214,8 @@ class Query:
     sparse_field: str = ""
     text: str | None = None
     text_fields: Sequence[str] = ()
+    boosts: Mapping[str, float] | None = None  # weights of text fields; 1 where missing
+    text_scoring: str = "sum"  # of the fields' BM25, or "bm25f": the fields together
     filter: Filter | None = None
     time_from: datetime | None = None  # inclusive
     time_to: datetime | None = None  # exclusive
@@ -198,6 +249,10 @@ class Query:
     min_seq: int = 0
     exact: bool = False
     explain: bool = False
+    aggregations: Sequence[Aggregation] = ()  # from `aggregations`; limit may be 0 beside them
+    paged: bool = False  # the first of several pages
+    page_token: bytes = b""  # the next one: `next_page_token` of the result before
+    as_of: int | datetime | None = None  # a sequence or a time of the past
 
 
 @dataclass(frozen=True)
@@ -264,11 +319,63 @@ class RecallEstimate:
 
 
 @dataclass(frozen=True)
+class FacetBucket:
+    value: Scalar
+    documents: int
+
+
+@dataclass(frozen=True)
+class Facet:
+    name: str
+    documents: int  # what it is over
+    buckets: Sequence[FacetBucket]  # most documents first
+    other_values: int  # distinct values that are not among the buckets
+    other_documents: int
+    missing: int  # documents without a value
+
+
+@dataclass(frozen=True)
+class HistogramBucket:
+    start: float | datetime  # inclusive
+    end: float | datetime  # exclusive
+    documents: int
+
+
+@dataclass(frozen=True)
+class Histogram:
+    name: str
+    documents: int
+    buckets: Sequence[HistogramBucket]  # ascending, none empty
+    missing: int
+
+
+@dataclass(frozen=True)
+class Stats:
+    name: str
+    documents: int
+    count: int  # values
+    missing: int
+    min: Scalar | None
+    max: Scalar | None
+    sum: float  # of a timestamp in Unix milliseconds, as mean and quantiles
+    mean: float
+    quantiles: Mapping[float, float]
+
+
+@dataclass(frozen=True)
+class Count:
+    name: str
+    documents: int
+
+
+@dataclass(frozen=True)
 class SearchResult:
     hits: Sequence[Hit]
     seq: int  # everything up to here was visible
     explain: Explain | None = None
     recall: RecallEstimate | None = None  # where a recall was asked for
+    aggregations: Sequence[Count | Facet | Histogram | Stats] = ()  # in the order asked
+    next_page_token: bytes = b""  # empty on the last page
 
 
 @dataclass(frozen=True)
