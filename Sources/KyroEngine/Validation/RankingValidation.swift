@@ -56,11 +56,12 @@ enum RankingValidation {
         guard !grouping.field.isEmpty else {
             throw .invalid("ranking.grouping.field", "is empty; name a metadata field")
         }
-        if let type = schema.metadata[grouping.field], type.isList {
+        let types: [ValueType] = [.string, .int64, .double, .bool, .timestamp]
+        if let type = schema.metadata[grouping.field], !types.contains(type) {
             throw KyroError(
                 .typeMismatch,
                 "ranking.grouping.field \"\(grouping.field)\" is a \(type.name); hits are grouped by "
-                    + "single values", field: "ranking.grouping.field")
+                    + "single texts, numbers, bools and times", field: "ranking.grouping.field")
         }
         let hits = max(1, Int(grouping.hitsPerGroup)) * end
         guard hits <= Limits.hitsMax else {
