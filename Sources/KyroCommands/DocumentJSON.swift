@@ -132,6 +132,7 @@ extension JSON {
                             .object([
                                 Member("analyzer", .string($0.value.analyzer.text)),
                                 Member("language", .string($0.value.language)),
+                                Member("options", .string($0.value.optionsText)),
                                 Member("k1", .double($0.value.bm25.k1)),
                                 Member("b", .double($0.value.bm25.b)),
                             ]))

@@ -101,6 +101,13 @@ public struct TextQuery: Equatable, Sendable {
     public var query: String
     /// Empty for every text field.
     public var fields: [String]
+    /// Instead of `query`, which is empty then.
+    public var node: TextNode?
+    /// Of `query`.
+    public var textOperator: TextOperator = .any
+    /// Of `query`: terms that a document needs in one of the fields; zero for one.
+    public var minimumShouldMatch: UInt32 = 0
+    public var highlight: HighlightQuery?
     /// Weight by field, from 0 to `Limits.boostMax`; 1 where absent.
     public var boosts: FieldMap<Double> = [:]
     public var scoring = TextScoring.sum

@@ -19,6 +19,8 @@ public struct Hit: Equatable, Sendable {
     public var sparse: LegScore?
     public var text: LegScore?
     public var document: Document?
+    /// Of the fields in which something was found, where asked for.
+    public var highlights: [Highlight] = []
     /// The sequence that wrote this version.
     public var seq: Sequence
     /// Where explain was asked for.

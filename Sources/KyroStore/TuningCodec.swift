@@ -12,8 +12,8 @@
 //   fusion, varint queries, figures, u64 Unix milliseconds, string reason
 //   varint   count, then folds: varint queries, figures, fusion
 //
-// Figures are five f64: tuned, defaults, vector, sparse, text. A fusion is u8 method, varint k of
-// reciprocal ranks, and three f64: weights of vector, sparse and text.
+// Figures are five f64: tuned, defaults, vector, sparse, text. A fusion is u8 method, u8
+// normalisation, varint k of reciprocal ranks, and three f64: weights of vector, sparse and text.
 import KyroBytes
 import KyroModel
 
@@ -51,7 +51,7 @@ extension TuningHistory {
 }
 
 extension LearnedFusion {
-    static let byteCountMin = 79
+    static let byteCountMin = 80
 
     fileprivate func encode(into writer: inout ByteWriter) {
         legs.encode(into: &writer)
@@ -83,7 +83,7 @@ extension LearnedFusion {
         learned.figures = try TuningFigures.decode(from: &reader)
         learned.timeMillis = Int64(bitPattern: try reader.fixed64())
         learned.reason = try reader.string()
-        for _ in 0..<(try reader.count(bytesEach: 67)) {
+        for _ in 0..<(try reader.count(bytesEach: 68)) {
             let queryCount = try reader.varint32()
             let figures = try TuningFigures.decode(from: &reader)
             learned.folds.append(
@@ -149,6 +149,7 @@ extension Fusion {
     fileprivate func encode(into writer: inout ByteWriter) {
         let weights = weights ?? LegWeights()
         writer.writeByte(method.rawValue)
+        writer.writeByte(normalisation.rawValue)
         writer.writeVarint(UInt64(rrfK))
         for weight in [weights.vector, weights.sparse, weights.text] {
             writer.writeFixed64(weight.bitPattern)
@@ -161,6 +162,10 @@ extension Fusion {
         guard let method = FusionMethod(rawValue: raw) else {
             throw reader.malformed("fusion method \(raw)")
         }
+        let scale = try reader.byte()
+        guard let normalisation = ScoreNormalisation(rawValue: scale) else {
+            throw reader.malformed("normalisation \(scale)")
+        }
         let rrfK = try reader.varint32()
         let weights = LegWeights(
             vector: Double(bitPattern: try reader.fixed64()),
@@ -169,6 +174,7 @@ extension Fusion {
         guard rrfK <= Limits.rrfKMax,
             [weights.vector, weights.sparse, weights.text].allSatisfy({ $0 >= 0 && $0.isFinite })
         else { throw reader.malformed("fusion k \(rrfK), weights \(weights)") }
-        return Fusion(method: method, rrfK: rrfK, weights: weights)
+        return Fusion(
+            method: method, rrfK: rrfK, weights: weights, normalisation: normalisation)
     }
 }

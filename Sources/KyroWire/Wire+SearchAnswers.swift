@@ -30,6 +30,7 @@ struct HitDraft: WireDraft {
     var text: LegScore?
     var document: DocumentDraft?
     var seq: UInt64 = 0
+    var highlights: [Highlight] = []
     var details: ScoreDetails?
     var group: ValueDraft?
 
@@ -42,6 +43,7 @@ struct HitDraft: WireDraft {
         case (5, .bytes): try reader.message("text", into: &text)
         case (6, .bytes): try reader.message("document", into: &document)
         case (7, .varint): seq = try reader.varint("seq")
+        case (8, .bytes): try reader.message("highlights", appendingTo: &highlights)
         case (10, .bytes): try reader.message("details", into: &details)
         case (11, .bytes): try reader.message("group", into: &group)
         default: try reader.skip(field)
@@ -54,6 +56,7 @@ struct HitDraft: WireDraft {
         hit.sparse = sparse
         hit.text = text
         hit.document = try document?.finish("document")
+        hit.highlights = highlights
         hit.details = details
         hit.group = try group?.finish("group")
         return hit
@@ -72,6 +75,7 @@ private struct HitOnWire: WireEncodable {
         sink.message(5, hit.text)
         if let document = hit.document { sink.message(6, DocumentOnWire(document, encoding)) }
         sink.uint(7, hit.seq.raw)
+        sink.messages(8, hit.highlights)
         sink.message(10, hit.details)
         sink.message(11, hit.group)
     }

@@ -30,7 +30,7 @@ extension Judgement: WireEncodable {
 struct JudgedQueryDraft: WireDraft {
     var vector: VectorQueryDraft?
     var sparse: SparseQueryDraft?
-    var text: TextQuery?
+    var text: TextQueryDraft?
     var filter: FilterDraft?
     var timeRange: TimeRange?
     var judgements: [JudgementDraft] = []
@@ -51,7 +51,7 @@ struct JudgedQueryDraft: WireDraft {
         var query = JudgedQuery(judgements: try finishList(judgements, "judgements"))
         query.vector = try vector?.finish("vector")
         query.sparse = try sparse?.finish("sparse")
-        query.text = text
+        query.text = try text?.finish("text")
         query.filter = try filter?.finish("filter")
         query.timeRange = timeRange
         return query

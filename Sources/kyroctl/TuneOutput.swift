@@ -130,8 +130,14 @@ enum TuneOutput {
 
     /// As `kyroctl search` takes them.
     private static func weights(_ learned: LearnedFusion) -> String {
-        (learned.fusion.method == .rrf ? "--rrf " : "")
+        form(learned.fusion)
             + named(learned).map { "\($0.name)=\($0.weight)" }.joined(separator: ",")
+    }
+
+    private static func form(_ fusion: Fusion) -> String {
+        if fusion.method == .rrf { return "--rrf " }
+        let name = NormalisationName.allCases.first { $0.normalisation == fusion.normalisation }
+        return name == .minMax ? "" : name.map { "--normalise \($0.rawValue) " } ?? ""
     }
 
     private static func decimals(_ value: Double) -> String {
@@ -144,6 +150,12 @@ enum TuneOutput {
             JSON.Member("legs", .string(legs(learned.legs))),
             JSON.Member("choice", .string(text(learned.choice))),
             JSON.Member("method", .string(learned.fusion.method == .rrf ? "rrf" : "weighted")),
+            JSON.Member(
+                "normalisation",
+                .string(
+                    NormalisationName.allCases.first {
+                        $0.normalisation == learned.fusion.normalisation
+                    }?.rawValue ?? "")),
             JSON.Member(
                 "weights",
                 .object(named(learned).map { JSON.Member($0.name, .double($0.weight)) })),

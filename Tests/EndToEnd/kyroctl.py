@@ -442,6 +442,50 @@ def check_documents(ctl):
     check.equal((piped.stdout.strip(), piped.stderr), ("1", ""), "a scan into head")
 
 
+def check_texts(ctl):
+    """Text syntax, highlights, and an analyser that changes."""
+    texts = {doc["id"]: " ".join(str(value) for value in doc.values() if isinstance(value, str))
+             for doc in corpus()}
+    hits = ctl.hits("--text", '+"flow control" -window', "--limit", 50, "--highlight")
+    check(hits, "a phrase finds something")
+    for hit in hits:
+        check(re.search(r"flow\w*\W+control", texts[hit["id"]].lower()),
+              f"phrase: {texts[hit['id']]}")
+        shown = " ".join(sum(hit["highlights"].values(), []))
+        check("<em>" in shown, f"highlights of {hit}")
+    wide = ctl.hits("--text", '"control flow"~2', "--limit", 50)
+    check({hit["id"] for hit in hits} <= {hit["id"] for hit in wide}, "a phrase with slop")
+    check(ctl.hits("--text", "deadlok~1") and ctl.hits("--text", "dead*"), "fuzzy and prefix")
+    check.equal(ctl.hits("--text", "flow window", "--all-words", "--limit", 50),
+                ctl.hits("--text", "flow window", "--min-words", 2, "--limit", 50),
+                "all words are both")
+    table = ctl("search", "--text", "flow", "--highlight", "--limit", 1).out
+    check("<em>" in table, f"highlights for people: {table}")
+    for text, words in (('"open', "no closing quote, at column 1"), ("a~3", "1 or 2 edits"),
+                        ("-a", "only what must not be there"), ("a (b", "at column 3")):
+        refused = ctl("search", "--text", text, code=USAGE)
+        check(words in refused.err, f"{text}: {refused.err}")
+    ctl("search", "--text", "none:word", code=REFUSED)
+    ctl("search", "--text", "+a", "--all-words", code=USAGE)
+    ctl("search", "--text", "a -b", "--plain", "--all-words")
+
+    ctl("collections", "create", "words", "--text", "t:standard:french,fold=yes,stop=le+la,stem=no")
+    described = ctl("collections", "describe", "words", "--json").json()
+    check.equal(described["texts"]["t"]["options"], "fold=yes,stop=le+la,stem=no", "options")
+    check("stop=le+la" in ctl("collections", "describe", "words").out, "options for people")
+    refused = ctl("collections", "create", "x", "--text", "t:standard:klingon", code=REFUSED)
+    check("it must be one of arabic" in refused.err, refused.err)
+    refused = ctl("collections", "create", "x", "--text", "t:standard:english,stop=a+b c",
+                  code=REFUSED)
+    check('stop_word_list[1] is "b c"; it must be one word' in refused.err, refused.err)
+    rebuilt = ctl("rebuild", "words", "--text", "t:language=english,stop=none,fold=no,stem=yes")
+    check("language=english,stop=none" in rebuilt.out, rebuilt.out)
+    check("nothing changes" in ctl("rebuild", "words", "--text", "t:stop=none").out, "again")
+    ctl("rebuild", "words", "--text", "t:colour=red", code=USAGE)
+    ctl("rebuild", "words", "--text", "u:stop=none", code=REFUSED)
+    ctl("collections", "drop", "words", "--yes")
+
+
 def check_operations(ctl):
     status = ctl("status", "--json").json()
     check.equal(len(status.get("shards", [])), 2, f"shards: {str(status)[:300]}")
@@ -486,7 +530,7 @@ def check_tune(ctl, folder):
     queries, judged = folder / "tune.jsonl", folder / "tune.tsv"
     np.save(folder / "tune.npy", vectors)
     queries.write_text("".join(json.dumps(
-        {"id": f"q{n}", "text": row["text"][:400] or "x"}) + "\n" for n, row in enumerate(rows)))
+        {"id": f"q{n}", "text": f"{row['title']} {row['text']}"[:400]}) + "\n" for n, row in enumerate(rows)))
     judged.write_text("query-id\tcorpus-id\tscore\n" + "".join(
         f"q{n}\t{row['id']}\t1\n" for n, row in enumerate(rows) if n != 3))
     words = ("collections", "tune", "commits", "--queries", queries, "--qrels", judged,
@@ -523,6 +567,7 @@ def main():
         check_durability(ctl)
         check_bad_lines(ctl)
         check_search(ctl, server.folder)
+        check_texts(ctl)
         check_aggregations(ctl)
         check_tune(ctl, server.folder)
         check_documents(ctl)

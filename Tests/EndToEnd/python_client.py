@@ -224,6 +224,21 @@ def tour(kyro, client):
     check.equal([h.id for page in pages for h in page.hits],
                 np.argsort(-scores, kind="stable")[2:].tolist(), "all pages")
 
+    text = kyro.text
+    tree = text.boolean(must=[text.phrase("note w7q")], must_not=[text.match("w8q")],
+                        should=[text.prefix("w4"), text.fuzzy("contorl", edits=1)])
+    found = client.search("notes", text=tree, highlight=True, highlight_tags=("[", "]"))
+    check.equal([hit.id for hit in found.hits], [7], "a structured query")
+    check.equal(found.hits[0].highlights, {"body": ["[note] [w7q] about flow [control]"]},
+                "highlights")
+    check.equal([hit.id for hit in client.search("notes", text="w9q note", all_words=True).hits],
+                [9], "all words")
+    changed = kyro.TextField("body", language="german", fold_diacritics=True, stop_words=[],
+                             stemming=False, k1=1.0, b=0.5)
+    made = client.rebuild_collection("notes", texts=[changed])
+    check.equal(made.schema.texts, [changed], "options of a text field")
+    client.rebuild_collection("notes", texts=[kyro.TextField("body", k1=1.2, b=0.75)])
+
     many = list(client.search_many("notes", (
         kyro.Query(vector=matrix[n], limit=0 if n == 50 else 1, exact=True) for n in range(200))))
     check(isinstance(many[50], kyro.KyroError) and many[50].reason, f"bad query: {many[50]}")

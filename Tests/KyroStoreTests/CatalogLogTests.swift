@@ -27,6 +27,9 @@ import Testing
         schema.sparseVectors["s"] = SparseField()
         schema.texts["t"] = TextField(
             analyzer: .code, language: "german", bm25: BM25Parameters(k1: 0.9, b: 0.4))
+        schema.texts["u"] = TextField(
+            foldsDiacritics: true, stopWords: .list(["a", "be"]), stems: false)
+        schema.texts["w"] = TextField(stopWords: .none)
         for field in 0..<fields {
             schema.metadata["m\(field)"] = ValueType.allCases[field % ValueType.allCases.count]
         }
@@ -74,7 +77,8 @@ import Testing
                 choice: TuningChoice.allCases[Int(version % 3)],
                 fusion: Fusion(
                     method: version % 2 == 0 ? .rrf : .weighted, rrfK: version,
-                    weights: LegWeights(vector: 0.25, sparse: 0, text: 0.75)),
+                    weights: LegWeights(vector: 0.25, sparse: 0, text: 0.75),
+                    normalisation: version % 2 == 0 ? .minMax : .zScore),
                 queryCount: 300 + version)
             fusion.figures.tuned = 0.7
             fusion.figures.text = 0.5

@@ -25,12 +25,12 @@ struct SearchExecution {
     private(set) var aggregations: [AggregationResult] = []
     /// Whether a page follows this one.
     private(set) var hasNextPage = false
-    private(set) var masks: [SlotMask?]
+    var masks: [SlotMask?]
     /// For whoever wants the legs' candidates themselves.
     var keepsLegs = false
     private(set) var legs: [Ranking.Leg] = []
     private var maskCounts: [Int]
-    private var counters: [SearchCounters]
+    var counters: [SearchCounters]
     private var nanos: [UInt64]
     /// What the legs' scores count, once they are fused.
     private var fusedLegs = FusedLegs()
@@ -305,6 +305,7 @@ struct SearchExecution {
     private mutating func textLeg(
         _ leg: CheckedQuery.TextLeg, scratch: inout TextScratch
     ) throws(KyroError) -> [[Candidate]] {
+        if leg.node != nil || isAnalyserChanging(leg) { return try structuredTextLeg(leg) }
         let fields = try textFields(leg)
         var perShard: [[Candidate]] = []
         var floor = LegFloor(count: query.candidates(of: .text))
@@ -331,12 +332,12 @@ struct SearchExecution {
     }
 
     /// Adds the time since `startedNanos` to a shard's.
-    private mutating func count(_ startedNanos: UInt64, _ shard: Int) {
+    mutating func count(_ startedNanos: UInt64, _ shard: Int) {
         nanos[shard] += time.monotonicNanos() - startedNanos
     }
 
     /// A product of huge vectors may lie beyond Float; normalising an infinity would give NaN.
-    private static func candidates(_ found: [ScoredSlot], shard: Int) -> [Candidate] {
+    static func candidates(_ found: [ScoredSlot], shard: Int) -> [Candidate] {
         let bound = Float.greatestFiniteMagnitude
         return found.map {
             Candidate(shard: shard, slot: $0.slot, score: max(-bound, min(bound, $0.score)))

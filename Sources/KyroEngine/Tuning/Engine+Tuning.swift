@@ -109,7 +109,15 @@ extension LearnedFusion {
             legs.sparseField == nil ? nil : "sparse \(weights.sparse)",
             legs.textFields == nil ? nil : "text \(weights.text)",
         ].compactMap { $0 }.joined(separator: ", ")
+        let form =
+            switch (fusion.method, fusion.normalisation) {
+            case (.rrf, _): "reciprocal ranks"
+            case (.max, _): "greatest score"
+            case (.weighted, .minMax): "scores from 0 to 1"
+            case (.weighted, .zScore): "z-scores"
+            case (.weighted, .distribution): "scores by their distribution"
+            }
         return "fused by version \(version) of the collection's tuning: "
-            + (fusion.method == .rrf ? "reciprocal ranks, " : "normalised scores, ") + parts
+            + "\(form), " + parts
     }
 }

@@ -18,12 +18,15 @@ enum NDCG {
     }
 }
 
-/// What a fit tries beside weights.
+/// What a fit tries beside weights: forms whose score is a sum over the legs.
 enum FusionForms {
-    static let all = [Fusion(method: .weighted), Fusion(method: .rrf)]
+    static let all = [
+        Fusion(method: .weighted), Fusion(method: .weighted, normalisation: .zScore),
+        Fusion(method: .rrf),
+    ]
 }
 
-/// A query's fused score is a sum over its legs for every form of fusion, so it is enough to keep
+/// A query's fused score is a sum over its legs for each of these forms, so it is enough to keep
 /// what each leg gives to each candidate with a weight of 1.
 struct JudgedCandidates: Sendable {
     let legCount: Int
@@ -83,7 +86,7 @@ struct JudgedCandidates: Sendable {
         var weights = LegWeights(vector: 0, sparse: 0, text: 0)
         weights[legs[leg].kind] = 1
         fusion.weights = weights
-        return Ranking.fuse(legs, fusion: fusion, keepsRawScore: false)
+        return Ranking.fuse(legs, fusion: fusion, keepsRawScore: false).hits
     }
 
     /// Bytes that it takes.

@@ -196,7 +196,9 @@ final class RelevanceRun {
         result.tuneSeconds += secondsSince(start)
         result.trainedOn = queries.count
         let weights = outcome.fusion.fusion.weights ?? LegWeights()
-        let method = outcome.fusion.fusion.method == .rrf ? "rrf " : ""
+        let fusion = outcome.fusion.fusion
+        let method =
+            fusion.method == .rrf ? "rrf " : fusion.normalisation == .zScore ? "z " : ""
         result.choices.append(
             "\(outcome.fusion.choice) \(method)\(fixed(weights.vector, 3)):"
                 + fixed(weights.text, 3))

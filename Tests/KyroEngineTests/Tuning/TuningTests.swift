@@ -155,12 +155,15 @@ private struct TunedEngine {
         let learned = try tuned.tune(queries).fusion
         guard learned.choice == .tuned else { return }
         let reached = try tuned.mean(queries)
-        for method in [FusionMethod.weighted, .rrf] {
+        for form in [
+            Fusion(method: .weighted), Fusion(method: .rrf), Fusion(normalisation: .zScore),
+        ] {
             for part in 1..<20 {
-                let weights = LegWeights(vector: Double(part) / 20, text: 1 - Double(part) / 20)
-                let found = try tuned.mean(
-                    queries, fusion: Fusion(method: method, weights: weights))
-                #expect(found <= reached + 1e-6, "seed \(seed): \(method), \(weights)")
+                var fusion = form
+                fusion.weights = LegWeights(
+                    vector: Double(part) / 20, text: 1 - Double(part) / 20)
+                let found = try tuned.mean(queries, fusion: fusion)
+                #expect(found <= reached + 1e-6, "seed \(seed): \(fusion)")
             }
         }
     }

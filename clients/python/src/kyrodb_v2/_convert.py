@@ -8,7 +8,7 @@ import numpy as np
 
 from . import types
 from ._proto import (
-    aggregations_pb2, collections_pb2, ingest_pb2, ranking_pb2, search_pb2,
+    aggregations_pb2, collections_pb2, ingest_pb2, ranking_pb2, search_pb2, text_pb2,
     tuning_pb2, types_pb2,
 )
 from .errors import KyroError
@@ -235,6 +235,19 @@ def index_status_back(message: collections_pb2.VectorIndexStatus) -> types.Vecto
     return types.VectorIndexStatus(**{**plain(message), **_words(message)})
 
 
+def text_field(raw: types.TextField) -> collections_pb2.TextField:
+    message = collections_pb2.TextField(
+        name=raw.name, language=raw.language,
+        analyzer=_position(raw.analyzer, _ANALYZERS, "analyzer"),
+        fold_diacritics=raw.fold_diacritics, no_stemming=not raw.stemming)
+    if raw.k1 is not None and raw.b is not None:
+        message.bm25.k1, message.bm25.b = raw.k1, raw.b
+    if raw.stop_words is not None:
+        message.stop_words = 2 if raw.stop_words else 1
+        message.stop_word_list.extend(raw.stop_words)
+    return message
+
+
 def schema(raw: types.Schema) -> collections_pb2.Schema:
     message = collections_pb2.Schema()
     for vector in raw.vectors:
@@ -243,12 +256,7 @@ def schema(raw: types.Schema) -> collections_pb2.Schema:
             metric=_position(vector.metric, _METRICS, "metric"), indexing=indexing(vector.indexing))
     for name in raw.sparse_vectors:
         message.sparse_vectors.add(name=name)
-    for text in raw.texts:
-        added = message.texts.add(
-            name=text.name, language=text.language,
-            analyzer=_position(text.analyzer, _ANALYZERS, "analyzer"))
-        if text.k1 is not None and text.b is not None:
-            added.bm25.k1, added.bm25.b = text.k1, text.b
+    message.texts.extend(text_field(text) for text in raw.texts)
     for name, type_name in raw.metadata.items():
         message.metadata.add(name=name, type=_position(type_name, _VALUE_TYPES, "metadata type"))
     return message
@@ -292,7 +300,9 @@ def collection_back(
             texts=[types.TextField(
                 t.name, _ANALYZERS[t.analyzer], t.language,
                 t.bm25.k1 if t.HasField("bm25") else None,
-                t.bm25.b if t.HasField("bm25") else None) for t in fields.texts],
+                t.bm25.b if t.HasField("bm25") else None, t.fold_diacritics,
+                None if t.stop_words == 0 else list(t.stop_word_list), not t.no_stemming)
+                for t in fields.texts],
             sparse_vectors=[s.name for s in fields.sparse_vectors],
             metadata={m.name: _VALUE_TYPES[m.type] for m in fields.metadata}))
 
@@ -316,6 +326,7 @@ def learned_back(message: tuning_pb2.LearnedFusion) -> types.LearnedFusion:
     choice = tuning_pb2.TuningChoice.Name(message.choice).removeprefix("TUNING_CHOICE_")
     return types.LearnedFusion(
         legs=fields, choice=choice.lower(), fusion=_FUSIONS[message.fusion.method],
+        normalisation=_NORMALISATIONS[message.fusion.normalisation],
         weights={leg: getattr(message.fusion.weights, leg) for leg in fields},
         queries=message.queries, figures=figures(message.figures),
         folds=[figures(fold.figures) for fold in message.folds], reason=message.reason,
@@ -387,8 +398,18 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
         message.sparse.field = raw.sparse_field
         message.sparse.vector.CopyFrom(sparse(raw.sparse))
     if raw.text is not None:
-        message.text.query = raw.text
+        if isinstance(raw.text, str):
+            message.text.query = raw.text
+        else:
+            message.text.node.CopyFrom(raw.text)
         message.text.fields.extend(raw.text_fields)
+        message.text.operator = 1 if raw.all_words else 0
+        message.text.minimum_should_match = raw.min_words
+        if raw.highlight:
+            before, after = raw.highlight_tags
+            message.text.highlight.CopyFrom(text_pb2.HighlightQuery(
+                fields=[] if raw.highlight is True else raw.highlight, fragments=raw.fragments,
+                fragment_size=raw.fragment_size, before=before, after=after))
         for name, boost in (raw.boosts or {}).items():
             message.text.boosts[name] = boost
         message.text.scoring = _position(raw.text_scoring, _TEXT_SCORINGS, "text_scoring")
@@ -513,7 +534,8 @@ def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
             document=document_back(hit.document) if hit.HasField("document") else None,
             vector=_leg_back(hit, "vector"), sparse=_leg_back(hit, "sparse"),
             text=_leg_back(hit, "text"), details=_details_back(hit),
-            group=value_back(hit.group) if hit.HasField("group") else None)
+            group=value_back(hit.group) if hit.HasField("group") else None,
+            highlights={h.field: list(h.fragments) for h in hit.highlights})
         for hit in message.hits]
     explain = None
     if message.HasField("explain"):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from ._proto.aggregations_pb2 import Aggregation
+    from ._proto.text_pb2 import TextNode
     from ._proto.types_pb2 import Filter
     from .errors import KyroError
 
@@ -113,6 +114,9 @@ class TextField:
     language: str = ""
     k1: float | None = None  # both or neither; the server's are 1.2 and 0.75
     b: float | None = None
+    fold_diacritics: bool = False  # é and e are one letter
+    stop_words: Sequence[str] | None = None  # None for the language's own, [] for none
+    stemming: bool = True
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ class LearnedFusion:
     legs: Mapping[str, str | Sequence[str]]  # fields of "vector", "sparse", "text"; () is all texts
     choice: str  # "tuned", "best_leg" or "defaults"
     fusion: str  # "weighted" or "rrf"
+    normalisation: str  # "min_max" or "z_score", of "weighted"
     weights: Mapping[str, float]
     queries: int
     figures: Mapping[str, float]
@@ -212,8 +217,14 @@ class Query:
     recall: float = 0  # share of the true best to find, such as 0.97; excludes the two above
     sparse: SparseVector | None = None
     sparse_field: str = ""
-    text: str | None = None
+    text: str | TextNode | None = None  # words, or a tree made by kyrodb_v2.text
     text_fields: Sequence[str] = ()
+    all_words: bool = False  # of words: documents with all of them in one field
+    min_words: int = 0  # of words: documents with so many of them in one field
+    highlight: bool | Sequence[str] = False  # True for all fields searched, or their names
+    fragments: int = 0  # of each field; 0 for the server's 3
+    fragment_size: int = 0  # characters; 0 for the server's 150
+    highlight_tags: tuple[str, str] = ("", "")  # empty for <em> and </em>
     boosts: Mapping[str, float] | None = None  # weights of text fields; 1 where missing
     text_scoring: str = "sum"  # of the fields' BM25, or "bm25f": the fields together
     filter: Filter | None = None
@@ -294,6 +305,7 @@ class Hit:
     text: LegScore | None = None
     details: ScoreDetails | None = None  # where explain was asked for
     group: Value | None = None  # of a grouped search; None where the document lacks the field
+    highlights: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by field, best first
 
 
 @dataclass(frozen=True)
