@@ -97,6 +97,10 @@ public enum Limits {
     public static let diversityPoolMax = 1_000
     /// Pool × dimension: 16 MiB of vectors in hand.
     public static let diversityFloatsMax = 4 << 20
+    /// Hits that are rescored: their multi-vectors are read from stored documents, one after another.
+    public static let rescoreTopMax = 1_000
+    /// Rows of a rescoring query: token vectors of a long question.
+    public static let rescoreRowsMax = 512
 
     /// Judged queries of one tuning. Fewer than the least would be noise whatever they say.
     public static let tuneQueriesMax = 10_000

@@ -33,20 +33,23 @@ public struct Projection: Equatable, Sendable {
     public var vectors: Selection
     public var sparseVectors: Selection
     public var vectorEncoding: VectorEncoding
+    public var multiVectors: Selection
 
     public init(
         metadata: Selection = .none, texts: Selection = .none, vectors: Selection = .none,
-        sparseVectors: Selection = .none, vectorEncoding: VectorEncoding = .floats
+        sparseVectors: Selection = .none, vectorEncoding: VectorEncoding = .floats,
+        multiVectors: Selection = .none
     ) {
         self.metadata = metadata
         self.texts = texts
         self.vectors = vectors
         self.sparseVectors = sparseVectors
         self.vectorEncoding = vectorEncoding
+        self.multiVectors = multiVectors
     }
 
     public static let everything = Projection(
-        metadata: .all, texts: .all, vectors: .all, sparseVectors: .all)
+        metadata: .all, texts: .all, vectors: .all, sparseVectors: .all, multiVectors: .all)
 }
 
 public struct VectorQuery: Equatable, Sendable {

@@ -329,8 +329,43 @@ def check_search(ctl, folder):
           f"explain: {str(explained.get('explain'))[:300]}")
     table = ctl("search", *hybrid, "--explain", "--limit", 3)
     check(len(table.out.splitlines()) > 3, f"a table: {table.out}")
+    for line in table.out.splitlines():
+        told = re.match(r"\d\. [^:]*: ([\d.]+) = ([^;]*)$", line)
+        if told:
+            sum_text = re.sub(r"\([^()]*rank \d+\)|vector|text|age", "", told[2])
+            value = eval(sum_text.replace("×", "*"))  # noqa: S307
+            check(abs(value - float(told[1])) < 2e-5, f"a sum that is none: {line}")
+    check(len(re.findall(r"(?m)^[123]\. .* = .* × ", table.out)) == 3, f"no sums: {table.out}")
+    check("of which" in table.out and "candidates" in table.out, f"stages and legs: {table.out}")
+    check_ranking(ctl, hybrid)
     sparse = ctl("search", "--sparse", '{"indices": [1], "values": [2]}', code=REFUSED)
     check(sparse.err != "", "a sparse query where there is no sparse field")
+
+
+def check_ranking(ctl, hybrid):
+    doubled = ctl.hits(*hybrid, "--formula", "2 * score + 1", "--limit", 5)
+    plain = ctl.hits(*hybrid, "--limit", 5)
+    check.equal([hit["id"] for hit in doubled], [hit["id"] for hit in plain], "a formula")
+    check(all(abs(a["score"] - 2 * b["score"] - 1) < 1e-9 for a, b in zip(doubled, plain)),
+          f"a formula: {doubled}")
+    refused = ctl("search", *hybrid, "--formula", "score +* 2", code=REFUSED)
+    check("column 8" in refused.err and "expected" in refused.err, refused.err)
+    greatest = ctl.hits(*hybrid, "--fusion", "max", "--normalise", "distribution",
+                        "--leg-candidates", "vector=20,text=5", "--limit", 30)
+    check(0 < len(greatest) <= 25 and all(hit["score"] <= 1 for hit in greatest), f"{greatest}")
+    grouped = ctl.hits(*hybrid, "--group-by", "repo", "--limit", 3)
+    repos = [hit["group"] for hit in grouped]
+    check(len(set(repos)) == len(repos) > 1, f"groups {repos}")
+    check.equal(grouped[0]["id"], plain[0]["id"], "the best of the groups")
+    diverse = ctl("search", *hybrid, "--diversify", "0.5", "--limit", 5, "--json").json()["hits"]
+    check.equal(diverse[0]["id"], plain[0]["id"], "the first of a diverse order")
+    decayed = ("--decay", "30d", "--decay-shape", "gauss", "--decay-offset", "1d",
+               "--decay-floor", 0.25)
+    check(len(ctl.hits(*hybrid, *decayed, "--limit", 5)) == 5, "a gauss decay")
+    for words in (("--decay-shape", "gauss"), ("--fusion", "best"), ("--normalise", "x"),
+                  ("--rrf", "--fusion", "max"), ("--leg-candidates", "vector=0"),
+                  ("--per-group", 2), ("--diversify", 2), ("--diversity-pool", 9)):
+        ctl("search", *hybrid, *words, code=USAGE)
 
 
 def check_aggregations(ctl):

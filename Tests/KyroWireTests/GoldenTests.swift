@@ -13,6 +13,7 @@ import Testing
         document.texts["a"] = ""
         document.metadata["m"] = .int64(-1)
         document.eventTimeMillis = 0
+        document.multiVectors["m"] = MultiVector(dimension: 1, values: [1])
         let bytes = hex(
             """
             0a 02 08 07
@@ -22,6 +23,7 @@ import Testing
             22 07 0a 01 74 12 02 68 69
             2a 10 0a 01 6d 12 0b 10 ff ff ff ff ff ff ff ff ff 01
             30 00
+            42 0f 0a 01 6d 12 0a 08 01 12 06 0a 04 00 00 80 3f
             """)
         #expect(document.encodeWire() == bytes)
         #expect(try Document.decode(wire: bytes) == document)
@@ -202,6 +204,7 @@ import Testing
             0a 06 0a 01 61 12 01 62
             3a 11 08 01 10 00 18 02 20 05 29 00 00 00 00 00 00 e0 3f
             42 0b 08 02 20 02 2a 05 08 07 18 ac 02
+            48 0a
             82 01 19 0a 01 31
               12 07 0a 01 67 10 03 18 02
               1a 0b 09 00 00 00 00 00 00 e0 3f 10 09

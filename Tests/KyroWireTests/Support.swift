@@ -93,6 +93,7 @@ struct Random: RandomNumberGenerator {
         document.metadata = fields { $0.value() }
         document.eventTimeMillis = maybe { $0.signed() }
         document.expiresAtMillis = maybe { $0.signed() }
+        document.multiVectors = fields { $0.multiVector() }
         return document
     }
 
@@ -126,7 +127,8 @@ struct Random: RandomNumberGenerator {
     mutating func projection() -> Projection {
         Projection(
             metadata: selection(), texts: selection(), vectors: selection(),
-            sparseVectors: selection(), vectorEncoding: chance() ? .floats : .packedF32)
+            sparseVectors: selection(), vectorEncoding: chance() ? .floats : .packedF32,
+            multiVectors: selection())
     }
 
     mutating func timeRange() -> TimeRange {
@@ -295,7 +297,16 @@ struct Random: RandomNumberGenerator {
             },
             diversity: maybe {
                 Diversity(lambda: $0.double(), pool: UInt32($0.below(900)), field: $0.text())
+            },
+            rescore: maybe {
+                Rescore(
+                    field: $0.text(), query: $0.multiVector(), top: UInt32($0.below(900)),
+                    weight: $0.double(), scoreWeight: $0.double())
             })
+    }
+
+    mutating func multiVector() -> MultiVector {
+        MultiVector(dimension: below(5), values: list(9) { $0.float() })
     }
 
     mutating func contribution() -> LegContribution {
@@ -308,6 +319,9 @@ struct Random: RandomNumberGenerator {
         details.sparse = maybe { $0.contribution() }
         details.text = maybe { $0.contribution() }
         details.formula = maybe { $0.double() }
+        details.rescore = maybe {
+            RescoreDetails(score: $0.double(), maxSim: $0.double())
+        }
         details.diversity = maybe {
             DiversityDetails(relevance: $0.double(), similarity: $0.double())
         }
@@ -406,6 +420,7 @@ struct Random: RandomNumberGenerator {
             update.removedMetadata = list(3) { $0.text() }
             update.clearsEventTime = chance()
             update.clearsExpiry = chance()
+            update.removedMultiVectors = list(3) { $0.text() }
             return .update(update)
         }
     }

@@ -135,6 +135,11 @@ extension Engine {
         let bytes = min(ranking.formula.utf8.count, Limits.formulaBytesMax)
         var cost = candidates * (10 + bytes) / 30
         if ranking.grouping != nil { cost += 50 * candidates }
+        // A document's rows are about a hundred, each a distance for each row of the query.
+        if let rescore = ranking.rescore {
+            let rows = rescore.query.values.count / max(1, rescore.query.dimension)
+            cost += 100 * Int(min(max(rescore.top, 100), 1_000)) * (1 + min(rows, 1_000))
+        }
         if let diversity = ranking.diversity {
             let poolMax = UInt32(Limits.diversityPoolMax)
             let end = min(request.limit, poolMax) + min(request.offset, poolMax)

@@ -40,6 +40,7 @@ struct SearchExecution {
     /// By `RankedHit.key`, of the page, where hits were grouped or diversified.
     private(set) var groups: [UInt64: MetadataValue] = [:]
     private var diversities: [UInt64: DiversityDetails] = [:]
+    private var rescored: [UInt64: RescoreDetails] = [:]
 
     init(
         query: CheckedQuery, recall: FieldRecall?, views: [CollectionView],
@@ -141,16 +142,24 @@ struct SearchExecution {
     func details(of hit: RankedHit) -> ScoreDetails {
         var details = fusedLegs.details(of: hit)
         details.decay = decayFactor(of: hit)
-        if query.ranking?.formula != nil, hit.score != Formula.missingScore {
-            details.formula = hit.score
+        details.rescore = rescored[hit.key]
+        let ranked = details.rescore?.score ?? hit.score
+        if query.ranking?.formula != nil, ranked != Formula.missingScore {
+            details.formula = ranked
         }
         details.diversity = diversities[hit.key]
         return details
     }
 
-    private func rank(_ hits: inout [RankedHit], by ranking: CheckedRanking) throws(KyroError) {
+    private mutating func rank(
+        _ hits: inout [RankedHit], by ranking: CheckedRanking
+    ) throws(KyroError) {
         if let formula = ranking.formula {
             try FormulaRanking(formula, fusedLegs, self).apply(to: &hits)
+        }
+        if let rescore = ranking.rescore {
+            Ranking.sort(&hits, precedes: precedes)
+            rescored = try self.rescore(&hits, by: rescore)
         }
     }
 

@@ -9,7 +9,7 @@ rules it breaks, each as (reason, path of the field). Every rule is of one of th
     Aggregation             the same
     DenseVector             format unknown; values and packed both; packed of odd length
     SparseVector            indices and values of different counts
-    VectorQuery, SparseQuery, SearchManyRequest, GeoDistanceFilter
+    VectorQuery, SparseQuery, Rescore, SearchManyRequest, GeoDistanceFilter
                             without the message that they are about
     Schema                  a name declared twice
     any enum                a number that the .proto does not name; VALUE_TYPE_UNSPECIFIED
@@ -29,6 +29,7 @@ Normalised, because the domain type holds one form only:
     Scope, ListCollectionsRequest   empty tenant_id → "default"; absent scope → scope of defaults
     DenseVector             packed, of any format → values
     Projection              empty Selection → absent
+    MultiVector.vectors     absent → present
     TextField               empty language → "english"; absent bm25 → k1 1.2, b 0.75;
                             stop_word_list only under LIST; in RebuildRequest without name
     TextNode                boost of 1 → 0
@@ -117,6 +118,11 @@ def sparse_vector(m, path, out):
         out.append((INVALID, path))
 
 
+def multi_vector(m, path, out):
+    m.vectors.SetInParent()
+    dense_vector(m.vectors, join(path, "vectors"), out)
+
+
 def has_kind(m, path, out):
     if m.WhichOneof("kind") is None:
         out.append((INVALID, path))
@@ -129,11 +135,12 @@ def fields_max(m, kinds, path, out):
 
 
 def document(m, path, out):
-    fields_max(m, ("vectors", "sparse_vectors", "texts", "metadata"), path, out)
+    fields_max(
+        m, ("vectors", "sparse_vectors", "texts", "metadata", "multi_vectors"), path, out)
     has_kind(m.id, join(path, "id"), out)
     m.id.SetInParent()
     for kind, check in (("vectors", dense_vector), ("sparse_vectors", sparse_vector),
-                        ("metadata", has_kind)):
+                        ("metadata", has_kind), ("multi_vectors", multi_vector)):
         entries = getattr(m, kind)
         for key in entries:
             check(entries[key], join(path, f'{kind}["{key}"]'), out)
@@ -184,7 +191,7 @@ def filter_root(m, path, out):
 
 
 def projection(m, path, out):
-    for kind in ("metadata", "texts", "vectors", "sparse_vectors"):
+    for kind in ("metadata", "texts", "vectors", "sparse_vectors", "multi_vectors"):
         selection = getattr(m, kind)
         if not selection.all and not selection.names:
             m.ClearField(kind)
@@ -366,7 +373,8 @@ def mutation(m, path, out):
         document(m.update.set, join(path, "update.set"), out)
         fields_max(
             m.update,
-            ("remove_vectors", "remove_sparse_vectors", "remove_texts", "remove_metadata"),
+            ("remove_vectors", "remove_sparse_vectors", "remove_texts", "remove_metadata",
+             "remove_multi_vectors"),
             join(path, "update"), out)
     else:
         has_kind(m.remove, join(path, "remove"), out)
@@ -513,6 +521,12 @@ def search_request(m, path, out):
     as_of(m, path, out)
     if m.ranking.HasField("grouping"):
         enum(m.ranking.grouping, "missing", join(path, "ranking.grouping"), out, 3)
+    if m.ranking.HasField("rescore"):
+        here = join(path, "ranking.rescore.query")
+        if m.ranking.rescore.HasField("query"):
+            multi_vector(m.ranking.rescore.query, here, out)
+        else:
+            out.append((INVALID, here))
 
 
 def search_response(m, path, out):

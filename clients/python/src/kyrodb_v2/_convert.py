@@ -72,6 +72,13 @@ def dense(vector: types.Vector) -> types_pb2.DenseVector:
     return types_pb2.DenseVector(packed=array.astype("<f4", copy=False).tobytes())
 
 
+def multi_vector(rows: types.Vector) -> types_pb2.MultiVector:
+    array = np.asarray(rows)
+    if array.ndim != 2:
+        raise ValueError(f"a multi-vector has two axes, this array has shape {array.shape}")
+    return types_pb2.MultiVector(dimension=array.shape[1], vectors=dense(array.reshape(-1)))
+
+
 def dense_back(message: types_pb2.DenseVector) -> types.Vector:
     if not message.packed:
         return np.array(message.values, dtype=np.float32)
@@ -153,6 +160,8 @@ def document(raw: types.Document) -> types_pb2.Document:
         message.vectors[name].CopyFrom(dense(vector))
     for name, entries in raw.sparse_vectors.items():
         message.sparse_vectors[name].CopyFrom(sparse(entries))
+    for name, rows in raw.multi_vectors.items():
+        message.multi_vectors[name].CopyFrom(multi_vector(rows))
     for name, item in raw.metadata.items():
         message.metadata[name].CopyFrom(value(item))
     if raw.event_time is not None:
@@ -170,7 +179,9 @@ def document_back(message: types_pb2.Document) -> types.Document:
         metadata={name: value_back(item) for name, item in message.metadata.items()},
         sparse_vectors={name: sparse_back(v) for name, v in message.sparse_vectors.items()},
         event_time=time(message.event_time_ms) if message.HasField("event_time_ms") else None,
-        expires_at=time(message.expires_at_ms) if message.HasField("expires_at_ms") else None)
+        expires_at=time(message.expires_at_ms) if message.HasField("expires_at_ms") else None,
+        multi_vectors={name: dense_back(rows.vectors).reshape(-1, rows.dimension)
+                       for name, rows in message.multi_vectors.items()})
 
 
 def mutation(raw: types.Document | types.Update | types.DocumentID) -> ingest_pb2.Mutation:
@@ -182,7 +193,7 @@ def mutation(raw: types.Document | types.Update | types.DocumentID) -> ingest_pb
             set=document(raw.set), remove_vectors=raw.remove_vectors,
             remove_sparse_vectors=raw.remove_sparse_vectors, remove_texts=raw.remove_texts,
             remove_metadata=raw.remove_metadata, clear_event_time=raw.clear_event_time,
-            clear_expiry=raw.clear_expiry))
+            clear_expiry=raw.clear_expiry, remove_multi_vectors=raw.remove_multi_vectors))
     return ingest_pb2.Mutation(remove=document_id(raw))
 
 
@@ -342,10 +353,10 @@ def selection(raw: bool | Sequence[str]) -> types_pb2.Selection | None:
 def projection(
     metadata: bool | Sequence[str], texts: bool | Sequence[str], vectors: bool | Sequence[str]
 ) -> types_pb2.Projection:
-    """Sparse vectors come with `vectors=True`."""
+    """Sparse vectors and multi-vectors come with `vectors=True`."""
     return types_pb2.Projection(
         metadata=selection(metadata), texts=selection(texts), vectors=selection(vectors),
-        sparse_vectors=selection(vectors),
+        sparse_vectors=selection(vectors), multi_vectors=selection(vectors),
         vector_encoding=types_pb2.VECTOR_ENCODING_PACKED_F32)
 
 
@@ -411,6 +422,12 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
         message.time_decay.floor = raw.decay_floor
     if raw.formula:
         message.ranking.formula = raw.formula
+    if raw.rescore_vectors is not None:
+        rescore = message.ranking.rescore
+        rescore.field = raw.rescore_field
+        rescore.query.CopyFrom(multi_vector(raw.rescore_vectors))
+        rescore.top, rescore.weight = raw.rescore_top, raw.rescore_weight
+        rescore.score_weight = raw.rescore_score_weight
     if raw.group_by:
         message.ranking.grouping.field = raw.group_by
         message.ranking.grouping.hits_per_group = raw.hits_per_group
@@ -458,7 +475,9 @@ def _details_back(hit: search_pb2.Hit) -> types.ScoreDetails | None:
     return types.ScoreDetails(
         **parts, fused=told.fused, decay=told.decay,
         formula=told.formula if told.HasField("formula") else None,
-        **(plain(told.diversity) if told.HasField("diversity") else {}))
+        **(plain(told.diversity) if told.HasField("diversity") else {}),
+        score_before=told.rescore.score if told.HasField("rescore") else None,
+        max_sim=told.rescore.max_sim if told.HasField("rescore") else None)
 
 
 def plain(message) -> dict[str, int | str]:

@@ -49,6 +49,7 @@ class Document:
     sparse_vectors: Mapping[str, SparseVector] = field(default_factory=dict)
     event_time: datetime | None = None
     expires_at: datetime | None = None
+    multi_vectors: Mapping[str, Vector] = field(default_factory=dict)  # rows × dimension
 
 
 @dataclass
@@ -61,6 +62,7 @@ class Update:
     remove_metadata: Sequence[str] = ()
     clear_event_time: bool = False
     clear_expiry: bool = False
+    remove_multi_vectors: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -233,12 +235,17 @@ class Query:
     decay_shape: str = "exponential"  # or "linear", "gauss": each is 1/2 at the half life
     decay_offset: timedelta | None = None  # so much age is none
     decay_floor: float = 0  # what age leaves of a score at least
-    fusion: str | None = None  # "weighted", "rrf", "max"; None leaves a lone leg's scores as they are
+    fusion: str | None = None  # "weighted", "rrf", "max"; None leaves a lone leg's scores alone
     rrf_k: int = 0
     normalisation: str | None = None  # "min_max" (the default), "z_score" or "distribution"
     leg_candidates: Mapping[str, int] | None = None  # of "vector", "sparse", "text"
     formula: str = ""  # makes the final score: "score * (1 + 0.1 * log(1 + meta.stars))"
     weights: Mapping[str, float] | None = None  # of "vector", "sparse", "text"; 0 where missing
+    rescore_field: str = ""  # multi-vectors of the documents; the score becomes
+    rescore_vectors: Vector | None = None  # score_weight × score + weight × MaxSim with these rows
+    rescore_top: int = 0
+    rescore_weight: float = 1
+    rescore_score_weight: float = 0
     group_by: str = ""  # metadata field: hits of one value stand together, limit counts groups
     hits_per_group: int = 1
     missing_group: str = "alone"  # documents without the field: or "together", "dropped"
@@ -283,6 +290,8 @@ class ScoreDetails:
     formula: float | None  # None without a formula, and where its result is missing
     relevance: float | None = None  # of a search with diversity
     similarity: float | None = None  # to the hits before
+    score_before: float | None = None  # of a search that rescores
+    max_sim: float | None = None
 
 
 @dataclass(frozen=True)
