@@ -124,7 +124,7 @@ struct AsOfLife {
         switch world.dice.below(100) {
         case ..<40: try write()
         case ..<45: try stepped.snapshot()
-        case ..<60: clock.advance(millis: UInt64(world.dice.below(isHasty ? 90_000 : 8_000)))
+        case ..<60: clock.advance(millis: Int64(world.dice.below(isHasty ? 90_000 : 8_000)))
         case ..<64: try restart()
         case ..<70: stepped.scheduler.settle()
         default: try check()
