@@ -201,7 +201,10 @@ import Testing
                 #expect(report.worst == .stopsServer)
                 continue
             }
-            try Self.judge(harmed, bed, &counts, "\(path) is missing")
+            // What a missing file named as synced, nobody names any more.
+            try Self.judge(
+                harmed, bed, &counts, "\(path) is missing",
+                provenCount: bed.provenCount(path, cutAt: 0))
         }
         #expect(counts["refused as damage"] ?? 0 > 0)
     }
