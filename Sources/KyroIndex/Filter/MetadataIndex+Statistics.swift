@@ -96,8 +96,8 @@ extension MetadataColumn {
         // As if spread evenly, doubled: what is expected and not what is sure.
         let part = wanted.clamped(to: known)
         let share = position(part.upperBound, in: known) - position(part.lowerBound, in: known)
-        // Between infinities nothing has a place.
-        guard share.isFinite else { return column.count }
+        // Between infinities nothing is known of a share.
+        guard (0...1).contains(share) else { return column.count }
         return min(column.count, Int(2 * share * Double(column.count)) + column.count / 64 + 1)
     }
 
