@@ -75,3 +75,16 @@ import Synchronization
 
     public var residentBytes: Int { directory.reservedBytes(rowCount: count) }
 }
+
+extension ByteArena {
+    /// Calls `body` with the bytes from `offset` to the end of its chunk, of which those may be read
+    /// that were written.
+    @inline(__always)
+    public func withBytes<Result>(
+        from offset: Int, _ body: (Span<UInt8>) -> Result
+    ) -> Result {
+        let count = directory.contiguousRows(from: offset)
+        let start = unsafe directory.address(offset).assumingMemoryBound(to: UInt8.self)
+        return body(unsafe Span(_unsafeStart: start, count: count))
+    }
+}

@@ -31,11 +31,13 @@ public struct CollectionsClient {
                 timeoutMillis: timeoutMillis))
     }
 
-    /// Changes how vector fields are indexed; `describe` tells how far it is.
+    /// Changes how vector fields are indexed and text fields analysed; `describe` tells how far the
+    /// vectors are.
     public func rebuild(
-        _ scope: Scope, vectors: FieldMap<VectorIndexing>, timeoutMillis: Int64? = nil
+        _ scope: Scope, vectors: FieldMap<VectorIndexing>, texts: FieldMap<TextField> = [:],
+        timeoutMillis: Int64? = nil
     ) throws(KyroError) -> CollectionDescription {
-        let request = RebuildRequest(scope: scope, vectors: vectors)
+        let request = RebuildRequest(scope: scope, vectors: vectors, texts: texts)
         return try .decode(
             wire: connection.unary(
                 Self.service + "Rebuild", request.encodeWire(), timeoutMillis: timeoutMillis))

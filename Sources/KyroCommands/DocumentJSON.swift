@@ -49,6 +49,16 @@ extension JSON {
         ])
     }
 
+    /// A list of rows.
+    public init(_ vector: MultiVector) {
+        let rows = vector.dimension > 0 ? vector.rowCount : 0
+        self = .array(
+            (0..<rows).map { row in
+                let from = row * vector.dimension
+                return JSON(floats: Array(vector.values[from..<(from + vector.dimension)]))
+            })
+    }
+
     /// Parts that the document has not, or that were not asked for, are left out.
     public init(_ document: Document) {
         self = .object([Member("id", JSON(document.id))] + Self.parts(of: document))
@@ -67,6 +77,7 @@ extension JSON {
         append("metadata", document.metadata, to: &members) { JSON($0) }
         append("vectors", document.vectors, to: &members) { JSON(floats: $0) }
         append("sparse_vectors", document.sparseVectors, to: &members) { JSON($0) }
+        append("multi_vectors", document.multiVectors, to: &members) { JSON($0) }
         return members
     }
 
@@ -121,6 +132,7 @@ extension JSON {
                             .object([
                                 Member("analyzer", .string($0.value.analyzer.text)),
                                 Member("language", .string($0.value.language)),
+                                Member("options", .string($0.value.optionsText)),
                                 Member("k1", .double($0.value.bm25.k1)),
                                 Member("b", .double($0.value.bm25.b)),
                             ]))

@@ -54,18 +54,23 @@ extension Schema {
             dimension: dimension, metric: metric, indexing: indexing)
     }
 
-    /// `NAME[:ANALYZER[:LANGUAGE]]`
+    /// `NAME[:ANALYZER[:LANGUAGE]][,OPTION=VALUE]…`
     public mutating func addText(_ text: String) throws(UsageError) {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        let pieces = text.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
+        let parts = pieces[0].split(separator: ":", omittingEmptySubsequences: false)
+            .map(String.init)
         guard (1...3).contains(parts.count), !parts[0].isEmpty else {
             throw UsageError(
-                "--text is \"\(text)\"; write NAME, NAME:ANALYZER or NAME:ANALYZER:LANGUAGE")
+                "--text is \"\(text)\"; write NAME, NAME:ANALYZER or NAME:ANALYZER:LANGUAGE, "
+                    + "then ,OPTION=VALUE")
         }
         let analyzer = try choice(
             parts.count > 1 ? parts[1] : "standard", of: AnalyzerKind.allCases, called: "analyzer",
             text: \.text)
-        texts[parts[0]] = TextField(
+        var field = TextField(
             analyzer: analyzer, language: parts.count > 2 ? parts[2] : TextField.defaultLanguage)
+        if pieces.count > 1 { try field.apply(String(pieces[1])) }
+        texts[parts[0]] = field
     }
 
     /// `NAME:TYPE`

@@ -5,7 +5,7 @@ import KyroModel
 ///
 /// - Parameter weights: of the legs, as the search explained them.
 public func scoreText(
-    of hit: Hit, weights: LegWeights, takesGreatest: Bool, isLone: Bool
+    of hit: Hit, weights: LegWeights, takesGreatest: Bool, isLone: Bool, rescore: Rescore? = nil
 ) -> String? {
     guard let details = hit.details else { return nil }
     let legs: [(String, LegScore?, LegContribution?, Double)] = [
@@ -30,13 +30,16 @@ public func scoreText(
             "; relevance \(number(diversity.relevance)), "
             + "likeness to those before \(number(diversity.similarity))"
     }
-    guard let formula = details.formula else {
-        let isMissing = hit.score == -Double.greatestFiniteMagnitude
-        if isMissing { return "last, since its formula is missing; without it \(sum)" }
-        return "\(number(hit.score)) = \(sum)"
-    }
-    let fused = number(details.fused * details.decay)
-    return "\(number(formula)) = formula where score \(fused) = \(sum)"
+    let isMissing = hit.score == -Double.greatestFiniteMagnitude
+    if isMissing { return "last, since its formula is missing; without it \(sum)" }
+    let fused = details.fused * details.decay
+    let formula =
+        details.formula.map { "\(number($0)) = formula where score \(number(fused))" }
+        ?? number(details.rescore?.score ?? hit.score)
+    guard let rescore, let found = details.rescore else { return "\(formula) = \(sum)" }
+    let weight = rescore.weight == 0 ? 1 : rescore.weight
+    return "\(number(hit.score)) = \(short(weight)) × \(number(found.maxSim)) MaxSim + "
+        + "\(short(rescore.scoreWeight)) × \(number(found.score)) score; score \(formula) = \(sum)"
 }
 
 private func number(_ value: Double) -> String { decimal(value, places: 6) }

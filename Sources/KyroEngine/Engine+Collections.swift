@@ -41,7 +41,7 @@ extension Engine {
         }
     }
 
-    /// Changes how vector fields are indexed. The change is durable when it is answered, and each
+    /// Changes how vector fields are indexed and text fields analysed. The change is durable when it is answered, and each
     /// shard's maintenance carries it out from then on.
     public func rebuild(
         _ request: RebuildRequest,
@@ -49,8 +49,8 @@ extension Engine {
     ) {
         changeCatalog(completion) { engine throws(KyroError) in
             let collection = try engine.collection(of: request.scope)
-            guard !request.vectors.isEmpty else {
-                throw .invalid("vectors", "is empty; name the fields to change")
+            guard !request.vectors.isEmpty || !request.texts.isEmpty else {
+                throw .invalid("vectors", "is empty, as is texts; name the fields to change")
             }
             var schema = collection.schema
             for entry in request.vectors {
@@ -65,6 +65,19 @@ extension Engine {
                 }
                 try IndexingValidation.check(entry.value, field: path)
                 schema.vectors[entry.name]?.indexing = entry.value
+            }
+            for entry in request.texts {
+                let path = "texts[\"\(entry.name)\"]"
+                guard schema.texts[entry.name] != nil else {
+                    let known = schema.texts.names.joined(separator: ", ")
+                    throw KyroError(
+                        .fieldNotFound,
+                        "\(path): the collection's text fields are: "
+                            + (known.isEmpty ? "none" : known),
+                        field: path)
+                }
+                try SchemaValidation.check(entry.value, field: path)
+                schema.texts[entry.name] = entry.value
             }
             try engine.catalog.change(collection, to: schema)
             for shard in engine.shards { shard.foldGate.open() }

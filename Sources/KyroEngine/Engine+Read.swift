@@ -40,6 +40,8 @@ extension Engine {
         var scratch = takeScratch()
         let ranked = try execution.run(scratch: &scratch)
         giveBack(scratch)
+        let highlights = try Highlights(
+            query, views: execution.views, cancellation: cancellation)
         let searched = time.monotonicNanos()
 
         var response = SearchResponse(hits: [], seq: seen)
@@ -61,6 +63,12 @@ extension Engine {
                     at: hit.slot, root: view.root, projection: projection)
                 try size.add(document, field: "limit")
                 answer.document = document
+            }
+            if let highlights {
+                answer.highlights = try highlights.highlights(
+                    of: try view.shard.storedDocument(at: hit.slot), view: hit.shard,
+                    cancellation: cancellation)
+                try size.add(answer.highlights, field: "text.highlight.fragments")
             }
             response.hits.append(answer)
         }
@@ -249,9 +257,20 @@ extension Engine {
 private struct AnswerSize {
     private var byteCount = 0
 
+    mutating func add(_ highlights: [Highlight], field: String) throws(KyroError) {
+        for highlight in highlights {
+            byteCount += highlight.fragments.reduce(0) { $0 + $1.utf8.count }
+        }
+        try check(field)
+    }
+
     /// - Parameter field: what the caller can lower.
     mutating func add(_ document: Document, field: String) throws(KyroError) {
         byteCount += document.approximateByteCount
+        try check(field)
+    }
+
+    private func check(_ field: String) throws(KyroError) {
         guard byteCount <= Limits.answerBytesMax else {
             throw KyroError(
                 .messageTooLarge,

@@ -12,6 +12,21 @@ public struct SparseVector: Equatable, Sendable {
     }
 }
 
+/// Rows of one dimension, such as the token vectors of a text.
+public struct MultiVector: Equatable, Sendable {
+    public var dimension: Int
+    /// rows × dimension, row-major.
+    public var values: [Float]
+
+    public init(dimension: Int, values: [Float]) {
+        self.dimension = dimension
+        self.values = values
+    }
+
+    /// - Precondition: the dimension is above 0.
+    public var rowCount: Int { values.count / dimension }
+}
+
 /// A typed metadata value; timestamps are Unix milliseconds.
 public enum MetadataValue: Equatable, Sendable {
     case string(String)
@@ -102,6 +117,7 @@ public struct Document: Equatable, Sendable {
     public var eventTimeMillis: Int64?
     /// Unix milliseconds; from then on the document is not found.
     public var expiresAtMillis: Int64?
+    public var multiVectors: FieldMap<MultiVector> = [:]
 
     public init(id: DocumentID) { self.id = id }
 }

@@ -35,6 +35,31 @@ public enum Limits {
     public static let ivfListsMax: UInt32 = 65_536
     /// Distinct terms of a text query.
     public static let queryTermsMax = 1_024
+    /// Nodes of a structured text query, and how deep they nest.
+    public static let textNodesMax = 1_024
+    public static let textDepthMax = 16
+    /// Bytes of all texts in it together.
+    public static let textNodeBytesMax = 1 << 16
+    /// Terms that one prefix or fuzzy node may stand for.
+    public static let expansionsDefault: UInt32 = 64
+    public static let expansionsMax: UInt32 = 1_024
+    /// Terms of a structured text query over all fields, after analysis and expansion: each holds a
+    /// place in its postings while the query runs.
+    public static let planTermsMax = 16_384
+    public static let editsMax: UInt32 = 2
+    /// Terms of a phrase: each walks through its positions in every document that has them all.
+    public static let phraseTermsMax = 256
+    /// Words between those of a phrase.
+    public static let slopMax: UInt32 = 10_000
+    public static let boostRange: ClosedRange<Double> = 0.001...1_000
+    public static let fragmentsDefault = 3
+    public static let fragmentsMax: UInt32 = 100
+    public static let fragmentSizeDefault = 150
+    public static let fragmentSizeMax: UInt32 = 10_000
+    public static let highlightTagBytesMax = 256
+    /// A field's own stop words.
+    public static let stopWordsMax = 4_096
+    public static let stopWordBytesMax = 256
     /// Of a text field: products with it stay far within what a score can hold.
     public static let boostMax = 1e6
     public static let filterDepthMax = 32
@@ -72,6 +97,10 @@ public enum Limits {
     public static let diversityPoolMax = 1_000
     /// Pool × dimension: 16 MiB of vectors in hand.
     public static let diversityFloatsMax = 4 << 20
+    /// Hits that are rescored: their multi-vectors are read from stored documents, one after another.
+    public static let rescoreTopMax = 1_000
+    /// Rows of a rescoring query: token vectors of a long question.
+    public static let rescoreRowsMax = 512
 
     /// Judged queries of one tuning. Fewer than the least would be noise whatever they say.
     public static let tuneQueriesMax = 10_000

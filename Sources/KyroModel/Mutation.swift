@@ -10,6 +10,7 @@ public struct PartialUpdate: Equatable, Sendable {
     public var removedMetadata: [String] = []
     public var clearsEventTime = false
     public var clearsExpiry = false
+    public var removedMultiVectors: [String] = []
 
     public init(set: Document) { self.set = set }
 }

@@ -42,15 +42,19 @@ public struct DescribeCollectionResponse: Equatable, Sendable {
     }
 }
 
-/// Changes how vector fields are indexed.
+/// Changes how vector fields are indexed and text fields analysed.
 public struct RebuildRequest: Equatable, Sendable {
     public var scope: Scope
     /// All options of each field named.
     public var vectors: FieldMap<VectorIndexing>
+    public var texts: FieldMap<TextField>
 
-    public init(scope: Scope, vectors: FieldMap<VectorIndexing>) {
+    public init(
+        scope: Scope, vectors: FieldMap<VectorIndexing> = [:], texts: FieldMap<TextField> = [:]
+    ) {
         self.scope = scope
         self.vectors = vectors
+        self.texts = texts
     }
 }
 

@@ -42,21 +42,52 @@ public struct Diversity: Equatable, Sendable {
     }
 }
 
-/// What a search asks to be done with the fused scores: formula, then grouping, then diversity.
+/// Late interaction (ColBERT: Khattab & Zaharia 2020): the score becomes score weight × score + weight ×
+/// MaxSim, the sum over the query's rows of the greatest dot product with a row of the document.
+public struct Rescore: Equatable, Sendable {
+    public var field: String
+    public var query: MultiVector
+    /// Of the best hits; the others are left out. Zero for the default.
+    public var top: UInt32
+    /// Zero for one.
+    public var weight: Double
+    public var scoreWeight: Double
+
+    public init(
+        field: String, query: MultiVector, top: UInt32 = 0, weight: Double = 0,
+        scoreWeight: Double = 0
+    ) {
+        self.field = field
+        self.query = query
+        self.top = top
+        self.weight = weight
+        self.scoreWeight = scoreWeight
+    }
+}
+
+/// What a search asks to be done with the fused scores: formula, rescoring, grouping, diversity, in
+/// this order.
 public struct RankingOptions: Equatable, Sendable {
     /// Makes the final score; empty for none. The language is that of `Protos/kyrodb/v2/ranking.proto`.
     public var formula: String
     public var grouping: Grouping?
     public var diversity: Diversity?
+    public var rescore: Rescore?
 
-    public init(formula: String = "", grouping: Grouping? = nil, diversity: Diversity? = nil) {
+    public init(
+        formula: String = "", grouping: Grouping? = nil, diversity: Diversity? = nil,
+        rescore: Rescore? = nil
+    ) {
         self.formula = formula
         self.grouping = grouping
         self.diversity = diversity
+        self.rescore = rescore
     }
 
     /// Whether scores and order stay as fusion made them.
-    public var isEmpty: Bool { formula.isEmpty && grouping == nil && diversity == nil }
+    public var isEmpty: Bool {
+        formula.isEmpty && grouping == nil && diversity == nil && rescore == nil
+    }
 }
 
 /// What one leg gave to a hit.
@@ -84,6 +115,18 @@ public struct DiversityDetails: Equatable, Sendable {
     }
 }
 
+/// What rescoring found.
+public struct RescoreDetails: Equatable, Sendable {
+    /// Before.
+    public var score: Double
+    public var maxSim: Double
+
+    public init(score: Double, maxSim: Double) {
+        self.score = score
+        self.maxSim = maxSim
+    }
+}
+
 /// A hit's score, step by step.
 public struct ScoreDetails: Equatable, Sendable {
     /// Absent where the leg has not found the document.
@@ -98,6 +141,7 @@ public struct ScoreDetails: Equatable, Sendable {
     public var formula: Double?
     /// Of a group on its best hit alone.
     public var diversity: DiversityDetails?
+    public var rescore: RescoreDetails?
 
     public init(fused: Double, decay: Double = 1) {
         self.fused = fused

@@ -39,19 +39,45 @@ public struct BM25Parameters: Equatable, Sendable {
     }
 }
 
+/// Words that are no terms, of the standard analyser.
+public enum StopWords: Equatable, Sendable {
+    /// The language's own where it has some here, as English does.
+    case standard
+    case none
+    /// Analysed as texts are, but for stemming.
+    case list([String])
+}
+
 public struct TextField: Equatable, Sendable {
     public var analyzer: AnalyzerKind
     /// A Snowball algorithm, such as "english".
     public var language: String
     public var bm25: BM25Parameters
+    /// Whether letters lose their marks, so that `é` and `e` are one; not of raw texts.
+    public var foldsDiacritics: Bool
+    /// Of the standard analyser.
+    public var stopWords: StopWords
+    /// Whether the standard analyser reduces words to their stems.
+    public var stems: Bool
 
     public init(
         analyzer: AnalyzerKind = .standard, language: String = TextField.defaultLanguage,
-        bm25: BM25Parameters = BM25Parameters()
+        bm25: BM25Parameters = BM25Parameters(), foldsDiacritics: Bool = false,
+        stopWords: StopWords = .standard, stems: Bool = true
     ) {
         self.analyzer = analyzer
         self.language = language.isEmpty ? TextField.defaultLanguage : language
         self.bm25 = bm25
+        self.foldsDiacritics = foldsDiacritics
+        self.stopWords = stopWords
+        self.stems = stems
+    }
+
+    /// Whether both make the same terms of every text.
+    public func isAnalysed(like other: TextField) -> Bool {
+        var same = other
+        same.bm25 = bm25
+        return self == same
     }
 
     public static let defaultLanguage = "english"

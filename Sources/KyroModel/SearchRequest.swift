@@ -33,20 +33,23 @@ public struct Projection: Equatable, Sendable {
     public var vectors: Selection
     public var sparseVectors: Selection
     public var vectorEncoding: VectorEncoding
+    public var multiVectors: Selection
 
     public init(
         metadata: Selection = .none, texts: Selection = .none, vectors: Selection = .none,
-        sparseVectors: Selection = .none, vectorEncoding: VectorEncoding = .floats
+        sparseVectors: Selection = .none, vectorEncoding: VectorEncoding = .floats,
+        multiVectors: Selection = .none
     ) {
         self.metadata = metadata
         self.texts = texts
         self.vectors = vectors
         self.sparseVectors = sparseVectors
         self.vectorEncoding = vectorEncoding
+        self.multiVectors = multiVectors
     }
 
     public static let everything = Projection(
-        metadata: .all, texts: .all, vectors: .all, sparseVectors: .all)
+        metadata: .all, texts: .all, vectors: .all, sparseVectors: .all, multiVectors: .all)
 }
 
 public struct VectorQuery: Equatable, Sendable {
@@ -98,6 +101,13 @@ public struct TextQuery: Equatable, Sendable {
     public var query: String
     /// Empty for every text field.
     public var fields: [String]
+    /// Instead of `query`, which is empty then.
+    public var node: TextNode?
+    /// Of `query`.
+    public var textOperator: TextOperator = .any
+    /// Of `query`: terms that a document needs in one of the fields; zero for one.
+    public var minimumShouldMatch: UInt32 = 0
+    public var highlight: HighlightQuery?
     /// Weight by field, from 0 to `Limits.boostMax`; 1 where absent.
     public var boosts: FieldMap<Double> = [:]
     public var scoring = TextScoring.sum

@@ -19,6 +19,8 @@ public struct Hit: Equatable, Sendable {
     public var sparse: LegScore?
     public var text: LegScore?
     public var document: Document?
+    /// Of the fields in which something was found, where asked for.
+    public var highlights: [Highlight] = []
     /// The sequence that wrote this version.
     public var seq: Sequence
     /// Where explain was asked for.
@@ -88,8 +90,6 @@ public struct ShardExplain: Equatable, Sendable {
     public var micros: UInt64 = 0
     /// Why this strategy and no other, in words.
     public var vectorReason = ""
-    /// Of the text and sparse legs, before they ran.
-    public var postingsEstimated: UInt64 = 0
     /// What this shard gave to each leg.
     public var vectorCandidates: UInt64 = 0
     public var sparseCandidates: UInt64 = 0

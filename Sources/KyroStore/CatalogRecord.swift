@@ -12,11 +12,14 @@
 // A schema is four maps in strictly rising order of names, each a varint count and entries:
 //   dense vectors: name, varint dimension, u8 metric, indexing
 //   sparse vectors: name
-//   texts: name, u8 analyser, string language, f64 k1, f64 b
+//   texts: name, u8 analyser, string language, f64 k1, f64 b, u8 options, stop words
 //   metadata: name, u8 type
 //
 // An indexing is u8 kind, u8 codes, u8 rerank, u8 storage, and five varints: m, efConstruction,
 // efSearch, lists, probes. Zeros are the defaults. Versions 1 and 2 have none, which reads as zeros.
+//
+// A text's options are 1 diacritics folded, 2 not stemmed, 4 no stop words, 8 own stop words: with 8
+// follow a varint count and so many strings. Versions below 4 have neither, which reads as no options.
 //
 // A durability is u8: 0 the server's own, 1 always, 2 interval, then varint milliseconds, 3 never.
 // Version 1 has none, which reads as the server's own.
@@ -192,6 +195,7 @@ extension Schema {
             writer.writeString(entry.value.language)
             writer.writeFixed64(entry.value.bm25.k1.bitPattern)
             writer.writeFixed64(entry.value.bm25.b.bitPattern)
+            entry.value.encodeOptions(into: &writer)
         }
         writer.writeVarint(UInt64(metadata.count))
         for entry in metadata {
@@ -224,8 +228,10 @@ extension Schema {
             let language = try reader.string()
             let k1 = Double(bitPattern: try reader.fixed64())
             let b = Double(bitPattern: try reader.fixed64())
-            return TextField(
+            var field = TextField(
                 analyzer: analyzer, language: language, bm25: BM25Parameters(k1: k1, b: b))
+            if version >= 4 { try field.decodeOptions(from: &reader) }
+            return field
         }
         schema.metadata = try decodeMap(from: &reader) { reader throws(StoreError) in
             let raw = try reader.byte()

@@ -1,6 +1,6 @@
 // The stored form of a document, in log records, document stores and snapshots.
 //
-//   u8       version, 1
+//   u8       version: 1, or 2 where something below is there that version 1 has not
 //   id       u8 0 + u64, or u8 1 + string
 //   u8       bit 0: event time present; bit 1: expiry present
 //   i64      event time, when present;  i64 expiry, when present
@@ -8,6 +8,7 @@
 //   map      sparse vectors: name, varint n, n × u32 indices, n × f32 values
 //   map      texts:          name, string
 //   map      metadata:       name, u8 type (ValueType), value
+//   map      multi-vectors:  name, varint dimension, varint n, n × f32      (version 2)
 //
 // A map is a varint count and entries in strictly rising order of their names' UTF-8; a string is a
 // varint length and UTF-8. Numbers are little-endian. A metadata list is a varint count and its
@@ -17,7 +18,7 @@ import KyroBytes
 import KyroModel
 
 public enum DocumentCodec {
-    static let version: UInt8 = 1
+    static let versions: ClosedRange<UInt8> = 1...2
 
     public static func encode(_ document: Document, includingVectors: Bool = true) -> [UInt8] {
         var writer = ByteWriter(capacity: byteCountEstimate(document, includingVectors))
@@ -29,6 +30,8 @@ public enum DocumentCodec {
     public static func encode(
         _ document: Document, includingVectors: Bool = true, into writer: inout ByteWriter
     ) {
+        // What version 1 can say is said in it: documents that were always possible keep their bytes.
+        let version: UInt8 = document.multiVectors.isEmpty ? 1 : 2
         writer.writeByte(version)
         encode(document.id, into: &writer)
         let hasEventTime: UInt8 = document.eventTimeMillis == nil ? 0 : 1
@@ -64,6 +67,14 @@ public enum DocumentCodec {
         for entry in document.metadata {
             writer.writeString(entry.name)
             encode(entry.value, into: &writer)
+        }
+        guard version >= 2 else { return }
+        writer.writeVarint(UInt64(document.multiVectors.count))
+        for entry in document.multiVectors {
+            writer.writeString(entry.name)
+            writer.writeVarint(UInt64(entry.value.dimension))
+            writer.writeVarint(UInt64(entry.value.values.count))
+            writer.writeFloats(entry.value.values)
         }
     }
 
@@ -104,8 +115,8 @@ public enum DocumentCodec {
 
     static func decode(from reader: inout RecordReader) throws(StoreError) -> Document {
         let version = try reader.byte()
-        guard version == Self.version else {
-            throw reader.malformed("encoding version \(version), expected \(Self.version)")
+        guard versions.contains(version) else {
+            throw reader.malformed("encoding version \(version), expected 1 or 2")
         }
         var document = Document(id: try decodeID(from: &reader))
         let presence = try reader.byte()
@@ -134,6 +145,15 @@ public enum DocumentCodec {
         document.metadata = try decodeMap(from: &reader) { reader throws(StoreError) in
             try decodeValue(from: &reader)
         }
+        guard version >= 2 else { return document }
+        document.multiVectors = try decodeMap(from: &reader) { reader throws(StoreError) in
+            let dimension = try reader.varint32()
+            let count = try reader.count(bytesEach: 4)
+            guard dimension > 0, count % Int(dimension) == 0 else {
+                throw reader.malformed("\(count) values in rows of \(dimension)")
+            }
+            return MultiVector(dimension: Int(dimension), values: try reader.floats(count: count))
+        }
         return document
     }
 
@@ -145,6 +165,7 @@ public enum DocumentCodec {
         for entry in document.sparseVectors { count += 32 + entry.value.indices.count * 8 }
         for entry in document.texts { count += 32 + entry.value.utf8.count }
         count += 64 * document.metadata.count
+        for entry in document.multiVectors { count += 32 + entry.value.values.count * 4 }
         return count
     }
 }

@@ -189,6 +189,7 @@ struct DocumentDraft: WireDraft {
     var metadata: FieldMap<ValueDraft> = [:]
     var eventTimeMillis: Int64?
     var expiresAtMillis: Int64?
+    var multiVectors: FieldMap<MultiVectorDraft> = [:]
     /// A map that had more entries than a document may have.
     var overfull: StaticString?
 
@@ -207,6 +208,10 @@ struct DocumentDraft: WireDraft {
             if try !reader.mapEntry("metadata", into: &metadata) { overfull = "metadata" }
         case (6, .varint): eventTimeMillis = try reader.int64("event_time_ms")
         case (7, .varint): expiresAtMillis = try reader.int64("expires_at_ms")
+        case (8, .bytes):
+            if try !reader.mapEntry("multi_vectors", into: &multiVectors) {
+                overfull = "multi_vectors"
+            }
         default: try reader.skip(field)
         }
     }
@@ -220,6 +225,7 @@ struct DocumentDraft: WireDraft {
         document.metadata = try finishMap(metadata, "metadata")
         document.eventTimeMillis = eventTimeMillis
         document.expiresAtMillis = expiresAtMillis
+        document.multiVectors = try finishMap(multiVectors, "multi_vectors")
         return document
     }
 }
@@ -250,6 +256,10 @@ struct DocumentOnWire: WireEncodable {
         }
         if let time = document.eventTimeMillis { sink.presentInt(6, time) }
         if let time = document.expiresAtMillis { sink.presentInt(7, time) }
+        for entry in document.multiVectors.entries {
+            let vector = MultiVectorOnWire(vector: entry.value, encoding: encoding)
+            sink.message(8, MapEntry(key: entry.name, value: vector))
+        }
     }
 }
 

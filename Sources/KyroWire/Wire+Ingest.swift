@@ -11,6 +11,7 @@ struct PartialUpdateDraft: WireDraft {
     var removedMetadata: [String] = []
     var clearsEventTime = false
     var clearsExpiry = false
+    var removedMultiVectors: [String] = []
     /// A list that had more names than a document may have fields.
     var overfull: StaticString?
 
@@ -35,6 +36,10 @@ struct PartialUpdateDraft: WireDraft {
             }
         case (6, .varint): clearsEventTime = try reader.bool("clear_event_time")
         case (7, .varint): clearsExpiry = try reader.bool("clear_expiry")
+        case (8, .bytes):
+            if try !reader.fieldName("remove_multi_vectors", appendingTo: &removedMultiVectors) {
+                overfull = "remove_multi_vectors"
+            }
         default: try reader.skip(field)
         }
     }
@@ -48,6 +53,7 @@ struct PartialUpdateDraft: WireDraft {
         update.removedMetadata = removedMetadata
         update.clearsEventTime = clearsEventTime
         update.clearsExpiry = clearsExpiry
+        update.removedMultiVectors = removedMultiVectors
         return update
     }
 }
@@ -73,6 +79,7 @@ extension PartialUpdate: WireEncodable {
         sink.strings(5, removedMetadata)
         sink.bool(6, clearsEventTime)
         sink.bool(7, clearsExpiry)
+        sink.strings(8, removedMultiVectors)
     }
 }
 

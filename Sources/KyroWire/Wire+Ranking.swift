@@ -52,23 +52,62 @@ extension Diversity: WireDraft, WireEncodable {
     }
 }
 
+struct RescoreDraft: WireDraft {
+    var field = ""
+    var query: MultiVectorDraft?
+    var top: UInt32 = 0
+    var weight = 0.0
+    var scoreWeight = 0.0
+
+    mutating func read(_ wire: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (wire.number, wire.type) {
+        case (1, .bytes): field = try reader.string("field")
+        case (2, .bytes): try reader.message("query", into: &query)
+        case (3, .varint): top = try reader.uint32("top")
+        case (4, .fixed64): weight = try reader.double("weight")
+        case (5, .fixed64): scoreWeight = try reader.double("score_weight")
+        default: try reader.skip(wire)
+        }
+    }
+
+    func finish() throws(WireError) -> Rescore {
+        guard let query else { throw .invalid(path: "query", problem: "is missing") }
+        return Rescore(
+            field: field, query: try query.finish("query"), top: top, weight: weight,
+            scoreWeight: scoreWeight)
+    }
+}
+
+extension Rescore: WireEncodable {
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, field)
+        sink.message(2, MultiVectorOnWire(vector: query, encoding: .floats))
+        sink.uint(3, top)
+        sink.double(4, weight)
+        sink.double(5, scoreWeight)
+    }
+}
+
 struct RankingDraft: WireDraft {
     var formula = ""
     var grouping: GroupingDraft?
     var diversity: Diversity?
+    var rescore: RescoreDraft?
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): formula = try reader.string("formula")
         case (2, .bytes): try reader.message("grouping", into: &grouping)
         case (3, .bytes): try reader.message("diversity", into: &diversity)
+        case (4, .bytes): try reader.message("rescore", into: &rescore)
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> RankingOptions {
         RankingOptions(
-            formula: formula, grouping: try grouping?.finish("grouping"), diversity: diversity)
+            formula: formula, grouping: try grouping?.finish("grouping"), diversity: diversity,
+            rescore: try rescore?.finish("rescore"))
     }
 }
 
@@ -77,6 +116,7 @@ extension RankingOptions: WireEncodable {
         sink.string(1, formula)
         sink.message(2, grouping)
         sink.message(3, diversity)
+        sink.message(4, rescore)
     }
 }
 
@@ -120,6 +160,25 @@ extension DiversityDetails: WireDraft, WireEncodable {
     }
 }
 
+extension RescoreDetails: WireDraft, WireEncodable {
+    init() { self.init(score: 0, maxSim: 0) }
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .fixed64): score = try reader.double("score")
+        case (2, .fixed64): maxSim = try reader.double("max_sim")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> RescoreDetails { self }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.double(1, score)
+        sink.double(2, maxSim)
+    }
+}
+
 extension ScoreDetails: WireDraft, WireEncodable {
     init() { self.init(fused: 0, decay: 0) }
 
@@ -132,6 +191,7 @@ extension ScoreDetails: WireDraft, WireEncodable {
         case (5, .fixed64): decay = try reader.double("decay")
         case (6, .fixed64): formula = try reader.double("formula")
         case (7, .bytes): try reader.message("diversity", into: &diversity)
+        case (8, .bytes): try reader.message("rescore", into: &rescore)
         default: try reader.skip(field)
         }
     }
@@ -146,6 +206,7 @@ extension ScoreDetails: WireDraft, WireEncodable {
         sink.double(5, decay)
         if let formula { sink.presentDouble(6, formula) }
         sink.message(7, diversity)
+        sink.message(8, rescore)
     }
 }
 

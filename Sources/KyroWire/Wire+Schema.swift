@@ -45,6 +45,11 @@ struct TextFieldDraft: WireDraft {
     var analyzer: Int32 = 0
     var language = ""
     var bm25: BM25ParametersDraft?
+    var foldsDiacritics = false
+    var stopWords: Int32 = 0
+    var stopWordList: [String] = []
+    var hasTooManyStopWords = false
+    var keepsForms = false
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -52,14 +57,39 @@ struct TextFieldDraft: WireDraft {
         case (2, .varint): analyzer = try reader.int32("analyzer")
         case (3, .bytes): language = try reader.string("language")
         case (4, .bytes): try reader.message("bm25", into: &bm25)
+        case (5, .varint): foldsDiacritics = try reader.bool("fold_diacritics")
+        case (6, .varint): stopWords = try reader.int32("stop_words")
+        case (7, .bytes):
+            guard stopWordList.count < Limits.stopWordsMax else {
+                hasTooManyStopWords = true
+                return try reader.skip(field)
+            }
+            stopWordList.append(try reader.string("stop_word_list"))
+        case (8, .varint): keepsForms = try reader.bool("no_stemming")
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> TextField {
-        TextField(
+        guard !hasTooManyStopWords else {
+            throw .overLimit(
+                path: "stop_word_list", problem: "has more than \(Limits.stopWordsMax) words")
+        }
+        return TextField(
             analyzer: try enumValue(analyzer, "analyzer", AnalyzerKind.init(rawValue:)),
-            language: language, bm25: bm25?.finish() ?? BM25Parameters())
+            language: language, bm25: bm25?.finish() ?? BM25Parameters(),
+            foldsDiacritics: foldsDiacritics, stopWords: try finishStopWords(), stems: !keepsForms)
+    }
+
+    private func finishStopWords() throws(WireError) -> StopWords {
+        try enumValue(stopWords, "stop_words") { raw in
+            switch raw {
+            case 0: .standard
+            case 1: StopWords.none
+            case 2: .list(stopWordList)
+            default: nil
+            }
+        }
     }
 }
 
@@ -165,7 +195,7 @@ private struct SparseFieldOnWire: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) { sink.string(1, name) }
 }
 
-private struct TextFieldOnWire: WireEncodable {
+struct TextFieldOnWire: WireEncodable {
     let name: String
     let field: TextField
 
@@ -174,6 +204,15 @@ private struct TextFieldOnWire: WireEncodable {
         sink.uint(2, UInt32(field.analyzer.rawValue))
         sink.string(3, field.language)
         sink.message(4, field.bm25)
+        sink.bool(5, field.foldsDiacritics)
+        switch field.stopWords {
+        case .standard: break
+        case .none: sink.uint(6, 1 as UInt32)
+        case .list(let words):
+            sink.uint(6, 2 as UInt32)
+            sink.strings(7, words)
+        }
+        sink.bool(8, !field.stems)
     }
 }
 

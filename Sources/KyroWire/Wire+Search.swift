@@ -66,6 +66,8 @@ extension SparseQuery: WireEncodable {
 
 struct TextQueryDraft: WireDraft {
     var query = TextQuery(query: "")
+    var node: TextNodeDraft?
+    var textOperator: Int32 = 0
     var scoring: Int32 = 0
     var hasTooManyBoosts = false
 
@@ -73,6 +75,11 @@ struct TextQueryDraft: WireDraft {
         switch (field.number, field.type) {
         case (1, .bytes): query.query = try reader.string("query")
         case (2, .bytes): query.fields.append(try reader.string("fields"))
+        case (3, .bytes): try reader.message("node", into: &node)
+        case (4, .varint): textOperator = try reader.int32("operator")
+        case (5, .varint):
+            query.minimumShouldMatch = try reader.uint32("minimum_should_match")
+        case (6, .bytes): try reader.message("highlight", into: &query.highlight)
         case (10, .bytes):
             if try !reader.mapEntry("boosts", into: &query.boosts) { hasTooManyBoosts = true }
         case (11, .varint): scoring = try reader.int32("scoring")
@@ -83,6 +90,9 @@ struct TextQueryDraft: WireDraft {
     func finish() throws(WireError) -> TextQuery {
         if hasTooManyBoosts { throw .tooManyFields("boosts") }
         var finished = query
+        finished.node = try node?.finish("node")
+        finished.textOperator = try enumValue(
+            textOperator, "operator", TextOperator.init(rawValue:))
         finished.scoring = try enumValue(scoring, "scoring", TextScoring.init(rawValue:))
         return finished
     }
@@ -92,6 +102,10 @@ extension TextQuery: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.string(1, query)
         sink.strings(2, fields)
+        sink.message(3, node)
+        sink.uint(4, UInt32(textOperator.rawValue))
+        sink.uint(5, minimumShouldMatch)
+        sink.message(6, highlight)
         for entry in boosts {
             sink.message(10, NumberEntry(key: entry.name, value: entry.value))
         }

@@ -30,6 +30,7 @@ struct HitDraft: WireDraft {
     var text: LegScore?
     var document: DocumentDraft?
     var seq: UInt64 = 0
+    var highlights: [Highlight] = []
     var details: ScoreDetails?
     var group: ValueDraft?
 
@@ -42,6 +43,7 @@ struct HitDraft: WireDraft {
         case (5, .bytes): try reader.message("text", into: &text)
         case (6, .bytes): try reader.message("document", into: &document)
         case (7, .varint): seq = try reader.varint("seq")
+        case (8, .bytes): try reader.message("highlights", appendingTo: &highlights)
         case (10, .bytes): try reader.message("details", into: &details)
         case (11, .bytes): try reader.message("group", into: &group)
         default: try reader.skip(field)
@@ -54,6 +56,7 @@ struct HitDraft: WireDraft {
         hit.sparse = sparse
         hit.text = text
         hit.document = try document?.finish("document")
+        hit.highlights = highlights
         hit.details = details
         hit.group = try group?.finish("group")
         return hit
@@ -72,6 +75,7 @@ private struct HitOnWire: WireEncodable {
         sink.message(5, hit.text)
         if let document = hit.document { sink.message(6, DocumentOnWire(document, encoding)) }
         sink.uint(7, hit.seq.raw)
+        sink.messages(8, hit.highlights)
         sink.message(10, hit.details)
         sink.message(11, hit.group)
     }
@@ -97,7 +101,6 @@ struct ShardExplainDraft: WireDraft {
         case (10, .varint): explain.micros = try reader.varint("micros")
         case (11, .bytes): explain.vectorReason = try reader.string("vector_reason")
         case (12, .varint): explain.postingsListed = try reader.varint("postings_listed")
-        case (15, .varint): explain.postingsEstimated = try reader.varint("postings_estimated")
         case (16, .varint): explain.vectorCandidates = try reader.varint("vector_candidates")
         case (17, .varint): explain.sparseCandidates = try reader.varint("sparse_candidates")
         case (18, .varint): explain.textCandidates = try reader.varint("text_candidates")
@@ -127,7 +130,6 @@ extension ShardExplain: WireEncodable {
         sink.uint(10, micros)
         sink.string(11, vectorReason)
         sink.uint(12, postingsListed)
-        sink.uint(15, postingsEstimated)
         sink.uint(16, vectorCandidates)
         sink.uint(17, sparseCandidates)
         sink.uint(18, textCandidates)

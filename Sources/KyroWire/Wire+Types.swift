@@ -225,6 +225,7 @@ struct ProjectionDraft: WireDraft {
         case (3, .bytes): try reader.message("vectors", into: &projection.vectors)
         case (4, .bytes): try reader.message("sparse_vectors", into: &projection.sparseVectors)
         case (5, .varint): vectorEncoding = try reader.int32("vector_encoding")
+        case (6, .bytes): try reader.message("multi_vectors", into: &projection.multiVectors)
         default: try reader.skip(field)
         }
     }
@@ -244,6 +245,7 @@ extension Projection: WireEncodable {
         sink.message(3, vectors.isNone ? nil : vectors)
         sink.message(4, sparseVectors.isNone ? nil : sparseVectors)
         sink.uint(5, UInt32(vectorEncoding.rawValue))
+        sink.message(6, multiVectors.isNone ? nil : multiVectors)
     }
 }
 

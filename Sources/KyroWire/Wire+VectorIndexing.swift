@@ -156,21 +156,27 @@ extension DescribeCollectionResponse: WireEncodable {
 struct RebuildRequestDraft: WireDraft {
     var scope = ScopeDraft()
     var vectors: FieldMap<VectorIndexingDraft> = [:]
+    var texts: FieldMap<TextFieldDraft> = [:]
     var isOverfull = false
+    var hasTooManyTexts = false
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): try reader.message("scope", into: &scope)
         case (2, .bytes):
             if try !reader.mapEntry("vectors", into: &vectors) { isOverfull = true }
+        case (3, .bytes):
+            if try !reader.mapEntry("texts", into: &texts) { hasTooManyTexts = true }
         default: try reader.skip(field)
         }
     }
 
     func finish() throws(WireError) -> RebuildRequest {
         if isOverfull { throw .tooManyFields("vectors") }
+        if hasTooManyTexts { throw .tooManyFields("texts") }
         return RebuildRequest(
-            scope: scope.finish(), vectors: try finishMap(vectors, "vectors"))
+            scope: scope.finish(), vectors: try finishMap(vectors, "vectors"),
+            texts: try finishMap(texts, "texts"))
     }
 }
 
@@ -185,6 +191,10 @@ extension RebuildRequest: WireEncodable {
         sink.message(1, scope)
         for entry in vectors.entries {
             sink.message(2, MapEntry(key: entry.name, value: entry.value))
+        }
+        for entry in texts.entries {
+            let field = TextFieldOnWire(name: "", field: entry.value)
+            sink.message(3, MapEntry(key: entry.name, value: field))
         }
     }
 }

@@ -54,6 +54,8 @@ struct WireReader {
     private var depthLeft = WireReader.depthMax
     /// Filters inside all_of and any_of so far, in the whole message.
     var filterCount = 0
+    /// Nodes of structured text queries below boolean ones so far, in the whole message.
+    var textNodeCount = 0
 
     /// Nested messages below the outermost one, as in protobuf's own parsers.
     static let depthMax = 100

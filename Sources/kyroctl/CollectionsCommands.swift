@@ -182,7 +182,11 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
         let (text, bm25) = (field.value, field.value.bm25)
         table.append([
             field.name, "text",
-            "\(text.analyzer.text), \(text.language), k1 \(bm25.k1), b \(bm25.b)",
+            [
+                "\(text.analyzer.text), \(text.language), k1 \(bm25.k1), b \(bm25.b)",
+                text.optionsText,
+            ]
+            .filter { !$0.isEmpty }.joined(separator: ", "),
         ])
     }
     for field in schema.metadata {

@@ -112,7 +112,7 @@ enum ExplainOutput {
         for (index, hit) in response.hits.enumerated() {
             let line = scoreText(
                 of: hit, weights: weights, takesGreatest: request.fusion?.method == .max,
-                isLone: isLone)
+                isLone: isLone, rescore: request.ranking?.rescore)
             guard let line else { continue }
             session.write("\(Int(request.offset) + index + 1). \(hit.id.argument): \(line)\n")
         }
@@ -161,7 +161,6 @@ enum ExplainOutput {
                 JSON.Member("estimated_cost", JSON(shard.estimatedCost)),
                 JSON.Member("micros", JSON(shard.micros)),
                 JSON.Member("vector_reason", .string(shard.vectorReason)),
-                JSON.Member("postings_estimated", JSON(shard.postingsEstimated)),
                 JSON.Member("vector_candidates", JSON(shard.vectorCandidates)),
                 JSON.Member("sparse_candidates", JSON(shard.sparseCandidates)),
                 JSON.Member("text_candidates", JSON(shard.textCandidates)),
@@ -212,6 +211,10 @@ enum ExplainOutput {
         members.append(JSON.Member("decay", .double(details.decay)))
         if let formula = details.formula {
             members.append(JSON.Member("formula", .double(formula)))
+        }
+        if let rescore = details.rescore {
+            members.append(JSON.Member("score_before", .double(rescore.score)))
+            members.append(JSON.Member("max_sim", .double(rescore.maxSim)))
         }
         if let diversity = details.diversity {
             members.append(JSON.Member("relevance", .double(diversity.relevance)))

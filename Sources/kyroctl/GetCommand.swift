@@ -72,6 +72,9 @@ private func show(_ document: Document, seq: KyroModel.Sequence, _ session: Sess
         return (vector.name, "[\(start.joined(separator: ", ")), …] \(vector.value.count) floats")
     }
     rows += document.sparseVectors.map { ($0.name, "\($0.value.indices.count) entries") }
+    rows += document.multiVectors.map {
+        ($0.name, "\($0.value.values.count) floats in rows of \($0.value.dimension)")
+    }
     rows += document.texts.map { ($0.name, $0.value) }
     let width = rows.reduce(0) { max($0, displayWidth($1.0)) }
     let indent = String(repeating: " ", count: width + 2)

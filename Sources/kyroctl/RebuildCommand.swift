@@ -6,7 +6,7 @@ import KyroPlatform
 
 extension Command {
     static let rebuild = Command(
-        name: "rebuild", summary: "Change how vectors are indexed, while they serve.",
+        name: "rebuild", summary: "Change how vectors and texts are indexed, while they serve.",
         positionals: "NAME",
         details: """
             The collection is searched and written to as ever while the server builds the new
@@ -15,11 +15,19 @@ extension Command {
 
             Options that are not named stay as they are; automatic, or 0, gives one back to the
             server. \(vectorOptionsHelp)
+
+            Options of text fields: analyzer=standard|code|raw, language=NAME (of a Snowball
+            algorithm), fold=yes|no (letters lose their marks), stop=standard|none|WORD+WORD…,
+            stem=yes|no, k1=NUMBER, b=NUMBER. Each shard answers by its old analyser until it has
+            made the new index from the stored documents.
             """,
         options: [
             Option(
                 "vector", value: "FIELD:OPTION=VALUE[,OPTION=VALUE]", isRepeatable: true,
                 "a vector field and what changes about it"),
+            Option(
+                "text", value: "FIELD:OPTION=VALUE[,OPTION=VALUE]", isRepeatable: true,
+                "a text field and what changes about it"),
             Option("no-wait", "do not wait until it is done"),
             Option("quiet", short: "q", "no progress line"),
         ],
@@ -29,6 +37,7 @@ extension Command {
                 "rebuild commits --vector embedding:kind=graph,m=24,ef_construction=300 --no-wait",
                 "a denser graph; see how far it is with: kyroctl collections describe commits"
             ),
+            ("rebuild commits --text body:language=german,fold=yes", "another analyser"),
         ],
         run: runRebuild)
 }
@@ -36,8 +45,11 @@ extension Command {
 private func runRebuild(_ session: Session) throws -> ExitCode {
     let scope = try session.scopeOfCommand()
     let changes = session.arguments.strings("vector")
-    guard !changes.isEmpty else {
-        throw UsageError("what is to change? Name it by --vector FIELD:OPTION=VALUE")
+    let textChanges = session.arguments.strings("text")
+    guard !changes.isEmpty || !textChanges.isEmpty else {
+        throw UsageError(
+            "what is to change? Name it by --vector FIELD:OPTION=VALUE or --text FIELD:OPTION=VALUE"
+        )
     }
     let client = CollectionsClient(try session.connection())
     let before = try client.describe(scope).collection
@@ -53,20 +65,35 @@ private func runRebuild(_ session: Session) throws -> ExitCode {
         try indexing.apply(String(text[text.index(after: colon)...]))
         vectors[name] = indexing
     }
+    var texts: FieldMap<TextField> = [:]
+    for text in textChanges {
+        guard let colon = text.firstIndex(of: ":"), colon > text.startIndex else {
+            throw UsageError(
+                "--text is \"\(text)\"; write FIELD:OPTION=VALUE, such as body:language=german")
+        }
+        let name = String(text[..<colon])
+        var field = texts[name] ?? before.schema.texts[name] ?? TextField()
+        try field.apply(String(text[text.index(after: colon)...]))
+        texts[name] = field
+    }
     let startNanos = Now.monotonicNanos
-    let after = try client.rebuild(scope, vectors: vectors)
+    let after = try client.rebuild(scope, vectors: vectors, texts: texts)
     if !session.arguments.flag("no-wait") { try wait(client, scope, vectors.names, session) }
     if session.isJSON {
         session.write(JSON(try client.describe(scope)))
         return .done
     }
     let micros = (Now.monotonicNanos - startNanos) / 1_000
+    // Of texts nothing tells how far they are.
     let took =
-        session.arguments.flag("no-wait")
+        session.arguments.flag("no-wait") || !texts.isEmpty
         ? "under way" : "done in \(TimeSpan.text(micros: micros))"
     for name in vectors.names {
         let text = after.schema.vectors[name]?.indexing.text ?? ""
         session.write("\(name): \(text.isEmpty ? "the server's choice" : text)\n")
+    }
+    for name in texts.names {
+        session.write("\(name): \(after.schema.texts[name]?.text ?? "")\n")
     }
     session.write(
         after.schemaVersion == before.schemaVersion

@@ -15,13 +15,26 @@ extension Command {
             --all-pages goes through the whole ranking as it was when the search began, --limit hits
             at a time; --paged shows the first page, and the --page-token that goes on behind it.
 
+            In --text, +word must be there and -word must not; "a phrase" and "a phrase"~2 with words
+            between; pre* and fuzz~1 for beginnings and misspellings; title:word in one field;
+            word^2 counts twice; parentheses group. A backslash takes away what a character means,
+            and --plain what all of them do.
+
             \(ReadOptions.filterHelp)
 
             \(formulaHelp)
             """,
         options: [
             Option("text", value: "WORDS", "rank by these words (BM25)"),
+            Option("plain", "of --text: nothing but words"),
+            Option("all-words", "of --text: documents with all the words in one field"),
+            Option(
+                "min-words", value: "N", "of --text: documents with N of the words in one field"),
             Option("text-fields", value: "NAMES", "search only these text fields"),
+            Option("highlight", "show where in the texts the words were found"),
+            Option("fragments", value: "N", "of --highlight: passages of each field (default 3)"),
+            Option(
+                "fragment-size", value: "N", "of --highlight: characters of each (default 150)"),
             Option(
                 "boosts", value: "LIST", "weights of the text fields, such as title=3,body=1"),
             Option("bm25f", "score text fields together (BM25F) instead of adding up their BM25"),
@@ -92,6 +105,10 @@ extension Command {
             (
                 "search -n commits --vector queries.npy --recall 0.97 --explain",
                 "as good as asked, and what it took"
+            ),
+            (
+                "search -n commits --text '+\"flow control\" -window stream*' --highlight",
+                "a phrase, without a word, rather with words that begin so"
             ),
             ("search -n commits --text deadlock --since 2024-01-01 --json", "for scripts"),
             (
@@ -183,13 +200,9 @@ extension SearchRequest {
             throw UsageError("--ef, --probes and --recall need --vector or --like")
         }
         if let text = arguments.string("text") {
-            let fields = arguments.string("text-fields")?.split(separator: ",").map(String.init)
-            var query = TextQuery(query: text, fields: fields ?? [])
-            if let boosts = arguments.string("boosts") {
-                query.boosts = try FieldMap(parsingBoosts: boosts)
-            }
-            if arguments.flag("bm25f") { query.scoring = .bm25f }
-            request.text = query
+            request.text = try textQuery(text, arguments)
+        } else if let option = ["plain", "all-words", "highlight"].first(where: arguments.flag) {
+            throw UsageError("--\(option) needs --text")
         } else if arguments.string("boosts") != nil || arguments.flag("bm25f") {
             throw UsageError("--boosts and --bm25f need --text")
         }
@@ -274,6 +287,39 @@ extension SearchRequest {
             floor: try arguments.share("decay-floor") ?? 0)
     }
 
+    private static func textQuery(_ text: String, _ arguments: Arguments) throws -> TextQuery {
+        let fields = arguments.string("text-fields")?.split(separator: ",").map(String.init) ?? []
+        var query =
+            arguments.flag("plain")
+            ? TextQuery(query: text, fields: fields) : try TextQuery(parsing: text, fields: fields)
+        let least = try arguments.integer("min-words", in: 1...Limits.queryTermsMax)
+        if arguments.flag("all-words") || least != nil {
+            guard query.node == nil else {
+                throw UsageError(
+                    "--all-words and --min-words are of words alone, and --text has more; "
+                        + "leave them out, or say --plain")
+            }
+            guard !arguments.flag("all-words") || least == nil else {
+                throw UsageError("--all-words and --min-words exclude each other; choose one")
+            }
+            query.textOperator = arguments.flag("all-words") ? .all : .any
+            query.minimumShouldMatch = UInt32(least ?? 0)
+        }
+        if let boosts = arguments.string("boosts") {
+            query.boosts = try FieldMap(parsingBoosts: boosts)
+        }
+        if arguments.flag("bm25f") { query.scoring = .bm25f }
+        let fragments = try arguments.integer("fragments", in: 1...Int(Limits.fragmentsMax))
+        let size = try arguments.integer("fragment-size", in: 1...Int(Limits.fragmentSizeMax))
+        if arguments.flag("highlight") {
+            query.highlight = HighlightQuery(
+                fragments: UInt32(fragments ?? 0), fragmentSize: UInt32(size ?? 0))
+        } else if fragments != nil || size != nil {
+            throw UsageError("--fragments and --fragment-size need --highlight")
+        }
+        return query
+    }
+
     private static func fusion(_ arguments: Arguments) throws(UsageError) -> Fusion? {
         let rrfK = try arguments.integer("rrf-k", in: 1...Limits.rrfKMax)
         let weights = try arguments.string("weights").map {
@@ -341,6 +387,12 @@ private func json(of response: SearchResponse, micros: Int64) -> JSON {
             members.append(JSON.Member("details", ExplainOutput.json(of: details)))
         }
         if let group = hit.group { members.append(JSON.Member("group", JSON(group))) }
+        if !hit.highlights.isEmpty {
+            let fields = hit.highlights.map { highlight in
+                JSON.Member(highlight.field, .array(highlight.fragments.map { .string($0) }))
+            }
+            members.append(JSON.Member("highlights", .object(fields)))
+        }
         if let document = hit.document {
             members.append(JSON.Member("document", .object(JSON.parts(of: document))))
         }
@@ -409,6 +461,15 @@ private func show(
         table.append(row)
     }
     if !hits.isEmpty { session.write(table) }
+    for (index, hit) in hits.enumerated() where !hit.highlights.isEmpty {
+        session.write("\(firstRank + index). \(hit.id.argument)\n")
+        for highlight in hit.highlights {
+            for fragment in highlight.fragments {
+                let line = String(fragment.map { $0.isNewline || $0 == "\t" ? " " : $0 })
+                session.write("   \(highlight.field): \(line)\n")
+            }
+        }
+    }
     let noun = hits.count == 1 ? "hit" : "hits"
     session.write(
         "\(hits.count) \(noun) in \(TimeSpan.text(micros: micros)), seq \(response.seq.raw)\n")

@@ -49,6 +49,9 @@ func report(_ error: any Error) -> ExitCode {
     case let error as FilterSyntaxError:
         Terminal.writeError("kyroctl: filter: \(error)\n")
         return .usage
+    case let error as TextSyntaxError:
+        Terminal.writeError("kyroctl: --text: \(error)\n")
+        return .usage
     case let error as InputError:
         Terminal.writeError("kyroctl: \(error)\n")
         return .unreadable

@@ -211,7 +211,7 @@ def load(servers, options):
     with psycopg.connect(servers.conninfo, autocommit=True) as connection:
         version = connection.execute("SHOW server_version").fetchone()[0]
         note(f"PostgreSQL {version}, Redis {servers.cache.info('server')['redis_version']}")
-        fact("PostgreSQL: version", float(re.match(r"[\d.]+", version)[0]))
+        fact("PostgreSQL: server_version_num", connection.info.server_version)
         has_pgvector = connection.execute(
             "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'").fetchone()[0] > 0
         fact("PostgreSQL: has pgvector (else vectors are ordered exactly by NumPy)", int(has_pgvector))

@@ -26,23 +26,26 @@ fi
 
 # Those of this machine, or of a folder into which Debian's packages are unpacked.
 debian=$peers/debian
-postgres=/usr/lib/postgresql/15/bin
-redis=$(command -v redis-server || true)
-if [[ ! -x $postgres/postgres || -z $redis ]]; then
-    postgres=$debian/usr/lib/postgresql/15/bin
-    redis=$debian/usr/bin/redis-server
-    if [[ ! -x $postgres/postgres || ! -x $redis ]]; then
-        echo "hybrid_peer: unpacking PostgreSQL 15 and Redis from Debian's packages" >&2
-        mkdir -p "$peers/packages" "$debian"
-        # What apt-get would install, with everything that is missing below it.
-        names=$(apt-get -s -q install --no-install-recommends postgresql-15 redis-server \
-            | sed -n 's/^Inst \([^ ]*\).*/\1/p')
-        [[ -n $names ]] || fail "apt-get knows no postgresql-15 and redis-server: run apt-get update"
-        # shellcheck disable=SC2086
-        (cd "$peers/packages" && apt-get -q download $names > /dev/null) \
-            || fail "apt-get could not download $names: is there a network?"
-        for package in "$peers"/packages/*.deb; do dpkg -x "$package" "$debian"; done
-    fi
+find_servers() {
+    postgres=/usr/lib/postgresql/15/bin
+    [[ -x $postgres/postgres ]] || postgres=$debian$postgres
+    redis=$(command -v redis-server || echo "$debian/usr/bin/redis-server")
+    [[ -x $postgres/postgres && -x $redis ]]
+}
+
+if ! find_servers; then
+    echo "hybrid_peer: unpacking PostgreSQL 15 and Redis from Debian's packages" >&2
+    mkdir -p "$peers/packages" "$debian"
+    # What apt-get would install: those that are missing, with all that is missing below them.
+    mapfile -t names < <(apt-get -s -q install --no-install-recommends postgresql-15 redis-server \
+        | sed -n 's/^Inst \([^ ]*\).*/\1/p')
+    ((${#names[@]} > 0)) || fail "apt-get knows no postgresql-15 and redis-server: apt-get update?"
+    (cd "$peers/packages" && apt-get -q download "${names[@]}" > /dev/null) \
+        || fail "apt-get could not download ${names[*]}: is there a network?"
+    for package in "$peers"/packages/*.deb; do dpkg -x "$package" "$debian"; done
+    find_servers || fail "PostgreSQL 15 or Redis is not among ${names[*]}"
+fi
+if [[ -d $debian ]]; then
     export LD_LIBRARY_PATH=$debian/usr/lib/$(uname -m)-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 fi
 if [[ ${1:-} == --pgvector ]]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Fused answers of the shipped server, with one shard and with seven, equal what numpy makes of the
-legs' own answers to 1e-6: every method, normalisation and decay, formulas and groups."""
+legs' own answers to 1e-6: every method, normalisation and decay, formulas, groups and rescoring."""
 import math
 
 import numpy as np
@@ -9,7 +9,7 @@ from harness import (
 )
 
 SCOPE = types.Scope(namespace="fused")
-COUNT, DIMENSION, QUESTIONS, SEED = 600, 12, 150, 58
+COUNT, DIMENSION, TOKEN, QUESTIONS, SEED = 600, 12, 8, 150, 58
 TOLERANCE = 1e-6
 LEGS = ("vector", "sparse", "text")
 WORDS = "flow control window stream frame header table index shard log sync commit graph".split()
@@ -35,6 +35,10 @@ def documents(rng):
             document.event_time_ms = NOW - int(rng.integers(-100, 1_000)) * 1_000
         if rng.random() < 0.6:
             document.metadata["stars"].int_value = int(rng.integers(0, 50))
+        if rng.random() < 0.7:
+            tokens = rng.standard_normal((int(rng.integers(1, 6)), TOKEN)).astype("<f4")
+            document.multi_vectors["tokens"].dimension = TOKEN
+            document.multi_vectors["tokens"].vectors.packed = tokens.tobytes()
         yield document
 
 
@@ -148,7 +152,8 @@ def check_question(stubs, rng, times, stars, what):
     check.equal([(h.id, h.score) for h in explained], [(h.id, h.score) for h in hits],
                 f"{what}: explained")
     for hit in explained:
-        told = {leg: getattr(hit.details, leg).weighted for leg in LEGS if hit.details.HasField(leg)}
+        details = hit.details
+        told = {leg: getattr(details, leg).weighted for leg in LEGS if details.HasField(leg)}
         mine = parts[hit.id.number]
         check(told.keys() == mine.keys()
               and all(abs(told[leg] - mine[leg]) < TOLERANCE for leg in told)
@@ -190,6 +195,29 @@ def check_groups(stubs, rng, rows, what):
     check.equal([hit.id.number for hit in hits], wanted, f"{what}: groups")
 
 
+def check_rescore(stubs, rng, rows, what):
+    """The best of one leg, ordered anew by MaxSim."""
+    request = search.SearchRequest(scope=SCOPE, limit=20)
+    request.sparse.vector.indices.extend([1, 2, 3])
+    request.sparse.vector.values.extend([1, 2, 3])
+    wide = search.SearchRequest()
+    wide.CopyFrom(request)
+    wide.limit = 60
+    tokens = rng.standard_normal((int(rng.integers(1, 9)), TOKEN)).astype("<f4")
+    rescore = request.ranking.rescore
+    rescore.field, rescore.top, rescore.weight, rescore.score_weight = "tokens", 60, 0.5, 0.25
+    rescore.query.dimension, rescore.query.vectors.packed = TOKEN, tokens.tobytes()
+    scores = {}
+    for hit in stubs.search.Search(wide).hits:
+        document, best = rows[hit.id.number], 0.0
+        if "tokens" in document.multi_vectors:
+            packed = document.multi_vectors["tokens"].vectors.packed
+            stored = np.frombuffer(packed, "<f4").reshape(-1, TOKEN).astype(float)
+            best = (tokens.astype(float) @ stored.T).max(axis=1).sum()
+        scores[hit.id.number] = 0.25 * hit.score + 0.5 * best
+    compare(stubs.search.Search(request).hits, scores, request, f"{what}: rescoring")
+
+
 def check_refusals(stubs):
     request = search.SearchRequest(scope=SCOPE, limit=3)
     request.text.query = "flow"
@@ -217,6 +245,7 @@ def main():
             for number in range(QUESTIONS):
                 hits += check_question(
                     stubs, rng, times, stars, f"{shards} shards, question {number}, seed {SEED}")
+                check_rescore(stubs, rng, rows, f"{shards} shards, question {number}, seed {SEED}")
                 check_groups(stubs, rng, rows, f"{shards} shards, question {number}, seed {SEED}")
             check_refusals(stubs)
     check(hits > 10 * QUESTIONS, f"only {hits} hits")

@@ -3,6 +3,7 @@
 question is asked, bad lines and bad command lines are told apart by exit code, pipes stay quiet."""
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -328,8 +329,43 @@ def check_search(ctl, folder):
           f"explain: {str(explained.get('explain'))[:300]}")
     table = ctl("search", *hybrid, "--explain", "--limit", 3)
     check(len(table.out.splitlines()) > 3, f"a table: {table.out}")
+    for line in table.out.splitlines():
+        told = re.match(r"\d\. [^:]*: ([\d.]+) = ([^;]*)$", line)
+        if told:
+            sum_text = re.sub(r"\([^()]*rank \d+\)|vector|text|age", "", told[2])
+            value = eval(sum_text.replace("×", "*"))  # noqa: S307
+            check(abs(value - float(told[1])) < 2e-5, f"a sum that is none: {line}")
+    check(len(re.findall(r"(?m)^[123]\. .* = .* × ", table.out)) == 3, f"no sums: {table.out}")
+    check("of which" in table.out and "candidates" in table.out, f"stages and legs: {table.out}")
+    check_ranking(ctl, hybrid)
     sparse = ctl("search", "--sparse", '{"indices": [1], "values": [2]}', code=REFUSED)
     check(sparse.err != "", "a sparse query where there is no sparse field")
+
+
+def check_ranking(ctl, hybrid):
+    doubled = ctl.hits(*hybrid, "--formula", "2 * score + 1", "--limit", 5)
+    plain = ctl.hits(*hybrid, "--limit", 5)
+    check.equal([hit["id"] for hit in doubled], [hit["id"] for hit in plain], "a formula")
+    check(all(abs(a["score"] - 2 * b["score"] - 1) < 1e-9 for a, b in zip(doubled, plain)),
+          f"a formula: {doubled}")
+    refused = ctl("search", *hybrid, "--formula", "score +* 2", code=REFUSED)
+    check("column 8" in refused.err and "expected" in refused.err, refused.err)
+    greatest = ctl.hits(*hybrid, "--fusion", "max", "--normalise", "distribution",
+                        "--leg-candidates", "vector=20,text=5", "--limit", 30)
+    check(0 < len(greatest) <= 25 and all(hit["score"] <= 1 for hit in greatest), f"{greatest}")
+    grouped = ctl.hits(*hybrid, "--group-by", "repo", "--limit", 3)
+    repos = [hit["group"] for hit in grouped]
+    check(len(set(repos)) == len(repos) > 1, f"groups {repos}")
+    check.equal(grouped[0]["id"], plain[0]["id"], "the best of the groups")
+    diverse = ctl("search", *hybrid, "--diversify", "0.5", "--limit", 5, "--json").json()["hits"]
+    check.equal(diverse[0]["id"], plain[0]["id"], "the first of a diverse order")
+    decayed = ("--decay", "30d", "--decay-shape", "gauss", "--decay-offset", "1d",
+               "--decay-floor", 0.25)
+    check(len(ctl.hits(*hybrid, *decayed, "--limit", 5)) == 5, "a gauss decay")
+    for words in (("--decay-shape", "gauss"), ("--fusion", "best"), ("--normalise", "x"),
+                  ("--rrf", "--fusion", "max"), ("--leg-candidates", "vector=0"),
+                  ("--per-group", 2), ("--diversify", 2), ("--diversity-pool", 9)):
+        ctl("search", *hybrid, *words, code=USAGE)
 
 
 def check_aggregations(ctl):
@@ -404,6 +440,50 @@ def check_documents(ctl):
     piped = subprocess.run(["bash", "-c", f"'{CTL}' scan --json --fields all | head -1 | wc -l"],
                            capture_output=True, text=True, timeout=60, env=ctl.environment)
     check.equal((piped.stdout.strip(), piped.stderr), ("1", ""), "a scan into head")
+
+
+def check_texts(ctl):
+    """Text syntax, highlights, and an analyser that changes."""
+    texts = {doc["id"]: " ".join(str(value) for value in doc.values() if isinstance(value, str))
+             for doc in corpus()}
+    hits = ctl.hits("--text", '+"flow control" -window', "--limit", 50, "--highlight")
+    check(hits, "a phrase finds something")
+    for hit in hits:
+        check(re.search(r"flow\w*\W+control", texts[hit["id"]].lower()),
+              f"phrase: {texts[hit['id']]}")
+        shown = " ".join(sum(hit["highlights"].values(), []))
+        check("<em>" in shown, f"highlights of {hit}")
+    wide = ctl.hits("--text", '"control flow"~2', "--limit", 50)
+    check({hit["id"] for hit in hits} <= {hit["id"] for hit in wide}, "a phrase with slop")
+    check(ctl.hits("--text", "deadlok~1") and ctl.hits("--text", "dead*"), "fuzzy and prefix")
+    check.equal(ctl.hits("--text", "flow window", "--all-words", "--limit", 50),
+                ctl.hits("--text", "flow window", "--min-words", 2, "--limit", 50),
+                "all words are both")
+    table = ctl("search", "--text", "flow", "--highlight", "--limit", 1).out
+    check("<em>" in table, f"highlights for people: {table}")
+    for text, words in (('"open', "no closing quote, at column 1"), ("a~3", "1 or 2 edits"),
+                        ("-a", "only what must not be there"), ("a (b", "at column 3")):
+        refused = ctl("search", "--text", text, code=USAGE)
+        check(words in refused.err, f"{text}: {refused.err}")
+    ctl("search", "--text", "none:word", code=REFUSED)
+    ctl("search", "--text", "+a", "--all-words", code=USAGE)
+    ctl("search", "--text", "a -b", "--plain", "--all-words")
+
+    ctl("collections", "create", "words", "--text", "t:standard:french,fold=yes,stop=le+la,stem=no")
+    described = ctl("collections", "describe", "words", "--json").json()
+    check.equal(described["texts"]["t"]["options"], "fold=yes,stop=le+la,stem=no", "options")
+    check("stop=le+la" in ctl("collections", "describe", "words").out, "options for people")
+    refused = ctl("collections", "create", "x", "--text", "t:standard:klingon", code=REFUSED)
+    check("it must be one of arabic" in refused.err, refused.err)
+    refused = ctl("collections", "create", "x", "--text", "t:standard:english,stop=a+b c",
+                  code=REFUSED)
+    check('stop_word_list[1] is "b c"; it must be one word' in refused.err, refused.err)
+    rebuilt = ctl("rebuild", "words", "--text", "t:language=english,stop=none,fold=no,stem=yes")
+    check("language=english,stop=none" in rebuilt.out, rebuilt.out)
+    check("nothing changes" in ctl("rebuild", "words", "--text", "t:stop=none").out, "again")
+    ctl("rebuild", "words", "--text", "t:colour=red", code=USAGE)
+    ctl("rebuild", "words", "--text", "u:stop=none", code=REFUSED)
+    ctl("collections", "drop", "words", "--yes")
 
 
 def check_operations(ctl):
@@ -487,6 +567,7 @@ def main():
         check_durability(ctl)
         check_bad_lines(ctl)
         check_search(ctl, server.folder)
+        check_texts(ctl)
         check_aggregations(ctl)
         check_tune(ctl, server.folder)
         check_documents(ctl)

@@ -195,6 +195,16 @@ def tour(kyro, client):
                             candidates=COUNT, decay_origin=START + timedelta(hours=COUNT))
     check.equal([hit.id for hit in decayed.hits], [COUNT - 1, COUNT - 2, COUNT - 3], "decay")
 
+    ranked = client.search(
+        "notes", vector=matrix[40], text="flow", fusion="max", normalisation="z_score",
+        leg_candidates={"text": 5}, formula="score + meta.files", explain=True)
+    first = ranked.hits[0]
+    check(first.details.formula == first.score and first.details.fused >= 0
+          and ranked.explain.legs["text"]["asked"] == 5
+          and ranked.explain.stages["merge"] >= 0, f"ranked: {first}")
+    groups = client.search("notes", vector=matrix[40], group_by="files", limit=5, diversity=0.5)
+    check(len({hit.group for hit in groups.hits}) == len(groups.hits) == 5
+          and groups.hits[0].id == 40, f"groups: {groups.hits}")
     counting = kyro.aggregations
     counted = client.search("notes", limit=0, aggregations=[
         counting.facet("tags", limit=2), counting.histogram("files", 10),
@@ -213,6 +223,21 @@ def tour(kyro, client):
     check.equal([hit.id for page in pages[:2] for hit in page.hits], best[2:], "pages")
     check.equal([h.id for page in pages for h in page.hits],
                 np.argsort(-scores, kind="stable")[2:].tolist(), "all pages")
+
+    text = kyro.text
+    tree = text.boolean(must=[text.phrase("note w7q")], must_not=[text.match("w8q")],
+                        should=[text.prefix("w4"), text.fuzzy("contorl", edits=1)])
+    found = client.search("notes", text=tree, highlight=True, highlight_tags=("[", "]"))
+    check.equal([hit.id for hit in found.hits], [7], "a structured query")
+    check.equal(found.hits[0].highlights, {"body": ["[note] [w7q] about flow [control]"]},
+                "highlights")
+    check.equal([hit.id for hit in client.search("notes", text="w9q note", all_words=True).hits],
+                [9], "all words")
+    changed = kyro.TextField("body", language="german", fold_diacritics=True, stop_words=[],
+                             stemming=False, k1=1.0, b=0.5)
+    made = client.rebuild_collection("notes", texts=[changed])
+    check.equal(made.schema.texts, [changed], "options of a text field")
+    client.rebuild_collection("notes", texts=[kyro.TextField("body", k1=1.2, b=0.75)])
 
     many = list(client.search_many("notes", (
         kyro.Query(vector=matrix[n], limit=0 if n == 50 else 1, exact=True) for n in range(200))))
@@ -254,6 +279,16 @@ def tour(kyro, client):
     check.equal([d.id for d in scanned], sorted([3] + [n for n in range(COUNT) if n % 20 == 19]),
                 "scan, filtered")
     check.equal([d.id for d in client.scan("notes", limit=7)], [0, 1, 2, 3, 5, 6, 7], "scan, limit")
+    tokens = {n: np.eye(4, dtype=np.float32)[:n - 4] for n in (5, 6, 7)}
+    client.write("notes", [
+        kyro.Update(kyro.Document(n, multi_vectors={"tokens": tokens[n]})) for n in tokens])
+    found = client.lookup("notes", [7], vectors=True)[0].document.multi_vectors["tokens"]
+    check(np.array_equal(found, tokens[7]), f"token vectors {found}")
+    late = client.search(
+        "notes", vector=matrix[6], candidates=1000, limit=3, exact=True, rescore_top=1000,
+        filter=filters.all_of(filters.at_least("files", 5), filters.less_than("files", 8)),
+        rescore_field="tokens", rescore_vectors=np.eye(4, dtype=np.float32))
+    check.equal([(hit.id, hit.score) for hit in late.hits], [(7, 3), (6, 2), (5, 1)], "rescored")
     ordered = client.scan("notes", order_by=["-files", ""], limit=3, vectors=False)
     check.equal([d.id for d in ordered], [3, 19, 39], "scan, sorted")
 

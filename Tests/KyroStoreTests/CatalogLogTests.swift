@@ -27,6 +27,9 @@ import Testing
         schema.sparseVectors["s"] = SparseField()
         schema.texts["t"] = TextField(
             analyzer: .code, language: "german", bm25: BM25Parameters(k1: 0.9, b: 0.4))
+        schema.texts["u"] = TextField(
+            foldsDiacritics: true, stopWords: .list(["a", "be"]), stems: false)
+        schema.texts["w"] = TextField(stopWords: .none)
         for field in 0..<fields {
             schema.metadata["m\(field)"] = ValueType.allCases[field % ValueType.allCases.count]
         }

@@ -24,6 +24,20 @@ import Testing
         #expect(try DocumentCodec.decode(expected) == document)
     }
 
+    @Test("multi-vectors make it version 2, at the end")
+    func multiVectors() throws {
+        var document = Document(id: .number(7))
+        document.multiVectors["m"] = MultiVector(dimension: 1, values: [1, -2])
+        let expected: [UInt8] =
+            [2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+            + [1, 1, 0x6D, 1, 2, 0, 0, 0x80, 0x3F, 0, 0, 0, 0xC0]
+        #expect(DocumentCodec.encode(document) == expected)
+        #expect(try DocumentCodec.decode(expected) == document)
+        var uneven = expected
+        uneven[18] = 3
+        #expect(throws: StoreError.self) { try DocumentCodec.decode(uneven) }
+    }
+
     @Test("geo points are the bits of their coordinates")
     func geoPoints() throws {
         var document = Document(id: .number(1))

@@ -59,6 +59,11 @@ struct RandomDocuments {
         for field in 0..<below(5) { document.metadata["m\(field)"] = value() }
         if below(2) == 0 { document.eventTimeMillis = Int64(bitPattern: random.next()) }
         if below(3) == 0 { document.expiresAtMillis = Int64(below(1 << 40)) }
+        for field in 0..<max(0, below(4) - 2) {
+            let dimension = 1 + below(3)
+            document.multiVectors["x\(field)"] = MultiVector(
+                dimension: dimension, values: (0..<(dimension * below(4))).map { _ in float() })
+        }
         return document
     }
 

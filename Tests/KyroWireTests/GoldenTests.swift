@@ -13,6 +13,7 @@ import Testing
         document.texts["a"] = ""
         document.metadata["m"] = .int64(-1)
         document.eventTimeMillis = 0
+        document.multiVectors["m"] = MultiVector(dimension: 1, values: [1])
         let bytes = hex(
             """
             0a 02 08 07
@@ -22,6 +23,7 @@ import Testing
             22 07 0a 01 74 12 02 68 69
             2a 10 0a 01 6d 12 0b 10 ff ff ff ff ff ff ff ff ff 01
             30 00
+            42 0f 0a 01 6d 12 0a 08 01 12 06 0a 04 00 00 80 3f
             """)
         #expect(document.encodeWire() == bytes)
         #expect(try Document.decode(wire: bytes) == document)
@@ -202,6 +204,7 @@ import Testing
             0a 06 0a 01 61 12 01 62
             3a 11 08 01 10 00 18 02 20 05 29 00 00 00 00 00 00 e0 3f
             42 0b 08 02 20 02 2a 05 08 07 18 ac 02
+            48 0a
             82 01 19 0a 01 31
               12 07 0a 01 67 10 03 18 02
               1a 0b 09 00 00 00 00 00 00 e0 3f 10 09
@@ -226,6 +229,94 @@ import Testing
         let response = SearchResponse(hits: [hit], seq: Sequence(9))
         #expect(response.encodeWire() == told)
         #expect(try SearchResponse.decode(wire: told) == response)
+    }
+
+    @Test("A structured text query is a tree")
+    func textNodes() throws {
+        var request = SearchRequest(scope: Scope(tenant: "a", namespace: "b"))
+        var query = TextQuery(query: "")
+        query.node = TextNode(
+            .boolean(
+                must: [TextNode(.match("x", .all, minimumShouldMatch: 0))],
+                should: [
+                    TextNode(
+                        .fuzzy("f", edits: 2, prefixLength: 1, expansions: 0), fields: ["t"]),
+                    TextNode(.terms(["u", "v"])),
+                ],
+                mustNot: [
+                    TextNode(.phrase("p q", slop: 3)), TextNode(.prefix("r", expansions: 9)),
+                ], minimumShouldMatch: 1), boost: 2)
+        query.minimumShouldMatch = 4
+        query.highlight = HighlightQuery(fragments: 5, before: "<")
+        request.text = query
+        request.limit = 10
+        let bytes = hex(
+            """
+            0a 06 0a 01 61 12 01 62
+            22 4d 1a 42
+            32 37
+            0a 07 12 05 0a 01 78 10 01
+            12 0c 2a 07 0a 01 66 10 02 18 01 3a 01 74
+            12 08 0a 06 0a 01 75 0a 01 76
+            1a 09 1a 07 0a 03 70 20 71 10 03
+            1a 07 22 05 0a 01 72 10 09
+            20 01
+            41 00 00 00 00 00 00 00 40
+            28 04 32 05 10 05 22 01 3c
+            48 0a
+            """)
+        #expect(request.encodeWire() == bytes)
+        #expect(try SearchRequest.decode(wire: bytes) == request)
+
+        var hit = Hit(id: .text("x"), score: 0, seq: Sequence(3))
+        hit.highlights = [Highlight(field: "t", fragments: ["a", "b"])]
+        let response = SearchResponse(hits: [hit], seq: Sequence(9))
+        let told = hex(
+            "0a 12 0a 03 12 01 78 38 03 42 09 0a 01 74 12 01 61 12 01 62 10 09")
+        #expect(response.encodeWire() == told)
+        #expect(try SearchResponse.decode(wire: told) == response)
+    }
+
+    @Test("A rebuild names text fields with all their options")
+    func rebuildOfTexts() throws {
+        var request = RebuildRequest(scope: Scope(tenant: "a", namespace: "b"))
+        request.texts["t"] = TextField(
+            language: "french", foldsDiacritics: true, stopWords: .list(["le"]), stems: false)
+        let bytes = hex(
+            """
+            0a 06 0a 01 61 12 01 62
+            1a 2b 0a 01 74 12 26
+            1a 06 66 72 65 6e 63 68
+            22 12 09 33 33 33 33 33 33 f3 3f 11 00 00 00 00 00 00 e8 3f
+            28 01 30 02 3a 02 6c 65 40 01
+            """)
+        #expect(request.encodeWire() == bytes)
+        #expect(try RebuildRequest.decode(wire: bytes) == request)
+    }
+
+    @Test("Text nodes nest sixteen deep, and there are a thousand")
+    func textNodeBounds() throws {
+        func nested(_ depth: Int) -> SearchRequest {
+            var node = TextNode.match("x")
+            for _ in 1..<depth { node = .boolean(must: [node]) }
+            var request = SearchRequest(scope: Scope(namespace: "b"))
+            request.text = TextQuery(query: "")
+            request.text?.node = node
+            return request
+        }
+        let deepest = nested(Limits.textDepthMax)
+        #expect(try SearchRequest.decode(wire: deepest.encodeWire()) == deepest)
+        let deeper = #expect(throws: KyroError.self) {
+            try SearchRequest.decode(wire: nested(Limits.textDepthMax + 1).encodeWire())
+        }
+        #expect(deeper?.field == "text.node" && deeper?.reason == "LIMIT_EXCEEDED")
+        var wide = nested(1)
+        wide.text?.node = .boolean(
+            should: Array(repeating: .match("x"), count: Limits.textNodesMax))
+        let wider = #expect(throws: KyroError.self) {
+            try SearchRequest.decode(wire: wide.encodeWire())
+        }
+        #expect(wider?.field == "text.node" && wider?.reason == "LIMIT_EXCEEDED")
     }
 
     @Test("Hits carry their vectors as the request asked")

@@ -68,7 +68,8 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
             "RebuildRequest",
             { random in
                 RebuildRequest(
-                    scope: random.scope(), vectors: random.fields { $0.indexing() })
+                    scope: random.scope(), vectors: random.fields { $0.indexing() },
+                    texts: random.fields { $0.textField() })
             }, RebuildRequest.decode, { $0.encodeWire() }),
         RoundTrip(
             "DropCollectionRequest", { DropCollectionRequest(scope: $0.scope()) },

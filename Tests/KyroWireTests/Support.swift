@@ -93,6 +93,7 @@ struct Random: RandomNumberGenerator {
         document.metadata = fields { $0.value() }
         document.eventTimeMillis = maybe { $0.signed() }
         document.expiresAtMillis = maybe { $0.signed() }
+        document.multiVectors = fields { $0.multiVector() }
         return document
     }
 
@@ -126,7 +127,8 @@ struct Random: RandomNumberGenerator {
     mutating func projection() -> Projection {
         Projection(
             metadata: selection(), texts: selection(), vectors: selection(),
-            sparseVectors: selection(), vectorEncoding: chance() ? .floats : .packedF32)
+            sparseVectors: selection(), vectorEncoding: chance() ? .floats : .packedF32,
+            multiVectors: selection())
     }
 
     mutating func timeRange() -> TimeRange {
@@ -174,12 +176,59 @@ struct Random: RandomNumberGenerator {
         }
         schema.sparseVectors = fields { _ in SparseField() }
         schema.texts = fields {
-            TextField(
-                analyzer: AnalyzerKind.allCases[$0.below(3)], language: $0.text(),
-                bm25: BM25Parameters(k1: $0.double(), b: $0.double()))
+            $0.textField()
         }
         schema.metadata = fields { ValueType.allCases[$0.below(12)] }
         return schema
+    }
+
+    mutating func textField() -> TextField {
+        TextField(
+            analyzer: AnalyzerKind.allCases[below(3)], language: text(),
+            bm25: BM25Parameters(k1: double(), b: double()), foldsDiacritics: chance(),
+            stopWords: [.standard, .none, .list(list(3) { $0.text() })][below(3)],
+            stems: chance())
+    }
+
+    mutating func textNode(depth: Int = 0) -> TextNode {
+        var node: TextNode
+        switch below(depth < 3 ? 7 : 5) {
+        case 0: node = TextNode(.terms(list(3) { $0.text() }))
+        case 1:
+            node = TextNode(
+                .match(text(), chance() ? .any : .all, minimumShouldMatch: UInt32(below(3))))
+        case 2: node = TextNode(.phrase(text(), slop: UInt32(below(3))))
+        case 3: node = TextNode(.prefix(text(), expansions: UInt32(below(99))))
+        case 4:
+            node = TextNode(
+                .fuzzy(
+                    text(), edits: UInt32(below(3)), prefixLength: UInt32(below(3)),
+                    expansions: UInt32(below(99))))
+        default:
+            node = .boolean(
+                must: list(3) { $0.textNode(depth: depth + 1) },
+                should: list(3) { $0.textNode(depth: depth + 1) },
+                mustNot: list(3) { $0.textNode(depth: depth + 1) },
+                minimumShouldMatch: UInt32(below(3)))
+        }
+        node.fields = list(3) { $0.text() }
+        node.boost = chance() ? 1 : 2.5
+        return node
+    }
+
+    mutating func textQuery() -> TextQuery {
+        var query = TextQuery(query: text(), fields: list(3) { $0.text() })
+        query.node = maybe { $0.textNode() }
+        query.textOperator = chance() ? .any : .all
+        query.minimumShouldMatch = UInt32(below(9))
+        query.boosts = fields { $0.double() }
+        query.scoring = chance() ? .bm25f : .sum
+        query.highlight = maybe {
+            HighlightQuery(
+                fields: $0.list(3) { $0.text() }, fragments: UInt32($0.below(9)),
+                fragmentSize: UInt32($0.below(900)), before: $0.text(), after: $0.text())
+        }
+        return query
     }
 
     mutating func itemError() -> KyroError {
@@ -197,12 +246,7 @@ struct Random: RandomNumberGenerator {
                 recall: random.chance() ? 0 : random.double())
         }
         request.sparse = maybe { SparseQuery(field: $0.text(), vector: $0.sparse()) }
-        request.text = maybe { random in
-            var text = TextQuery(query: random.text(), fields: random.list(3) { $0.text() })
-            text.boosts = random.fields { $0.double() }
-            text.scoring = random.chance() ? .bm25f : .sum
-            return text
-        }
+        request.text = maybe { $0.textQuery() }
         request.filter = maybe { $0.filter() }
         request.timeRange = maybe { $0.timeRange() }
         request.timeDecay = maybe { random in
@@ -253,7 +297,16 @@ struct Random: RandomNumberGenerator {
             },
             diversity: maybe {
                 Diversity(lambda: $0.double(), pool: UInt32($0.below(900)), field: $0.text())
+            },
+            rescore: maybe {
+                Rescore(
+                    field: $0.text(), query: $0.multiVector(), top: UInt32($0.below(900)),
+                    weight: $0.double(), scoreWeight: $0.double())
             })
+    }
+
+    mutating func multiVector() -> MultiVector {
+        MultiVector(dimension: below(5), values: list(9) { $0.float() })
     }
 
     mutating func contribution() -> LegContribution {
@@ -266,6 +319,9 @@ struct Random: RandomNumberGenerator {
         details.sparse = maybe { $0.contribution() }
         details.text = maybe { $0.contribution() }
         details.formula = maybe { $0.double() }
+        details.rescore = maybe {
+            RescoreDetails(score: $0.double(), maxSim: $0.double())
+        }
         details.diversity = maybe {
             DiversityDetails(relevance: $0.double(), similarity: $0.double())
         }
@@ -314,7 +370,6 @@ struct Random: RandomNumberGenerator {
             shard.postingsListed = random.number()
             shard.estimatedCost = random.number()
             shard.micros = random.number()
-            shard.postingsEstimated = random.number()
             shard.vectorCandidates = random.number()
             shard.sparseCandidates = random.number()
             shard.textCandidates = random.number()
@@ -338,6 +393,9 @@ struct Random: RandomNumberGenerator {
             hit.sparse = random.maybe { $0.leg() }
             hit.text = random.maybe { $0.leg() }
             hit.document = random.maybe { $0.document() }
+            hit.highlights = random.list(3) { random in
+                Highlight(field: random.text(), fragments: random.list(3) { $0.text() })
+            }
             hit.details = random.maybe { $0.details() }
             hit.group = random.maybe { $0.value() }
             return hit
@@ -362,6 +420,7 @@ struct Random: RandomNumberGenerator {
             update.removedMetadata = list(3) { $0.text() }
             update.clearsEventTime = chance()
             update.clearsExpiry = chance()
+            update.removedMultiVectors = list(3) { $0.text() }
             return .update(update)
         }
     }

@@ -21,6 +21,7 @@ SOURCES = {
     "aggregations": "kyrodb/v2/aggregations.proto",
     "ranking": "kyrodb/v2/ranking.proto",
     "search": "kyrodb/v2/search.proto",
+    "text": "kyrodb/v2/text.proto",
     "tuning": "kyrodb/v2/tuning.proto",
     "operations": "kyrodb/v2/operations.proto",
     "rpc_status": "google/rpc/status.proto",

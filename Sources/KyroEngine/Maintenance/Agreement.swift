@@ -1,4 +1,4 @@
-// Whether the vector indexes of a part are what the schema says they should be.
+// Whether the vector and text indexes of a part are what the schema says they should be.
 //
 // Nothing else tells that a change of options is under way: the schema, which is in the catalog, is
 // compared with the options that each index was made with, which a snapshot keeps beside its rows.
@@ -31,6 +31,9 @@ extension CollectionShard {
         for entry in root.vectors {
             found = max(found, Self.agreement(entry.value, schema.vectors[entry.name]))
         }
+        for entry in root.texts {
+            found = max(found, Self.agreement(entry.value, schema.texts[entry.name]))
+        }
         guard found == .whole else { return found }
         agreedVersion.store(version, ordering: .sequentiallyConsistent)
         // The writer may have put another index in meanwhile, and said so before this.
@@ -43,6 +46,12 @@ extension CollectionShard {
         let own = index.field.indexing
         if own == wanted { return .whole }
         return own.isBuilt(like: wanted) ? .searchesDiffer : .outdated
+    }
+
+    /// An index from before there were positions is made anew, too.
+    static func agreement(_ index: TextIndex, _ declared: TextField?) -> Agreement {
+        let isAsDeclared = declared.map { $0 == index.field } ?? true
+        return isAsDeclared && index.hasPositions ? .whole : .outdated
     }
 
     /// Lets searches look as far as the schema says, in indexes that are otherwise what it says.

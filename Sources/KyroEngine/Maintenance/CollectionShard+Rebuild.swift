@@ -69,7 +69,9 @@ extension CollectionShard {
     }
 
     /// In a part that is being rebuilt: the fields that the old one has, under these options.
-    func prepareIndexes(like old: IndexRoot, _ target: FieldMap<VectorField>) {
+    func prepareIndexes(
+        like old: IndexRoot, _ target: FieldMap<VectorField>, _ targetTexts: FieldMap<TextField>
+    ) {
         let root = currentRoot
         var (vectors, sparse, texts) = (root.vectors, root.sparse, root.texts)
         for entry in old.vectors where vectors[entry.name] == nil {
@@ -81,14 +83,15 @@ extension CollectionShard {
             sparse[entry.name] = SparseIndex()
         }
         for entry in old.texts where texts[entry.name] == nil {
-            texts[entry.name] = TextIndex(field: entry.value.field)
+            texts[entry.name] = TextIndex(field: targetTexts[entry.name] ?? entry.value.field)
         }
         _ = replaceRoot {
             IndexRoot(ids: $0.ids, vectors: vectors, sparse: sparse, texts: texts)
         }
     }
 
-    /// In a part that is being rebuilt: what the old one was missing of a row, from its document.
+    /// In a part that is being rebuilt: what the old one was missing of a row, or had analysed
+    /// otherwise, from its document.
     func makeIndexes(_ missing: MissingStructures, slot: Int) throws(KyroError) {
         let document = try storedDocument(at: slot)
         try prepareIndexes(for: document)
@@ -103,6 +106,12 @@ extension CollectionShard {
             root.sparse[entry.name]?.append(entry.value, slot: Slot(index: slot))
         }
         for entry in document.texts where missing.texts[entry.name] != nil {
+            guard
+                root.texts[entry.name]?.tryReserve(
+                    byteCount: entry.value.utf8.count, texts: 1, slotCount: slot + 1) ?? true
+            else {
+                throw KyroError(.outOfMemory, "no memory for the text \"\(entry.name)\"")
+            }
             root.texts[entry.name]?.append(entry.value, slot: Slot(index: slot))
             if isDead { root.texts[entry.name]?.remove(entry.value, slot: Slot(index: slot)) }
         }

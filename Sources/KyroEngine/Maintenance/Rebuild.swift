@@ -1,5 +1,5 @@
 // A collection's part made anew beside the living one: without its dead versions, and with its vector
-// indexes as the schema says.
+// and text indexes as the schema says.
 //
 // The maintenance process copies, a step at a time: the columns of the rows below a fixed count,
 // then what the indexes hold of them, then the rows that came since, document by document. When
@@ -36,7 +36,7 @@ final class Rebuild: @unchecked Sendable {
         case lengths(String)
         case postings(String)
         case sparse(String)
-        /// From the documents, what the old part is missing.
+        /// From the documents, what the old part is missing or has analysed otherwise.
         case missing
         /// Carried over, and what is lacking then inserted.
         case graph(String)
@@ -47,9 +47,11 @@ final class Rebuild: @unchecked Sendable {
     let old: CollectionShard
     let new: CollectionShard
     let state = Atomic<State>(.building)
-    private let missing: MissingStructures
+    /// What the old part lacks, and from `planTasks` on texts that are analysed anew.
+    private var missing: MissingStructures
     /// What the new part's indexes are made as.
     private let target: FieldMap<VectorField>
+    private let targetTexts: FieldMap<TextField>
     /// Rows below are copied column by column and index by index.
     private let bulkEnd: Int
     private var map = SlotMap()
@@ -95,7 +97,9 @@ final class Rebuild: @unchecked Sendable {
             fields: old.fields, shard: old.shard, hashSeed: old.hashSeed,
             metadata: MetadataIndex())
         missing = old.missing
-        target = collection.schema.vectors
+        let schema = collection.schema
+        target = schema.vectors
+        targetTexts = schema.texts
         self.bulkBuilds = bulkBuilds
         self.gate = gate
         horizon = old.horizon.raw
@@ -112,10 +116,14 @@ final class Rebuild: @unchecked Sendable {
     /// The schema has changed since, so that the new part would have to be made once more.
     var isOutdated: Bool {
         let schema = collection.schema
-        return target.contains { entry in
+        let hasOldVectors = target.contains { entry in
             guard let wanted = schema.vectors[entry.name]?.indexing else { return false }
             return !entry.value.indexing.isBuilt(like: wanted)
         }
+        return hasOldVectors
+            || targetTexts.contains { entry in
+                schema.texts[entry.name].map { $0 != entry.value } ?? false
+            }
     }
 
     /// What a step sees of the shard.
@@ -237,7 +245,7 @@ final class Rebuild: @unchecked Sendable {
 
     private func planTasks() {
         let root = old.currentRoot
-        new.prepareIndexes(like: root, target)
+        new.prepareIndexes(like: root, target, targetTexts)
         var rows: FieldMap<RebuildRows> = [:]
         for entry in root.vectors {
             rows[entry.name] = RebuildRows(total: UInt64(entry.value.rowCount))
@@ -246,6 +254,13 @@ final class Rebuild: @unchecked Sendable {
         var planned: [Task] = []
         if !missing.metadata { planned += [.eventTimes, .metadata] }
         planned += root.vectors.names.map { .vectors($0) }
+        for entry in root.texts where missing.texts[entry.name] == nil {
+            let isTakenOver =
+                entry.value.hasPositions
+                && new.currentRoot.texts[entry.name]?.field.isAnalysed(like: entry.value.field)
+                    ?? false
+            if !isTakenOver { missing.texts[entry.name] = true }
+        }
         for name in root.texts.names where missing.texts[name] == nil {
             planned += [.lengths(name), .postings(name)]
         }

@@ -20,6 +20,7 @@ extension Engine {
         if mustWait(for: request.minSeq) || request.isPage || request.asOf != nil { return .max }
         if let text = request.text,
             text.query.utf8.count > Self.quickTextBytes || text.fields.count > Limits.fieldsMax
+                || text.highlight != nil || text.node?.isSlowToPlan ?? false
         {
             return .max
         }
@@ -134,6 +135,11 @@ extension Engine {
         let bytes = min(ranking.formula.utf8.count, Limits.formulaBytesMax)
         var cost = candidates * (10 + bytes) / 30
         if ranking.grouping != nil { cost += 50 * candidates }
+        // A document's rows are about a hundred, each a distance for each row of the query.
+        if let rescore = ranking.rescore {
+            let rows = rescore.query.values.count / max(1, rescore.query.dimension)
+            cost += 100 * Int(min(max(rescore.top, 100), 1_000)) * (1 + min(rows, 1_000))
+        }
         if let diversity = ranking.diversity {
             let poolMax = UInt32(Limits.diversityPoolMax)
             let end = min(request.limit, poolMax) + min(request.offset, poolMax)
@@ -150,7 +156,8 @@ extension Engine {
         for root in roots {
             for entry in root.texts
             where query.fields.isEmpty || query.fields.contains(entry.name) {
-                let terms = termsByField[entry.name] ?? entry.value.analyze(query.query)
+                let text = query.node?.words ?? query.query
+                let terms = termsByField[entry.name] ?? entry.value.analyze(text)
                 termsByField[entry.name] = terms
                 cost += entry.value.estimatedPostings(terms: terms) / 16
             }
@@ -174,6 +181,40 @@ extension SearchRequest {
         ].reduce(0) { sum, leg in
             let count = leg.1 > 0 ? leg.1 : max(candidates, UInt32(Limits.candidatesDefault))
             return sum + (leg.0 ? Int(min(count, UInt32(Limits.hitsMax))) : 0)
+        }
+    }
+}
+
+extension TextNode {
+    /// Longer queries are not looked at on the caller's thread, nor those that look through a
+    /// dictionary.
+    fileprivate var isSlowToPlan: Bool {
+        var rest = 64
+        return isSlowToPlan(&rest)
+    }
+
+    private func isSlowToPlan(_ rest: inout Int) -> Bool {
+        rest -= 1
+        if rest < 0 { return true }
+        switch kind {
+        case .terms(let terms): return terms.count > 64
+        case .match(let text, _, _): return text.utf8.count > 1_024
+        case .phrase, .prefix, .fuzzy: return true
+        case .boolean(let must, let should, let mustNot, _):
+            for child in must + should + mustNot where child.isSlowToPlan(&rest) { return true }
+            return false
+        }
+    }
+
+    /// All that it looks for, one behind the other.
+    fileprivate var words: String {
+        switch kind {
+        case .terms(let terms): terms.joined(separator: " ")
+        case .match(let text, _, _), .phrase(let text, _), .prefix(let text, _),
+            .fuzzy(let text, _, _, _):
+            text
+        case .boolean(let must, let should, let mustNot, _):
+            (must + should + mustNot).map(\.words).joined(separator: " ")
         }
     }
 }

@@ -21,16 +21,16 @@ struct SearchExecution {
     let nowMillis: Int64
     /// Where a recall was asked for.
     private(set) var recallEstimate: RecallEstimate?
-    private(set) var explains: [ShardExplain]
+    var explains: [ShardExplain]
     private(set) var aggregations: [AggregationResult] = []
     /// Whether a page follows this one.
     private(set) var hasNextPage = false
-    private(set) var masks: [SlotMask?]
+    var masks: [SlotMask?]
     /// For whoever wants the legs' candidates themselves.
     var keepsLegs = false
     private(set) var legs: [Ranking.Leg] = []
     private var maskCounts: [Int]
-    private var counters: [SearchCounters]
+    var counters: [SearchCounters]
     private var nanos: [UInt64]
     /// What the legs' scores count, once they are fused.
     private var fusedLegs = FusedLegs()
@@ -40,6 +40,7 @@ struct SearchExecution {
     /// By `RankedHit.key`, of the page, where hits were grouped or diversified.
     private(set) var groups: [UInt64: MetadataValue] = [:]
     private var diversities: [UInt64: DiversityDetails] = [:]
+    private var rescored: [UInt64: RescoreDetails] = [:]
 
     init(
         query: CheckedQuery, recall: FieldRecall?, views: [CollectionView],
@@ -141,16 +142,24 @@ struct SearchExecution {
     func details(of hit: RankedHit) -> ScoreDetails {
         var details = fusedLegs.details(of: hit)
         details.decay = decayFactor(of: hit)
-        if query.ranking?.formula != nil, hit.score != Formula.missingScore {
-            details.formula = hit.score
+        details.rescore = rescored[hit.key]
+        let ranked = details.rescore?.score ?? hit.score
+        if query.ranking?.formula != nil, ranked != Formula.missingScore {
+            details.formula = ranked
         }
         details.diversity = diversities[hit.key]
         return details
     }
 
-    private func rank(_ hits: inout [RankedHit], by ranking: CheckedRanking) throws(KyroError) {
+    private mutating func rank(
+        _ hits: inout [RankedHit], by ranking: CheckedRanking
+    ) throws(KyroError) {
         if let formula = ranking.formula {
             try FormulaRanking(formula, fusedLegs, self).apply(to: &hits)
+        }
+        if let rescore = ranking.rescore {
+            Ranking.sort(&hits, precedes: precedes)
+            rescored = try self.rescore(&hits, by: rescore)
         }
     }
 
@@ -278,10 +287,6 @@ struct SearchExecution {
             guard let sparse = view.root.sparse[leg.field] else { continue }
             let started = time.monotonicNanos()
             defer { count(started, index) }
-            if query.explains {
-                explains[index].postingsEstimated += UInt64(
-                    sparse.estimatedPostings(query: leg.vector))
-            }
             let found = try sparse.search(
                 query: leg.vector, floor: floor.score, k: query.candidates(of: .sparse),
                 visibility: view.visibility, mask: masks[index], order: view.shard.rows,
@@ -296,18 +301,13 @@ struct SearchExecution {
     private mutating func textLeg(
         _ leg: CheckedQuery.TextLeg, scratch: inout TextScratch
     ) throws(KyroError) -> [[Candidate]] {
+        if leg.node != nil || isAnalyserChanging(leg) { return try structuredTextLeg(leg) }
         let fields = try textFields(leg)
         var perShard: [[Candidate]] = []
         var floor = LegFloor(count: query.candidates(of: .text))
         for (index, view) in views.enumerated() {
             let started = time.monotonicNanos()
             defer { count(started, index) }
-            if query.explains {
-                for field in fields {
-                    explains[index].postingsEstimated += UInt64(
-                        view.root.texts[field.name]?.estimatedPostings(terms: field.leg.terms) ?? 0)
-                }
-            }
             let legs = fields.map { $0.leg.inShard($0.name, view) }
             let found = try TextSearch.run(
                 legs: legs, scoring: leg.scoring, floor: floor.score,
@@ -322,12 +322,12 @@ struct SearchExecution {
     }
 
     /// Adds the time since `startedNanos` to a shard's.
-    private mutating func count(_ startedNanos: UInt64, _ shard: Int) {
+    mutating func count(_ startedNanos: UInt64, _ shard: Int) {
         nanos[shard] += time.monotonicNanos() - startedNanos
     }
 
     /// A product of huge vectors may lie beyond Float; normalising an infinity would give NaN.
-    private static func candidates(_ found: [ScoredSlot], shard: Int) -> [Candidate] {
+    static func candidates(_ found: [ScoredSlot], shard: Int) -> [Candidate] {
         let bound = Float.greatestFiniteMagnitude
         return found.map {
             Candidate(shard: shard, slot: $0.slot, score: max(-bound, min(bound, $0.score)))

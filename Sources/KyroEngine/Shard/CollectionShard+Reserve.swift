@@ -81,14 +81,17 @@ extension VersionColumns {
 extension Document {
     /// No stored document without its dense vectors has more bytes: see DocumentCodec.
     fileprivate var storedBytesMax: Int {
-        // Version, id, flags, two times, four counts; of a field the lengths of its name and its
+        // Version, id, flags, two times, five counts; of a field the lengths of its name and its
         // value, and its type.
-        var total = 1 + (1 + 5 + Limits.idBytesMax) + 1 + 16 + 4 * 5
+        var total = 1 + (1 + 5 + Limits.idBytesMax) + 1 + 16 + 5 * 5
         for entry in sparseVectors {
             total += 16 + entry.name.utf8.count + 8 * entry.value.indices.count
         }
         for entry in texts { total += 16 + entry.name.utf8.count + entry.value.utf8.count }
         for entry in metadata { total += 16 + entry.name.utf8.count + entry.value.byteCount }
+        for entry in multiVectors {
+            total += 24 + entry.name.utf8.count + 4 * entry.value.values.count
+        }
         return total
     }
 }

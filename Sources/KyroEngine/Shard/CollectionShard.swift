@@ -376,6 +376,12 @@ final class CollectionShard: Sendable {
                 document.sparseVectors[name] = nil
             }
         }
+        if !projection.multiVectors.isAll {
+            for name in document.multiVectors.names
+            where !projection.multiVectors.contains(name) {
+                document.multiVectors[name] = nil
+            }
+        }
         if !projection.vectors.isNone {
             for entry in root.vectors where projection.vectors.contains(entry.name) {
                 document.vectors[entry.name] = try entry.value.vector(of: Slot(index: slot))

@@ -21,6 +21,7 @@ struct DocumentValidation {
         try SchemaValidation.checkCount(document.sparseVectors.count, path() + ".sparse_vectors")
         try SchemaValidation.checkCount(document.texts.count, path() + ".texts")
         try SchemaValidation.checkCount(document.metadata.count, path() + ".metadata")
+        try SchemaValidation.checkCount(document.multiVectors.count, path() + ".multi_vectors")
         // A document that is refused adds no field.
         var grown = schema
         for entry in document.vectors {
@@ -61,6 +62,11 @@ struct DocumentValidation {
                 grown.metadata[entry.name] = entry.value.type
             }
         }
+        for entry in document.multiVectors {
+            var field: String { "\(path()).multi_vectors[\"\(entry.name)\"]" }
+            try NameValidation.check(entry.name, field: field)
+            try Self.check(entry.value, field: field)
+        }
         try checkSize(document, path: path())
         if grown != schema {
             try SchemaValidation.checkCount(grown.vectors.count, path() + ".vectors")
@@ -79,6 +85,22 @@ struct DocumentValidation {
         guard byteCount <= Limits.documentBytesMax else {
             throw .overLimit(
                 path(), "has \(byteCount) bytes; the limit is \(Limits.documentBytesMax)")
+        }
+    }
+
+    /// Also what a rescoring query has to satisfy.
+    static func check(
+        _ vector: MultiVector, field: @autoclosure () -> String
+    ) throws(KyroError) {
+        try SchemaValidation.checkDimension(vector.dimension, field: field() + ".dimension")
+        guard !vector.values.isEmpty, vector.values.count % vector.dimension == 0 else {
+            throw .invalid(
+                field(),
+                "has \(vector.values.count) values, which are not whole rows of dimension "
+                    + "\(vector.dimension); it needs at least one row")
+        }
+        guard vector.values.allSatisfy(\.isFinite) else {
+            throw .invalid(field(), "contains NaN or infinity; every component must be finite")
         }
     }
 
@@ -206,6 +228,7 @@ extension Document {
         }
         for entry in texts { total += entry.name.utf8.count + entry.value.utf8.count }
         for entry in metadata { total += entry.name.utf8.count + entry.value.byteCount }
+        for entry in multiVectors { total += entry.name.utf8.count + 4 * entry.value.values.count }
         return total
     }
 
@@ -216,12 +239,14 @@ extension Document {
         for name in update.removedSparseVectors { result.sparseVectors[name] = nil }
         for name in update.removedTexts { result.texts[name] = nil }
         for name in update.removedMetadata { result.metadata[name] = nil }
+        for name in update.removedMultiVectors { result.multiVectors[name] = nil }
         if update.clearsEventTime { result.eventTimeMillis = nil }
         if update.clearsExpiry { result.expiresAtMillis = nil }
         for entry in update.set.vectors { result.vectors[entry.name] = entry.value }
         for entry in update.set.sparseVectors { result.sparseVectors[entry.name] = entry.value }
         for entry in update.set.texts { result.texts[entry.name] = entry.value }
         for entry in update.set.metadata { result.metadata[entry.name] = entry.value }
+        for entry in update.set.multiVectors { result.multiVectors[entry.name] = entry.value }
         if let time = update.set.eventTimeMillis { result.eventTimeMillis = time }
         if let time = update.set.expiresAtMillis { result.expiresAtMillis = time }
         return result

@@ -22,6 +22,11 @@ struct CheckedQuery {
         var query: String
         /// Sorted by name, each once.
         var fields: [String]
+        /// Instead of `query`; of it where a document needs more than one of its terms.
+        var node: TextNode?
+        /// Whether the caller gave the node.
+        var isStructured = false
+        var highlight: HighlightQuery?
         /// Of each field; finite and not negative.
         var boosts: [Double]
         var scoring: TextScoring
@@ -186,54 +191,6 @@ struct CheckedQuery {
         }
         let vector = try DocumentValidation.normalised(query.vector, field: "sparse.vector")
         return SparseLeg(field: name, vector: vector)
-    }
-
-    private static func check(_ query: TextQuery, schema: Schema) throws(KyroError) -> TextLeg {
-        guard query.query.utf8.count <= Limits.textBytesMax else {
-            throw .overLimit(
-                "text.query",
-                "has \(query.query.utf8.count) bytes; the limit is \(Limits.textBytesMax)")
-        }
-        guard query.fields.count <= Limits.fieldsMax else {
-            throw .overLimit(
-                "text.fields",
-                "has \(query.fields.count) entries; the limit is \(Limits.fieldsMax)")
-        }
-        var asked = FieldMap<Bool>()
-        for name in query.fields {
-            guard schema.texts[name] != nil else {
-                throw missing(name, path: "text.fields", kind: "text", names: schema.texts.names)
-            }
-            asked[name] = true
-        }
-        let fields = query.fields.isEmpty ? schema.texts.names : asked.names
-        return TextLeg(
-            query: query.query, fields: fields,
-            boosts: try boosts(query.boosts, of: fields, schema: schema), scoring: query.scoring)
-    }
-
-    private static func boosts(
-        _ boosts: FieldMap<Double>, of fields: [String], schema: Schema
-    ) throws(KyroError) -> [Double] {
-        guard boosts.count <= Limits.fieldsMax else {
-            throw .overLimit(
-                "text.boosts", "has \(boosts.count) entries; the limit is \(Limits.fieldsMax)")
-        }
-        for (name, boost) in boosts.entries.map({ ($0.name, $0.value) }) {
-            guard schema.texts[name] != nil else {
-                throw missing(name, path: "text.boosts", kind: "text", names: schema.texts.names)
-            }
-            guard fields.contains(where: { $0.utf8.elementsEqual(name.utf8) }) else {
-                throw .invalid(
-                    "text.boosts", "names \"\(name)\", which text.fields leaves out")
-            }
-            guard boost >= 0, boost <= Limits.boostMax else {
-                throw .invalid(
-                    "text.boosts",
-                    "of \"\(name)\" is \(boost); it must lie in 0...\(Limits.boostMax)")
-            }
-        }
-        return fields.map { boosts[$0] ?? 1 }
     }
 
     static func only(

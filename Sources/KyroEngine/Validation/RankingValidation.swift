@@ -13,6 +13,7 @@ struct CheckedRanking {
     var formula: Formula?
     var grouping: Grouping?
     var diversity: Diversity?
+    var rescore: CheckedRescore?
 
     /// Nil where nothing is asked.
     init?(_ request: SearchRequest, schema: Schema) throws(KyroError) {
@@ -21,6 +22,9 @@ struct CheckedRanking {
             formula = try FormulaCompiler.compile(options.formula, schema: schema)
         }
         let end = Int(request.offset) + Int(request.limit)
+        if let rescore = options.rescore {
+            self.rescore = try CheckedRescore(rescore, end: end)
+        }
         if let grouping = options.grouping {
             try RankingValidation.check(grouping, end: end, schema: schema)
             self.grouping = grouping
@@ -52,11 +56,12 @@ enum RankingValidation {
         guard !grouping.field.isEmpty else {
             throw .invalid("ranking.grouping.field", "is empty; name a metadata field")
         }
-        if let type = schema.metadata[grouping.field], type.isList {
+        let types: [ValueType] = [.string, .int64, .double, .bool, .timestamp]
+        if let type = schema.metadata[grouping.field], !types.contains(type) {
             throw KyroError(
                 .typeMismatch,
                 "ranking.grouping.field \"\(grouping.field)\" is a \(type.name); hits are grouped by "
-                    + "single values", field: "ranking.grouping.field")
+                    + "single texts, numbers, bools and times", field: "ranking.grouping.field")
         }
         let hits = max(1, Int(grouping.hitsPerGroup)) * end
         guard hits <= Limits.hitsMax else {

@@ -21,22 +21,53 @@ enum SchemaValidation {
         for entry in schema.texts {
             let path = "schema.texts[\"\(entry.name)\"]"
             try NameValidation.check(entry.name, field: path + ".name")
-            guard Analyzer.supports(language: entry.value.language) else {
-                throw .invalid(
-                    path + ".language",
-                    "is \"\(entry.value.language)\", which is no Snowball algorithm; "
-                        + "use a name such as \"english\"")
-            }
-            let bm25 = entry.value.bm25
-            guard bm25.k1.isFinite, bm25.k1 >= 0, bm25.k1 <= 100 else {
-                throw .invalid(path + ".bm25.k1", "is \(bm25.k1); it must lie in 0...100")
-            }
-            guard bm25.b >= 0, bm25.b <= 1 else {
-                throw .invalid(path + ".bm25.b", "is \(bm25.b); it must lie in 0...1")
-            }
+            try check(entry.value, field: path)
         }
         for entry in schema.metadata {
             try NameValidation.check(entry.name, field: "schema.metadata[\"\(entry.name)\"].name")
+        }
+    }
+
+    /// - Parameter path: of the field, for errors.
+    static func check(_ text: TextField, field path: String) throws(KyroError) {
+        guard Analyzer.supports(language: text.language) else {
+            throw .invalid(
+                path + ".language",
+                "is \"\(text.language)\", which is no Snowball algorithm; it must be one of "
+                    + Analyzer.languages.joined(separator: ", "))
+        }
+        let bm25 = text.bm25
+        guard bm25.k1.isFinite, bm25.k1 >= 0, bm25.k1 <= 100 else {
+            throw .invalid(path + ".bm25.k1", "is \(bm25.k1); it must lie in 0...100")
+        }
+        guard bm25.b >= 0, bm25.b <= 1 else {
+            throw .invalid(path + ".bm25.b", "is \(bm25.b); it must lie in 0...1")
+        }
+        guard text.analyzer != .raw || !text.foldsDiacritics else {
+            throw .invalid(
+                path + ".fold_diacritics", "is true; the analyser RAW keeps texts as they are")
+        }
+        guard text.analyzer == .standard || text.stopWords == .standard && text.stems else {
+            throw .invalid(
+                path + (text.stems ? ".stop_words" : ".no_stemming"),
+                "is set; only the analyser STANDARD has stop words and stems")
+        }
+        guard case .list(let words) = text.stopWords else { return }
+        guard words.count <= Limits.stopWordsMax else {
+            throw .overLimit(
+                path + ".stop_word_list",
+                "has \(words.count) words; the limit is \(Limits.stopWordsMax)")
+        }
+        for (index, word) in words.enumerated() {
+            let place = "\(path).stop_word_list[\(index)]"
+            guard word.utf8.count <= Limits.stopWordBytesMax else {
+                throw .overLimit(
+                    place,
+                    "has \(word.utf8.count) bytes; the limit is \(Limits.stopWordBytesMax)")
+            }
+            guard Analyzer.isOneWord(word, of: text) else {
+                throw .invalid(place, "is \"\(word)\"; it must be one word")
+            }
         }
     }
 

@@ -75,8 +75,8 @@ extension MetadataIndex {
         in rows: AggregationRows, cancellation: Cancellation,
         afterBatch: () throws(KyroError) -> Void, _ body: (Int64, Int) -> Void
     ) throws(KyroError) {
-        let times = eventTimeColumn
-        let count = min(eventTimeRows, rows.mask.slotCount)
+        let times = eventTimes.times
+        let count = min(eventTimes.count, rows.mask.slotCount)
         let batch = rows.batch
         var row = 0
         while row < count {
@@ -91,7 +91,7 @@ extension MetadataIndex {
                     let slot = start + i
                     let time = unsafe values[i]
                     if unsafe words[slot >> 6] & (1 << UInt64(slot & 63)) != 0,
-                        time != Self.noEventTime
+                        time != TimeColumn.none
                     {
                         body(time, slot)
                     }

@@ -3,14 +3,16 @@
 /// Adds without error and rounds once (the small superaccumulator of Neal, 2015, "Fast Exact Summation
 /// Using Small and Large Superaccumulators"). Limb i counts units of 2^(32 i − 1074), in two's
 /// complement with 31 spare bits, so that 2^30 doubles are added between two carries.
-struct ExactSum {
+package struct ExactSum {
     /// Exponents reach limb 63, mantissas two limbs beyond, carries one more.
     private var limbs = [Int64](repeating: 0, count: 68)
     private var untilCarry = 1 << 30
 
+    package init() {}
+
     /// - Precondition: `value` is finite.
     @inline(__always)
-    mutating func add(_ value: Double) {
+    package mutating func add(_ value: Double) {
         let bits = value.bitPattern
         let exponent = Int(bits >> 52) & 0x7FF
         var mantissa = bits & ((1 << 52) - 1)
@@ -47,7 +49,7 @@ struct ExactSum {
     }
 
     /// Rounded to nearest, ties to even; infinite where no double is large enough.
-    var value: Double {
+    package var value: Double {
         var limbs = limbs
         Self.carry(&limbs)
         let isNegative = (limbs.last ?? 0) < 0

@@ -2,11 +2,17 @@
 import KyroModel
 
 /// Values as ordered keys, with the number of their row over all shards.
-struct KeyWalk {
+package struct KeyWalk {
     /// Empty for the event time.
     let field: String
     let parts: [AggregationRows]
     let cancellation: Cancellation
+
+    package init(field: String, parts: [AggregationRows], cancellation: Cancellation) {
+        self.field = field
+        self.parts = parts
+        self.cancellation = cancellation
+    }
 
     /// Calls `body` with every value and its row; values of one row follow one another. `afterBatch`
     /// comes now and then.

@@ -4,7 +4,7 @@ import KyroModel
 /// Narrows the range that a rank lies in by a histogram of 4,096 bins, pass by pass over the columns,
 /// until the range is one key: one pass for a narrow range of integers, six at most. Memory is 32 KiB
 /// a rank, whatever the number of values.
-enum OrderStatistics {
+package enum OrderStatistics {
     private static let binBits = 12
 
     /// Ranks that lie between the same bounds.
@@ -26,7 +26,7 @@ enum OrderStatistics {
 
     /// The key at each rank, from zero on.
     /// - Parameter ranks: ascending, each below the number of values, which lie in `range`.
-    static func keys(
+    package static func keys(
         at ranks: [Int], of walk: KeyWalk, in range: ClosedRange<Int64>
     ) throws(KyroError) -> [Int: Int64] {
         var found: [Int: Int64] = [:]

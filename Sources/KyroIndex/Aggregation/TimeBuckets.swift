@@ -2,19 +2,19 @@
 import KyroModel
 
 /// Buckets begin where the one before ends and cover all of time; a bound beyond Int64 is cut to it.
-enum TimeBuckets {
-    static let dayMillis: Int64 = 86_400_000
+package enum TimeBuckets {
+    package static let dayMillis: Int64 = 86_400_000
     /// 1970-01-05 was a Monday.
     static let mondayMillis = 4 * dayMillis
 
     /// Buckets of one length.
-    struct Fixed {
+    package struct Fixed {
         let interval: Int64
         /// Where a bucket begins, in [0, interval).
         let phase: Int64
 
         /// - Precondition: `interval` is above zero.
-        init(interval: Int64, offset: Int64) {
+        package init(interval: Int64, offset: Int64) {
             precondition(interval > 0, "an interval of \(interval) ms")
             self.interval = interval
             phase = floorModulo(offset, interval)
@@ -22,13 +22,13 @@ enum TimeBuckets {
 
         /// Of the bucket that holds `time`.
         @inline(__always)
-        func start(_ time: Int64) -> Int64 {
+        package func start(_ time: Int64) -> Int64 {
             let (start, isBelow) = time.subtractingReportingOverflow(rest(time))
             return isBelow ? .min : start
         }
 
         /// From a bucket's start, or `Int64.min` in a bucket that begins before it.
-        func end(_ start: Int64) -> Int64 {
+        package func end(_ start: Int64) -> Int64 {
             let (end, isAbove) = start.addingReportingOverflow(interval - rest(start))
             return isAbove ? .max : end
         }
@@ -40,22 +40,22 @@ enum TimeBuckets {
         }
     }
 
-    static func monthStart(_ time: Int64) -> Int64 {
+    package static func monthStart(_ time: Int64) -> Int64 {
         let (year, month) = civil(day: floorDivide(time, dayMillis))
         return millis(day: day(year: year, month: month))
     }
 
-    static func monthEnd(_ start: Int64) -> Int64 {
+    package static func monthEnd(_ start: Int64) -> Int64 {
         let (year, month) = civil(day: floorDivide(start, dayMillis))
         return millis(
             day: month == 12 ? day(year: year + 1, month: 1) : day(year: year, month: month + 1))
     }
 
-    static func yearStart(_ time: Int64) -> Int64 {
+    package static func yearStart(_ time: Int64) -> Int64 {
         millis(day: day(year: civil(day: floorDivide(time, dayMillis)).year, month: 1))
     }
 
-    static func yearEnd(_ start: Int64) -> Int64 {
+    package static func yearEnd(_ start: Int64) -> Int64 {
         millis(day: day(year: civil(day: floorDivide(start, dayMillis)).year + 1, month: 1))
     }
 
@@ -66,7 +66,7 @@ enum TimeBuckets {
 
     /// Days from 1970-01-01 to the first of a month in the proleptic Gregorian calendar. Years begin
     /// in March here, so that the leap day is the last of its year.
-    static func day(year: Int64, month: Int64) -> Int64 {
+    package static func day(year: Int64, month: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let era = floorDivide(shifted, 400)
         let yearOfEra = shifted - era * 400

@@ -9,7 +9,7 @@ import Synchronization
 public final class MetadataIndex: @unchecked Sendable {
     private let names = StringDictionary()
     private let columns = ObjectList<MetadataColumn>(capacity: Limits.fieldsMax)
-    private let eventTimes = TimeColumn()
+    let eventTimes = TimeColumn()
 
     public init() {}
 
@@ -203,10 +203,6 @@ public final class MetadataIndex: @unchecked Sendable {
     func setEventTime(_ time: Int64?, slot: Int) {
         eventTimes.append(time, slot: slot)
     }
-
-    /// By slot, below `eventTimeRows`.
-    var eventTimeColumn: Column<Int64> { eventTimes }
-    var eventTimeRows: Int { eventRows.load(ordering: .acquiring) }
 
     /// Fields in the order of their first appearance; a snapshot writes those it finds.
     var fields: [(name: [UInt8], column: MetadataColumn)] {

@@ -12,11 +12,11 @@ final class NumberColumn: @unchecked Sendable {
     let owners = Column<UInt32>()
     private let published = Atomic<Int>(0)
     private let isOfLists = Atomic<Bool>(false)
+    private let lowest = Atomic<Int64>(.max)
+    private let highest = Atomic<Int64>(.min)
 
     /// Whether a slot may have several pairs. Ask for the count first.
     var hasLists: Bool { isOfLists.load(ordering: .relaxed) }
-    private let lowest = Atomic<Int64>(.max)
-    private let highest = Atomic<Int64>(.min)
 
     var count: Int { published.load(ordering: .acquiring) }
 

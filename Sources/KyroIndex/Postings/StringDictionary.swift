@@ -70,6 +70,20 @@ final class StringDictionary: @unchecked Sendable {
         return arena.bytes(at: Int(place >> 24), count: Int(place & 0xFF_FFFF))
     }
 
+    /// Calls `body` with number, bytes and byte count of every string of such a length, ascending,
+    /// until it returns false.
+    func forEach(
+        byteCounts: ClosedRange<Int>, _ body: (Int, Span<UInt8>, Int) -> Bool
+    ) {
+        for id in 0..<count {
+            let place = places[id]
+            let byteCount = Int(place & 0xFF_FFFF)
+            guard byteCounts.contains(byteCount), byteCount > 0 else { continue }
+            let goesOn = arena.withBytes(from: Int(place >> 24)) { body(id, $0, byteCount) }
+            if !goesOn { return }
+        }
+    }
+
     /// Numbers of the strings that begin with `prefix`, ascending.
     func numbers(prefix: [UInt8]) -> [Int] {
         let wanted = Self.head(prefix)

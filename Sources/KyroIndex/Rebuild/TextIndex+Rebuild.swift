@@ -22,22 +22,46 @@ extension TextIndex {
 
     /// Takes over the postings of one term in slots below `slotCount`; a term that none of the rows
     /// has left is not known to the new index at all.
-    /// - Returns: how many postings were looked at.
+    /// - Precondition: both have positions, and the same analyser.
+    /// - Returns: how many postings and positions were looked at.
     public func takePostings(
         from old: TextIndex, term: Int, below slotCount: Int, map: SlotMap,
         isAlive: (Int) -> Bool
     ) -> Int {
+        precondition(hasPositions && old.hasPositions, "postings without positions")
         var entries: [UInt64] = []
+        var places: [UInt64] = []
+        var positions: [Int] = []
         var alive = 0
-        let seen = old.postings.forEach(term, below: slotCount) { entry in
-            guard let new = map[Int(entry & 0xFFFF_FFFF)] else { return }
-            entries.append(entry & ~0xFFFF_FFFF | UInt64(new))
-            if isAlive(new) { alive += 1 }
+        var seen = 0
+        let cursor = old.cursor(term, slotCount: slotCount)
+        while cursor.slot < slotCount {
+            seen += 1
+            if let new = map[cursor.slot] {
+                entries.append(UInt64(cursor.frequency) << 32 | UInt64(new))
+                positions.removeAll(keepingCapacity: true)
+                cursor.readPositions(into: &positions)
+                for position in positions { places.append(UInt64(position)) }
+                seen += positions.count
+                if isAlive(new) { alive += 1 }
+            }
+            cursor.advance()
         }
         if !entries.isEmpty {
-            restore(term: old.dictionary.bytes(term), entries: entries, liveCount: alive)
+            restore(
+                term: old.dictionary.bytes(term), entries: entries, places: places,
+                liveCount: alive)
         }
         return seen
+    }
+
+    /// Of a term's postings with their positions.
+    func cursor(_ term: Int, slotCount: Int) -> PositionCursor {
+        do throws(KyroError) {
+            return try PositionCursor(term, of: self, slotCount: slotCount, withPositions: true)
+        } catch {
+            preconditionFailure("a walk that throws nothing threw: \(error)")
+        }
     }
 }
 

@@ -19,13 +19,18 @@ import CStemmer
 
     /// Whether `language` is the name of an algorithm; libstemmer's aliases are not.
     static func isKnown(_ language: String) -> Bool {
-        guard var name = unsafe sb_stemmer_list() else { return false }
+        languages.contains(language)
+    }
+
+    static let languages: [String] = {
+        var names: [String] = []
+        guard var name = unsafe sb_stemmer_list() else { return names }
         while let text = unsafe name.pointee {
-            if unsafe String(cString: text) == language { return true }
+            unsafe names.append(String(cString: text))
             unsafe name += 1
         }
-        return false
-    }
+        return names.sorted()
+    }()
 
     /// Replaces a case-folded word by its stem.
     mutating func stem(_ word: inout [UInt8]) {

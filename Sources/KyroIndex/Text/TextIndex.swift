@@ -14,6 +14,8 @@ public final class TextIndex: @unchecked Sendable {
     let dictionary = StringDictionary()
     /// Entries are slot | term frequency << 32, slots ascending.
     let postings = PostingLists<UInt64>(baseShift: 10, isSummarised: true)
+    /// Where the terms stand; nil in an index that was read from a snapshot without positions.
+    let positions: PositionStore?
     /// Live documents by term.
     private let liveFrequency = AtomicColumn32()
     /// Tokens of the field by slot, plus one; zero where the document lacks the field.
@@ -23,25 +25,37 @@ public final class TextIndex: @unchecked Sendable {
     private let documentCount = Atomic<Int>(0)
     private let totalLength = Atomic<Int>(0)
 
+    let stopWords: StopWordSet
     private var analyzer: Analyzer
-    /// Writer only: a document's terms in the order of its text.
-    private var terms: [UInt32] = []
+    /// Writer only: a document's tokens, each term << 32 | position.
+    private var tokens: [UInt64] = []
 
-    public init(field: TextField) {
+    public convenience init(field: TextField) { self.init(field: field, keepsPositions: true) }
+
+    init(field: TextField, keepsPositions: Bool) {
         self.field = field
-        analyzer = Analyzer(field)
+        positions = keepsPositions ? PositionStore() : nil
+        stopWords = StopWordSet(field)
+        analyzer = Analyzer(field, stopWords: stopWords)
     }
+
+    /// Whether phrases can be answered.
+    public var hasPositions: Bool { positions != nil }
 
     /// Indexes the text of a new slot. Shard writer only.
     /// - Precondition: slots ascend from call to call.
     public func append(_ text: String, slot: Slot) {
-        terms.removeAll(keepingCapacity: true)
-        analyzer.forEachTerm(text) { term in terms.append(UInt32(intern(term))) }
-        setLength(terms.count, slot: slot)
+        tokens.removeAll(keepingCapacity: true)
+        analyzer.forEachToken(text) { term, token in
+            tokens.append(UInt64(intern(term)) << 32 | UInt64(token.position))
+        }
+        setLength(tokens.count, slot: slot)
         // N grows before df and shrinks after it: a reader that loads df first sees df ≤ N.
-        add(documents: 1, tokens: terms.count)
-        forEachDistinctTerm { term, frequency in
-            post(UInt64(frequency) << 32 | UInt64(slot.raw), to: term)
+        add(documents: 1, tokens: tokens.count)
+        forEachDistinctTerm { term, run in
+            // Before the posting: whoever sees that finds its positions.
+            positions?.append(run, to: term)
+            post(UInt64(run.count) << 32 | UInt64(slot.raw), to: term)
             liveFrequency.store(liveFrequency.load(term) + 1, term)
         }
     }
@@ -59,6 +73,7 @@ public final class TextIndex: @unchecked Sendable {
         return lengths.tryReserve(rows: min(rows, slotCount)..<slotCount)
             && liveFrequency.tryReserve(rows: known..<(known + terms))
             && postings.tryReserve(entries: terms, newLists: terms)
+            && (positions?.tryReserve(entries: terms, newLists: terms) ?? true)
             && dictionary.tryReserve(strings: terms, byteCount: 3 * (isCode ? 2 : 1) * byteCount)
     }
 
@@ -66,23 +81,23 @@ public final class TextIndex: @unchecked Sendable {
     /// readers of the past. Shard writer only.
     /// - Precondition: `text` is what was appended at `slot`.
     public func remove(_ text: String, slot: Slot) {
-        terms.removeAll(keepingCapacity: true)
+        tokens.removeAll(keepingCapacity: true)
         analyzer.forEachTerm(text) { term in
             // A stemmer newer than the one that indexed the text may stem it otherwise: such terms
             // keep a frequency that is one too high, rather than another term's.
             guard let id = dictionary.find(term) else { return }
-            terms.append(UInt32(id))
+            tokens.append(UInt64(id) << 32)
         }
         forEachDistinctTerm { term, _ in
             let live = liveFrequency.load(term)
             if live > 0 { liveFrequency.store(live - 1, term) }
         }
-        add(documents: -1, tokens: -terms.count)
+        add(documents: -1, tokens: -tokens.count)
     }
 
     /// Distinct terms of a query, sorted by their bytes. Any thread.
     public func analyze(_ query: String) -> [String] {
-        var analyzer = Analyzer(field)
+        var analyzer = Analyzer(field, stopWords: stopWords)
         var distinct: Set<[UInt8]> = []
         analyzer.forEachTerm(query) { distinct.insert($0) }
         return distinct.sorted { $0.lexicographicallyPrecedes($1) }
@@ -107,7 +122,7 @@ public final class TextIndex: @unchecked Sendable {
 
     /// Any thread.
     public var residentBytes: Int {
-        dictionary.residentBytes + postings.residentBytes
+        dictionary.residentBytes + postings.residentBytes + (positions?.residentBytes ?? 0)
             + 4 * (dictionary.count + lengthRows.load(ordering: .relaxed))
     }
 
@@ -117,6 +132,7 @@ public final class TextIndex: @unchecked Sendable {
     private func intern(_ term: [UInt8]) -> Int {
         dictionary.intern(term) { id in
             postings.reserve(list: id)
+            positions?.reserve(list: id)
             liveFrequency.reserve(row: id)
         }
     }
@@ -137,21 +153,38 @@ public final class TextIndex: @unchecked Sendable {
         totalLength.wrappingAdd(tokens, ordering: .releasing)
     }
 
-    private func forEachDistinctTerm(_ body: (Int, Int) -> Void) {
-        terms.sort()
-        var position = 0
-        while position < terms.count {
-            let term = terms[position]
-            let start = position
-            while position < terms.count, terms[position] == term { position += 1 }
-            body(Int(term), position - start)
+    /// Calls `body` with each term and its tokens, positions ascending.
+    private func forEachDistinctTerm(_ body: (Int, ArraySlice<UInt64>) -> Void) {
+        tokens.sort()
+        var end = 0
+        while end < tokens.count {
+            let term = tokens[end] >> 32
+            let start = end
+            while end < tokens.count, tokens[end] >> 32 == term { end += 1 }
+            body(Int(term), tokens[start..<end])
         }
     }
 
+    /// Documents that live and have the term, here. Any thread.
+    func liveFrequency(of term: [UInt8]) -> Int {
+        dictionary.find(term).map { Int(liveFrequency.load($0)) } ?? 0
+    }
+
+    func liveFrequency(_ term: Int) -> Int { Int(liveFrequency.load(term)) }
+
     /// Rebuilds one posting list from a snapshot; slots ascend, their lengths are known.
-    func restore(term: [UInt8], entries: [UInt64], liveCount: Int) {
+    /// - Parameter places: of the postings, one behind the other; without positions not looked at.
+    func restore(term: [UInt8], entries: [UInt64], places: [UInt64], liveCount: Int) {
         let id = intern(term)
-        for entry in entries { post(entry, to: id) }
+        var start = 0
+        for entry in entries {
+            if let positions {
+                let end = start + Int(entry >> 32)
+                positions.append(places[start..<end], to: id)
+                start = end
+            }
+            post(entry, to: id)
+        }
         liveFrequency.store(UInt32(liveCount), id)
     }
 

@@ -125,7 +125,8 @@ struct HybridBenchmark {
         let explained = queries.prefix(Self.explainedMax)
         var sums: [(name: String, sum: UInt64, unit: String)] = [
             ("rows that pass", 0, ""), ("rows scored", 0, ""), ("postings scored", 0, ""),
-            ("planned in", 0, "µs"), ("searched in", 0, "µs"), ("merged in", 0, "µs"),
+            ("planned in", 0, "µs"), ("filter", 0, "µs"), ("vector leg", 0, "µs"),
+            ("text leg", 0, "µs"), ("merge and fusion", 0, "µs"), ("metadata", 0, "µs"),
         ]
         for query in explained {
             var request = query.request
@@ -137,8 +138,12 @@ struct HybridBenchmark {
                 sums[2].sum += shard.postingsScored
             }
             sums[3].sum += explain.planMicros
-            sums[4].sum += explain.searchMicros
-            sums[5].sum += explain.mergeMicros
+            guard let stages = explain.stages else { continue }
+            sums[4].sum += stages.filter
+            sums[5].sum += stages.vector
+            sums[6].sum += stages.text
+            sums[7].sum += stages.merge + stages.fuse + stages.rank
+            sums[8].sum += stages.fetch
         }
         for (name, sum, unit) in sums {
             report.fact("a search: \(name)", Double(sum) / Double(explained.count), unit)

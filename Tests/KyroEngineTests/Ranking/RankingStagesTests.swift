@@ -1,6 +1,7 @@
 // Groups and diverse orders against brute force over the same search without them.
 import KyroEngine
 import KyroModel
+import KyroPlatform
 import TestSupport
 import Testing
 
@@ -28,6 +29,13 @@ import Testing
             if dice.chance(70) { document.metadata["year"] = .int64(Int64(dice.below(6)) - 2) }
             if dice.chance(70) { document.metadata["share"] = .double(Double(dice.below(5)) / 4) }
             if dice.chance(70) { document.metadata["done"] = .bool(dice.chance(50)) }
+            if dice.chance(80) {
+                let dimension = dice.chance(90) ? 3 : 4
+                let rows = 1 + dice.below(6)
+                document.multiVectors["tokens"] = MultiVector(
+                    dimension: dimension,
+                    values: (0..<(rows * dimension)).map { _ in Float(dice.below(9) - 4) / 4 })
+            }
             return document
         }
     }
@@ -169,6 +177,109 @@ import Testing
         try #require(taken.count == min(limit, pool.count), "\(context)")
     }
 
+    @Test func rescoringEqualsMaxSimByBruteForceForAnyNumberOfShards() throws {
+        let seed: UInt64 = 59
+        var dice = Dice(seed: seed)
+        let documents = Self.documents(&dice, count: 150)
+        let engines = try [1, 2, 7].map { shards in
+            let test = try TestEngine(MemoryFileSystem(), EngineSettings(shardCount: shards))
+            try test.write(documents.map { .upsert($0) }, to: Self.scope, creating: Self.schema)
+            return test
+        }
+        defer { engines.forEach { $0.close() } }
+        var byID: [DocumentID: Document] = [:]
+        for document in documents { byID[document.id] = document }
+        for round in 0..<scaled(300) {
+            var request = Self.question(&dice)
+            request.ranking = RankingOptions(
+                formula: dice.chance(30) ? "score + default(meta.year, 1 / 0)" : "")
+            var plain = request
+            plain.limit = 200
+            let rows = 1 + dice.below(5)
+            let rescore = Rescore(
+                field: "tokens",
+                query: MultiVector(
+                    dimension: 3,
+                    values: (0..<(3 * rows)).map { _ in Float(dice.below(9) - 4) / 4 }),
+                top: UInt32(dice.below(40)), weight: dice.pick([0, 1, 0.25, -2]),
+                scoreWeight: dice.pick([0, 1, 0.5]))
+            request.ranking?.rescore = rescore
+            request.explain = true
+            func context() -> String { "seed \(seed), round \(round): \(request)" }
+            let answers = try engines.map { try $0.search(request).hits }
+            for other in answers.dropFirst() { try #require(other == answers[0], "\(context())") }
+            let end = Int(request.offset + request.limit)
+            let top = max(rescore.top == 0 ? 100 : Int(rescore.top), end)
+            plain.offset = 0
+            var expected = try engines[0].search(plain).hits.prefix(top).map { hit in
+                let maxSim = Self.maxSim(rescore.query, byID[hit.id]?.multiVectors["tokens"])
+                let weight = rescore.weight == 0 ? 1 : rescore.weight
+                let score =
+                    hit.score < -1e300
+                    ? hit.score : rescore.scoreWeight * hit.score + weight * maxSim
+                return (id: hit.id, score: score, before: hit.score, maxSim: maxSim)
+            }
+            expected.sort { $0.score != $1.score ? $0.score > $1.score : $0.id < $1.id }
+            let page = expected.dropFirst(Int(request.offset)).prefix(Int(request.limit))
+            try #require(answers[0].map(\.id) == page.map(\.id), "\(context())")
+            for (hit, wanted) in zip(answers[0], page) {
+                try #require(hit.score == wanted.score, "\(context())")
+                let told = try #require(hit.details?.rescore)
+                try #require(told.score == wanted.before && told.maxSim == wanted.maxSim)
+                if request.ranking?.formula != "" {
+                    try #require(hit.details?.formula == (told.score < -1e300 ? nil : told.score))
+                }
+            }
+        }
+    }
+
+    /// Of quarters, so that every order of additions gives the same sum.
+    private static func maxSim(_ query: MultiVector, _ stored: MultiVector?) -> Double {
+        guard let stored, stored.dimension == query.dimension else { return 0 }
+        func row(_ vector: MultiVector, _ index: Int) -> [Double] {
+            (0..<3).map { Double(vector.values[3 * index + $0]) }
+        }
+        return (0..<query.rowCount).reduce(0) { sum, q in
+            let products = (0..<stored.rowCount).map { d in
+                zip(row(query, q), row(stored, d)).reduce(0) { $0 + $1.0 * $1.1 }
+            }
+            return sum + (products.max() ?? 0)
+        }
+    }
+
+    @Test func multiVectorsAreDocumentsParts() throws {
+        let test = try TestEngine(MemoryFileSystem(), EngineSettings(shardCount: 2))
+        defer { test.close() }
+        var document = Document(id: .number(1))
+        document.multiVectors["a"] = MultiVector(dimension: 2, values: [1, 2, 3, 4])
+        try test.write([.upsert(document)], to: Self.scope, creating: Self.schema)
+        var update = PartialUpdate(set: Document(id: .number(1)))
+        update.set.multiVectors["b"] = MultiVector(dimension: 1, values: [5])
+        update.removedMultiVectors = ["a"]
+        try test.write([.update(update)], to: Self.scope)
+        let found = try test.lookup([.number(1)], in: Self.scope)[0]
+        #expect(found?.multiVectors == ["b": MultiVector(dimension: 1, values: [5])])
+        let wrong: [(MultiVector, String)] = [
+            (MultiVector(dimension: 0, values: [1]), ".dimension"),
+            (MultiVector(dimension: 2, values: [1]), ""),
+            (MultiVector(dimension: 2, values: []), ""),
+            (MultiVector(dimension: 1, values: [.nan]), ""),
+            (MultiVector(dimension: 1, values: Array(repeating: 1, count: 1 << 20 + 1)), "upsert"),
+        ]
+        for (vector, suffix) in wrong {
+            document.multiVectors["a"] = vector
+            let outcome = try test.write([.upsert(document)], to: Self.scope).outcomes[0]
+            guard case .failed(let error) = outcome else {
+                Issue.record("\(vector.dimension) was taken")
+                continue
+            }
+            let path = "mutations[0].upsert"
+            #expect(
+                error.field == (suffix == "upsert" ? path : path + ".multi_vectors[\"a\"]" + suffix)
+            )
+        }
+    }
+
     @Test func equalChoicesAreTakenInTheOrderOfThePool() throws {
         let pool = (0..<5).map { _ in DiverseOrder.Choice(score: 1, vector: [1, 2]) }
         let taken = try DiverseOrder.take(
@@ -230,6 +341,24 @@ import Testing
                 "ranking.diversity.pool", "1000"
             ),
             (RankingOptions(diversity: Diversity(lambda: 1)), "ranking.diversity.field", "name"),
+            (
+                RankingOptions(
+                    rescore: Rescore(field: "t", query: MultiVector(dimension: 2, values: [1]))),
+                "ranking.rescore.query", "whole rows"
+            ),
+            (
+                RankingOptions(
+                    rescore: Rescore(
+                        field: "t",
+                        query: MultiVector(dimension: 1, values: Array(repeating: 1, count: 513)))),
+                "ranking.rescore.query", "513"
+            ),
+            (
+                RankingOptions(
+                    rescore: Rescore(
+                        field: "t", query: MultiVector(dimension: 1, values: [1]), top: 1_001)),
+                "ranking.rescore.top", "1001"
+            ),
             (
                 RankingOptions(diversity: Diversity(lambda: 1, field: "no")),
                 "ranking.diversity.field", "\"no\""

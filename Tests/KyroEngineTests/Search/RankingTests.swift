@@ -185,7 +185,7 @@ import Testing
         #expect(explain.sparse?.best == 3)
         #expect(explain.text == nil)
         #expect(explain.shards.reduce(0) { $0 + $1.sparseCandidates } == 3)
-        #expect(explain.shards.reduce(0) { $0 + $1.postingsEstimated } >= 3)
+        #expect(explain.shards.reduce(0) { $0 + $1.postingsListed } >= 3)
         request.explain = false
         #expect(try test.search(request).hits.allSatisfy { $0.details == nil })
     }

@@ -30,11 +30,15 @@ struct Model {
             else { return .notFound }
             update.removedVectors.forEach { document.vectors[$0] = nil }
             update.removedSparseVectors.forEach { document.sparseVectors[$0] = nil }
+            update.removedMultiVectors.forEach { document.multiVectors[$0] = nil }
             update.removedTexts.forEach { document.texts[$0] = nil }
             update.removedMetadata.forEach { document.metadata[$0] = nil }
             if update.clearsEventTime { document.eventTimeMillis = nil }
             if update.clearsExpiry { document.expiresAtMillis = nil }
             for entry in update.set.vectors { document.vectors[entry.name] = entry.value }
+            for entry in update.set.multiVectors {
+                document.multiVectors[entry.name] = entry.value
+            }
             for entry in update.set.sparseVectors {
                 document.sparseVectors[entry.name] = entry.value
             }

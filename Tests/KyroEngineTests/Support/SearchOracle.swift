@@ -235,15 +235,17 @@ struct SearchOracle {
         let k1 = fields.reduce(0) { $0 + $1.boost * $1.k1 } / boosts
         let terms = Set(fields.flatMap { $0.frequencies.map(\.term) }).sorted()
         for term in terms {
+            // Another analyser may make another term of the same word.
+            let asked = fields.filter { $0.frequencies.contains { $0.term == term } }
             var best: (df: Int, idf: Double) = (-1, 0)
-            for field in fields {
+            for field in asked {
                 guard let df = field.frequencies.first(where: { $0.term == term })?.df,
                     df > best.df
                 else { continue }
                 best = (df, idf(df, of: field))
             }
             for index in wanted {
-                let parts = fields.compactMap { field in
+                let parts = asked.compactMap { field in
                     frequency(of: term, field, index).map {
                         field.boost * $0 / norm(of: field, index)
                     }

@@ -120,6 +120,11 @@ struct World {
         if dice.chance(share / 7) {
             document.expiresAtMillis = 1_000_000 + Int64(dice.below(100_000) - 5_000)
         }
+        if dice.chance(share / 3) {
+            let rows = 1 + dice.below(3)
+            document.multiVectors["tokens"] = MultiVector(
+                dimension: 2, values: (0..<(2 * rows)).map { _ in Float(dice.below(9) - 4) })
+        }
         return document
     }
 
@@ -135,6 +140,7 @@ struct World {
             if dice.chance(15) { update.removedSparseVectors = [dice.pick(Self.sparse)] }
             if dice.chance(15) { update.removedTexts = [dice.pick(Self.texts).name] }
             if dice.chance(15) { update.removedMetadata = [dice.pick(metadataTypes).name] }
+            if dice.chance(5) { update.removedMultiVectors = ["tokens"] }
             update.clearsEventTime = dice.chance(10)
             update.clearsExpiry = dice.chance(10)
             return (.update(update), true)

@@ -86,6 +86,22 @@ private final class SharedShard: Sendable {
             visibility: visibility, mask: nil, order: SlotsAreIDs(), scratch: &scratch,
             counters: &counters, cancellation: Cancellation())
         check(byText.map(\.slot).sorted(), expected, "text \(wanted)")
+        for (phrase, isExpected) in [
+            ("zq\(wanted) common", { $0 % Self.classes == wanted }),
+            ("pad pad pad", { $0 % 5 >= 3 }),
+        ] as [(String, (Int) -> Bool)] {
+            var planner = TextPlanner(
+                fields: [TextPlanner.Field(name: "t", model: text, shards: [text])],
+                cancellation: Cancellation())
+            let byPhrase = try StructuredTextSearch.run(
+                planner.plan(TextNode(.phrase(phrase, slop: 0))), indexes: [text], k: 120_000,
+                visibility: visibility, mask: nil, order: SlotsAreIDs(), counters: &counters,
+                cancellation: Cancellation())
+            check(
+                byPhrase.map(\.slot).sorted(),
+                (0..<visibility.slotCount).filter { isExpected($0) && visibility.isVisible($0) },
+                "phrase \(phrase)")
+        }
         let bySparse = try sparse.search(
             query: SparseVector(indices: [UInt32(wanted)], values: [1]), k: 10_000,
             visibility: visibility, mask: nil, order: SlotsAreIDs(), scratch: &scratch,

@@ -83,4 +83,43 @@ import Testing
             #expect(!Analyzer.supports(language: language))
         }
     }
+
+    @Test(arguments: [
+        ("Café CAFE cafe\u{301}", ["caf"]),
+        ("Ελλάδα", ["ελλαδα"]),
+        ("Việt Łódź Đà Þór", ["da", "lodz", "viet", "þor"]),
+        ("İstanbul ışık", ["isik", "istanbul"]),
+        ("が नमस्ते", ["नमस्ते", "が"]),
+    ])
+    func foldingTakesMarksAway(_ text: String, _ expected: [String]) {
+        let field = TextField(foldsDiacritics: true, stems: false)
+        let wanted = expected.map { $0 == "caf" ? "cafe" : $0 }
+        #expect(
+            TextIndex(field: field).analyze(text)
+                == wanted.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+    }
+
+    @Test func stopWordsAreTheFieldsOwn() {
+        func terms(_ text: String, _ words: StopWords, _ language: String = "") -> [String] {
+            TextIndex(field: TextField(language: language, stopWords: words, stems: false))
+                .analyze(text)
+        }
+        #expect(terms("The cat and der Hund", .standard) == ["cat", "der", "hund"])
+        #expect(terms("the cat", .none) == ["cat", "the"])
+        #expect(
+            terms("The cat and DER Hund", .list(["Der", "und"])) == ["and", "cat", "hund", "the"])
+        #expect(terms("the", .standard, "german") == ["the"])
+    }
+
+    @Test func everyLanguageStemsAndCanBeToldNotTo() {
+        #expect(Analyzer.languages.count >= 15)
+        for language in Analyzer.languages {
+            let stems = TextIndex(field: TextField(language: language, stopWords: .none))
+            let forms = TextIndex(
+                field: TextField(language: language, stopWords: .none, stems: false))
+            #expect(forms.analyze("running walked") == ["running", "walked"], "\(language)")
+            #expect(!stems.analyze("running walked").isEmpty, "\(language)")
+        }
+        #expect(terms("running", .standard) == ["run"])
+    }
 }

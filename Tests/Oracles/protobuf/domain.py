@@ -3,17 +3,19 @@
 `settle(message)` changes a parsed message into the form that our encoder writes and returns the
 rules it breaks, each as (reason, path of the field). Every rule is of one of these kinds:
 
-    DocumentId, Value, Filter, AsOf, Mutation, StreamRequest, StreamResponse, SearchManyResponse,
-    TuneRequest, TuneResponse
+    DocumentId, Value, Filter, TextNode, AsOf, Mutation, StreamRequest, StreamResponse,
+    SearchManyResponse, TuneRequest, TuneResponse
                             without a member of their oneof (an absent message is an empty one)
     Aggregation             the same
     DenseVector             format unknown; values and packed both; packed of odd length
     SparseVector            indices and values of different counts
-    VectorQuery, SparseQuery, SearchManyRequest, GeoDistanceFilter
+    VectorQuery, SparseQuery, Rescore, SearchManyRequest, GeoDistanceFilter
                             without the message that they are about
     Schema                  a name declared twice
     any enum                a number that the .proto does not name; VALUE_TYPE_UNSPECIFIED
     Filter                  nested deeper than 32 (LIMIT_EXCEEDED at the outermost filter)
+    TextNode                nested deeper than 16 (LIMIT_EXCEEDED at the outermost node)
+    TextField               more than 4096 stop words (LIMIT_EXCEEDED at stop_word_list)
     Filter.in_set, contains_any, contains_all
                             more than 4096 values (LIMIT_EXCEEDED at in_set.values and so on)
     Document, Schema, PartialUpdate, RebuildRequest
@@ -27,7 +29,10 @@ Normalised, because the domain type holds one form only:
     Scope, ListCollectionsRequest   empty tenant_id → "default"; absent scope → scope of defaults
     DenseVector             packed, of any format → values
     Projection              empty Selection → absent
-    TextField               empty language → "english"; absent bm25 → k1 1.2, b 0.75
+    MultiVector.vectors     absent → present
+    TextField               empty language → "english"; absent bm25 → k1 1.2, b 0.75;
+                            stop_word_list only under LIST; in RebuildRequest without name
+    TextNode                boost of 1 → 0
     Schema                  fields sorted by the UTF-8 of their names; absent → present where the
                             message is nothing without it
     VectorField             empty indexing → absent
@@ -53,6 +58,8 @@ from schema import ANY_CONTENTS
 FILTER_DEPTH_MAX = 32
 SET_VALUES_MAX = 4096
 FIELDS_MAX = 256
+TEXT_DEPTH_MAX = 16
+STOP_WORDS_MAX = 4096
 INVALID, LIMIT = "INVALID_FIELD", "LIMIT_EXCEEDED"
 
 
@@ -111,6 +118,11 @@ def sparse_vector(m, path, out):
         out.append((INVALID, path))
 
 
+def multi_vector(m, path, out):
+    m.vectors.SetInParent()
+    dense_vector(m.vectors, join(path, "vectors"), out)
+
+
 def has_kind(m, path, out):
     if m.WhichOneof("kind") is None:
         out.append((INVALID, path))
@@ -123,11 +135,12 @@ def fields_max(m, kinds, path, out):
 
 
 def document(m, path, out):
-    fields_max(m, ("vectors", "sparse_vectors", "texts", "metadata"), path, out)
+    fields_max(
+        m, ("vectors", "sparse_vectors", "texts", "metadata", "multi_vectors"), path, out)
     has_kind(m.id, join(path, "id"), out)
     m.id.SetInParent()
     for kind, check in (("vectors", dense_vector), ("sparse_vectors", sparse_vector),
-                        ("metadata", has_kind)):
+                        ("metadata", has_kind), ("multi_vectors", multi_vector)):
         entries = getattr(m, kind)
         for key in entries:
             check(entries[key], join(path, f'{kind}["{key}"]'), out)
@@ -178,7 +191,7 @@ def filter_root(m, path, out):
 
 
 def projection(m, path, out):
-    for kind in ("metadata", "texts", "vectors", "sparse_vectors"):
+    for kind in ("metadata", "texts", "vectors", "sparse_vectors", "multi_vectors"):
         selection = getattr(m, kind)
         if not selection.all and not selection.names:
             m.ClearField(kind)
@@ -205,6 +218,18 @@ def vector_index(m, path, out):
         enum(m, name, path, out, count)
 
 
+def text_field(m, path, out):
+    enum(m, "analyzer", path, out, 3)
+    enum(m, "stop_words", path, out, 3)
+    m.language = m.language or "english"
+    if not m.HasField("bm25"):
+        m.bm25.k1, m.bm25.b = 1.2, 0.75
+    if len(m.stop_word_list) > STOP_WORDS_MAX:
+        out.append((LIMIT, join(path, "stop_word_list")))
+    if m.stop_words != 2:
+        m.ClearField("stop_word_list")
+
+
 def schema(m, path, out):
     fields_max(m, ("vectors", "sparse_vectors", "texts", "metadata"), path, out)
     for kind in ("vectors", "sparse_vectors", "texts", "metadata"):
@@ -222,10 +247,7 @@ def schema(m, path, out):
                     if not item.indexing.ByteSize():
                         item.ClearField("indexing")
             elif kind == "texts":
-                enum(item, "analyzer", here, out, 3)
-                item.language = item.language or "english"
-                if not item.HasField("bm25"):
-                    item.bm25.k1, item.bm25.b = 1.2, 0.75
+                text_field(item, here, out)
             elif kind == "metadata":
                 enum(item, "type", here, out, 13, first=1)
         if len(fields) > 1:
@@ -313,9 +335,12 @@ def describe_collection_response(m, path, out):
 
 def rebuild_request(m, path, out):
     scope(m)
-    fields_max(m, ("vectors",), path, out)
+    fields_max(m, ("vectors", "texts"), path, out)
     for key in m.vectors:
         vector_index(m.vectors[key], join(path, f'vectors["{key}"]'), out)
+    for key in m.texts:
+        text_field(m.texts[key], join(path, f'texts["{key}"]'), out)
+        m.texts[key].ClearField("name")
 
 
 def scope_request(m, path, out):
@@ -348,7 +373,8 @@ def mutation(m, path, out):
         document(m.update.set, join(path, "update.set"), out)
         fields_max(
             m.update,
-            ("remove_vectors", "remove_sparse_vectors", "remove_texts", "remove_metadata"),
+            ("remove_vectors", "remove_sparse_vectors", "remove_texts", "remove_metadata",
+             "remove_multi_vectors"),
             join(path, "update"), out)
     else:
         has_kind(m.remove, join(path, "remove"), out)
@@ -411,6 +437,39 @@ def stream_response(m, path, out):
 # Search
 
 
+TEXT_LISTS = ("must", "should", "must_not")
+
+
+def text_depth(m):
+    if m.WhichOneof("node") != "boolean":
+        return 1
+    children = [child for name in TEXT_LISTS for child in getattr(m.boolean, name)]
+    return 1 + max(map(text_depth, children), default=0)
+
+
+def text_node(m, path, out):
+    if m.boost == 1 or m.boost == 0:
+        m.ClearField("boost")
+    node = m.WhichOneof("node")
+    if node is None:
+        out.append((INVALID, path))
+    elif node == "match":
+        enum(m.match, "operator", join(path, "match"), out, 2)
+    elif node == "boolean":
+        for name in TEXT_LISTS:
+            for index, child in enumerate(getattr(m.boolean, name)):
+                text_node(child, join(path, f"boolean.{name}[{index}]"), out)
+
+
+def text_query(m, path, out):
+    enum(m, "operator", path, out, 2)
+    if m.HasField("node"):
+        if text_depth(m.node) > TEXT_DEPTH_MAX:
+            out.append((LIMIT, join(path, "node")))
+        else:
+            text_node(m.node, join(path, "node"), out)
+
+
 def aggregation(m, path, out):
     has_kind(m, path, out)
     enum(m, "over", path, out, 2)
@@ -440,6 +499,7 @@ def legs(m, path, out):
             else:
                 out.append((INVALID, here))
     if m.HasField("text"):
+        text_query(m.text, join(path, "text"), out)
         fields_max(m.text, ("boosts",), join(path, "text"), out)
         enum(m.text, "scoring", join(path, "text"), out, 2)
 
@@ -461,6 +521,12 @@ def search_request(m, path, out):
     as_of(m, path, out)
     if m.ranking.HasField("grouping"):
         enum(m.ranking.grouping, "missing", join(path, "ranking.grouping"), out, 3)
+    if m.ranking.HasField("rescore"):
+        here = join(path, "ranking.rescore.query")
+        if m.ranking.rescore.HasField("query"):
+            multi_vector(m.ranking.rescore.query, here, out)
+        else:
+            out.append((INVALID, here))
 
 
 def search_response(m, path, out):

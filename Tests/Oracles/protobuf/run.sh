@@ -15,7 +15,7 @@ fi
 
 generated=.build-oracles/protobuf
 mkdir -p "$generated/python" "$generated/c"
-protos=(kyrodb/v2/{types,collections,ingest,aggregations,ranking,search,operations,tuning}.proto grpc/health/v1/health.proto
+protos=(kyrodb/v2/{types,collections,ingest,aggregations,ranking,search,text,operations,tuning}.proto grpc/health/v1/health.proto
     google/rpc/{status,error_details}.proto)
 .venv/bin/python -m grpc_tools.protoc -I Protos --python_out="$generated/python" "${protos[@]}"
 protoc -I Protos -I /usr/include --c_out="$generated/c" "${protos[@]}" \

@@ -118,12 +118,14 @@ extension Document {
     mutating func apply(_ update: PartialUpdate) {
         for name in update.removedVectors { vectors[name] = nil }
         for name in update.removedSparseVectors { sparseVectors[name] = nil }
+        for name in update.removedMultiVectors { multiVectors[name] = nil }
         for name in update.removedTexts { texts[name] = nil }
         for name in update.removedMetadata { metadata[name] = nil }
         if update.clearsEventTime { eventTimeMillis = nil }
         if update.clearsExpiry { expiresAtMillis = nil }
         for entry in update.set.vectors { vectors[entry.name] = entry.value }
         for entry in update.set.sparseVectors { sparseVectors[entry.name] = entry.value }
+        for entry in update.set.multiVectors { multiVectors[entry.name] = entry.value }
         for entry in update.set.texts { texts[entry.name] = entry.value }
         for entry in update.set.metadata { metadata[entry.name] = entry.value }
         eventTimeMillis = update.set.eventTimeMillis ?? eventTimeMillis

@@ -1,5 +1,5 @@
 """Client of KyroDB: documents with vectors, texts and typed metadata, found by any mix of them."""
-from . import aggregations, filters
+from . import aggregations, filters, text
 from .client import Client
 from .errors import KyroError
 from .ingest import IngestReport
@@ -46,5 +46,5 @@ __all__ = [
     "KyroError", "LearnedFusion", "LegContribution", "LegScore", "LookupResult", "Query",
     "RecallEstimate", "Schema", "ScoreDetails", "SearchResult", "SnapshotResult", "SparseVector", "Stats", "Status", "TextField", "Tuning",
     "Update", "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
-    "aggregations", "filters",
+    "aggregations", "filters", "text",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import types
 from ._proto import (
-    aggregations_pb2, collections_pb2, ingest_pb2, ranking_pb2, search_pb2,
+    aggregations_pb2, collections_pb2, ingest_pb2, ranking_pb2, search_pb2, text_pb2,
     tuning_pb2, types_pb2,
 )
 from .errors import KyroError
@@ -70,6 +70,13 @@ def dense(vector: types.Vector) -> types_pb2.DenseVector:
             packed=array.astype("<f2", copy=False).tobytes(),
             format=types_pb2.VECTOR_FORMAT_F16)
     return types_pb2.DenseVector(packed=array.astype("<f4", copy=False).tobytes())
+
+
+def multi_vector(rows: types.Vector) -> types_pb2.MultiVector:
+    array = np.asarray(rows)
+    if array.ndim != 2:
+        raise ValueError(f"a multi-vector has two axes, this array has shape {array.shape}")
+    return types_pb2.MultiVector(dimension=array.shape[1], vectors=dense(array.reshape(-1)))
 
 
 def dense_back(message: types_pb2.DenseVector) -> types.Vector:
@@ -153,6 +160,8 @@ def document(raw: types.Document) -> types_pb2.Document:
         message.vectors[name].CopyFrom(dense(vector))
     for name, entries in raw.sparse_vectors.items():
         message.sparse_vectors[name].CopyFrom(sparse(entries))
+    for name, rows in raw.multi_vectors.items():
+        message.multi_vectors[name].CopyFrom(multi_vector(rows))
     for name, item in raw.metadata.items():
         message.metadata[name].CopyFrom(value(item))
     if raw.event_time is not None:
@@ -170,7 +179,9 @@ def document_back(message: types_pb2.Document) -> types.Document:
         metadata={name: value_back(item) for name, item in message.metadata.items()},
         sparse_vectors={name: sparse_back(v) for name, v in message.sparse_vectors.items()},
         event_time=time(message.event_time_ms) if message.HasField("event_time_ms") else None,
-        expires_at=time(message.expires_at_ms) if message.HasField("expires_at_ms") else None)
+        expires_at=time(message.expires_at_ms) if message.HasField("expires_at_ms") else None,
+        multi_vectors={name: dense_back(rows.vectors).reshape(-1, rows.dimension)
+                       for name, rows in message.multi_vectors.items()})
 
 
 def mutation(raw: types.Document | types.Update | types.DocumentID) -> ingest_pb2.Mutation:
@@ -182,7 +193,7 @@ def mutation(raw: types.Document | types.Update | types.DocumentID) -> ingest_pb
             set=document(raw.set), remove_vectors=raw.remove_vectors,
             remove_sparse_vectors=raw.remove_sparse_vectors, remove_texts=raw.remove_texts,
             remove_metadata=raw.remove_metadata, clear_event_time=raw.clear_event_time,
-            clear_expiry=raw.clear_expiry))
+            clear_expiry=raw.clear_expiry, remove_multi_vectors=raw.remove_multi_vectors))
     return ingest_pb2.Mutation(remove=document_id(raw))
 
 
@@ -224,6 +235,19 @@ def index_status_back(message: collections_pb2.VectorIndexStatus) -> types.Vecto
     return types.VectorIndexStatus(**{**plain(message), **_words(message)})
 
 
+def text_field(raw: types.TextField) -> collections_pb2.TextField:
+    message = collections_pb2.TextField(
+        name=raw.name, language=raw.language,
+        analyzer=_position(raw.analyzer, _ANALYZERS, "analyzer"),
+        fold_diacritics=raw.fold_diacritics, no_stemming=not raw.stemming)
+    if raw.k1 is not None and raw.b is not None:
+        message.bm25.k1, message.bm25.b = raw.k1, raw.b
+    if raw.stop_words is not None:
+        message.stop_words = 2 if raw.stop_words else 1
+        message.stop_word_list.extend(raw.stop_words)
+    return message
+
+
 def schema(raw: types.Schema) -> collections_pb2.Schema:
     message = collections_pb2.Schema()
     for vector in raw.vectors:
@@ -232,12 +256,7 @@ def schema(raw: types.Schema) -> collections_pb2.Schema:
             metric=_position(vector.metric, _METRICS, "metric"), indexing=indexing(vector.indexing))
     for name in raw.sparse_vectors:
         message.sparse_vectors.add(name=name)
-    for text in raw.texts:
-        added = message.texts.add(
-            name=text.name, language=text.language,
-            analyzer=_position(text.analyzer, _ANALYZERS, "analyzer"))
-        if text.k1 is not None and text.b is not None:
-            added.bm25.k1, added.bm25.b = text.k1, text.b
+    message.texts.extend(text_field(text) for text in raw.texts)
     for name, type_name in raw.metadata.items():
         message.metadata.add(name=name, type=_position(type_name, _VALUE_TYPES, "metadata type"))
     return message
@@ -281,7 +300,9 @@ def collection_back(
             texts=[types.TextField(
                 t.name, _ANALYZERS[t.analyzer], t.language,
                 t.bm25.k1 if t.HasField("bm25") else None,
-                t.bm25.b if t.HasField("bm25") else None) for t in fields.texts],
+                t.bm25.b if t.HasField("bm25") else None, t.fold_diacritics,
+                None if t.stop_words == 0 else list(t.stop_word_list), not t.no_stemming)
+                for t in fields.texts],
             sparse_vectors=[s.name for s in fields.sparse_vectors],
             metadata={m.name: _VALUE_TYPES[m.type] for m in fields.metadata}))
 
@@ -332,10 +353,10 @@ def selection(raw: bool | Sequence[str]) -> types_pb2.Selection | None:
 def projection(
     metadata: bool | Sequence[str], texts: bool | Sequence[str], vectors: bool | Sequence[str]
 ) -> types_pb2.Projection:
-    """Sparse vectors come with `vectors=True`."""
+    """Sparse vectors and multi-vectors come with `vectors=True`."""
     return types_pb2.Projection(
         metadata=selection(metadata), texts=selection(texts), vectors=selection(vectors),
-        sparse_vectors=selection(vectors),
+        sparse_vectors=selection(vectors), multi_vectors=selection(vectors),
         vector_encoding=types_pb2.VECTOR_ENCODING_PACKED_F32)
 
 
@@ -377,8 +398,18 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
         message.sparse.field = raw.sparse_field
         message.sparse.vector.CopyFrom(sparse(raw.sparse))
     if raw.text is not None:
-        message.text.query = raw.text
+        if isinstance(raw.text, str):
+            message.text.query = raw.text
+        else:
+            message.text.node.CopyFrom(raw.text)
         message.text.fields.extend(raw.text_fields)
+        message.text.operator = 1 if raw.all_words else 0
+        message.text.minimum_should_match = raw.min_words
+        if raw.highlight:
+            before, after = raw.highlight_tags
+            message.text.highlight.CopyFrom(text_pb2.HighlightQuery(
+                fields=[] if raw.highlight is True else raw.highlight, fragments=raw.fragments,
+                fragment_size=raw.fragment_size, before=before, after=after))
         for name, boost in (raw.boosts or {}).items():
             message.text.boosts[name] = boost
         message.text.scoring = _position(raw.text_scoring, _TEXT_SCORINGS, "text_scoring")
@@ -391,6 +422,12 @@ def query(scope: types_pb2.Scope, raw: types.Query) -> search_pb2.SearchRequest:
         message.time_decay.floor = raw.decay_floor
     if raw.formula:
         message.ranking.formula = raw.formula
+    if raw.rescore_vectors is not None:
+        rescore = message.ranking.rescore
+        rescore.field = raw.rescore_field
+        rescore.query.CopyFrom(multi_vector(raw.rescore_vectors))
+        rescore.top, rescore.weight = raw.rescore_top, raw.rescore_weight
+        rescore.score_weight = raw.rescore_score_weight
     if raw.group_by:
         message.ranking.grouping.field = raw.group_by
         message.ranking.grouping.hits_per_group = raw.hits_per_group
@@ -438,7 +475,9 @@ def _details_back(hit: search_pb2.Hit) -> types.ScoreDetails | None:
     return types.ScoreDetails(
         **parts, fused=told.fused, decay=told.decay,
         formula=told.formula if told.HasField("formula") else None,
-        **(plain(told.diversity) if told.HasField("diversity") else {}))
+        **(plain(told.diversity) if told.HasField("diversity") else {}),
+        score_before=told.rescore.score if told.HasField("rescore") else None,
+        max_sim=told.rescore.max_sim if told.HasField("rescore") else None)
 
 
 def plain(message) -> dict[str, int | str]:
@@ -495,7 +534,8 @@ def search_back(message: search_pb2.SearchResponse) -> types.SearchResult:
             document=document_back(hit.document) if hit.HasField("document") else None,
             vector=_leg_back(hit, "vector"), sparse=_leg_back(hit, "sparse"),
             text=_leg_back(hit, "text"), details=_details_back(hit),
-            group=value_back(hit.group) if hit.HasField("group") else None)
+            group=value_back(hit.group) if hit.HasField("group") else None,
+            highlights={h.field: list(h.fragments) for h in hit.highlights})
         for hit in message.hits]
     explain = None
     if message.HasField("explain"):

@@ -98,16 +98,20 @@ class Client:
         return _convert.collection_back(response.collection)
 
     def rebuild_collection(
-        self, namespace: str, vectors: Mapping[str, types.VectorIndexing]
+        self, namespace: str, vectors: Mapping[str, types.VectorIndexing] | None = None,
+        texts: Sequence[types.TextField] = (),
     ) -> types.Collection:
-        """Changes how vector fields are indexed: all options of each field named.
+        """Changes how vector fields are indexed and text fields analysed: all options of each
+        field named.
 
         Returns when the change is durable. It is carried out while the collection serves;
         `describe_collection` tells how far it is in `vector_indexes`.
         """
         request = collections_pb2.RebuildRequest(scope=self._scope(namespace))
-        for name, options in vectors.items():
+        for name, options in (vectors or {}).items():
             request.vectors[name].CopyFrom(_convert.indexing_message(options))
+        for text in texts:
+            request.texts[text.name].CopyFrom(_convert.text_field(text))
         return _convert.collection_back(self._call(self._collections.Rebuild, request).collection)
 
     def list_collections(self, page_size: int = 0) -> Iterator[types.Collection]:

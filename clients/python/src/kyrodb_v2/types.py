@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from ._proto.aggregations_pb2 import Aggregation
+    from ._proto.text_pb2 import TextNode
     from ._proto.types_pb2 import Filter
     from .errors import KyroError
 
@@ -48,6 +49,7 @@ class Document:
     sparse_vectors: Mapping[str, SparseVector] = field(default_factory=dict)
     event_time: datetime | None = None
     expires_at: datetime | None = None
+    multi_vectors: Mapping[str, Vector] = field(default_factory=dict)  # rows × dimension
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Update:
     remove_metadata: Sequence[str] = ()
     clear_event_time: bool = False
     clear_expiry: bool = False
+    remove_multi_vectors: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,9 @@ class TextField:
     language: str = ""
     k1: float | None = None  # both or neither; the server's are 1.2 and 0.75
     b: float | None = None
+    fold_diacritics: bool = False  # é and e are one letter
+    stop_words: Sequence[str] | None = None  # None for the language's own, [] for none
+    stemming: bool = True
 
 
 @dataclass(frozen=True)
@@ -211,8 +217,14 @@ class Query:
     recall: float = 0  # share of the true best to find, such as 0.97; excludes the two above
     sparse: SparseVector | None = None
     sparse_field: str = ""
-    text: str | None = None
+    text: str | TextNode | None = None  # words, or a tree made by kyrodb_v2.text
     text_fields: Sequence[str] = ()
+    all_words: bool = False  # of words: documents with all of them in one field
+    min_words: int = 0  # of words: documents with so many of them in one field
+    highlight: bool | Sequence[str] = False  # True for all fields searched, or their names
+    fragments: int = 0  # of each field; 0 for the server's 3
+    fragment_size: int = 0  # characters; 0 for the server's 150
+    highlight_tags: tuple[str, str] = ("", "")  # empty for <em> and </em>
     boosts: Mapping[str, float] | None = None  # weights of text fields; 1 where missing
     text_scoring: str = "sum"  # of the fields' BM25, or "bm25f": the fields together
     filter: Filter | None = None
@@ -223,12 +235,17 @@ class Query:
     decay_shape: str = "exponential"  # or "linear", "gauss": each is 1/2 at the half life
     decay_offset: timedelta | None = None  # so much age is none
     decay_floor: float = 0  # what age leaves of a score at least
-    fusion: str | None = None  # "weighted", "rrf", "max"; None leaves a lone leg's scores as they are
+    fusion: str | None = None  # "weighted", "rrf", "max"; None leaves a lone leg's scores alone
     rrf_k: int = 0
     normalisation: str | None = None  # "min_max" (the default), "z_score" or "distribution"
     leg_candidates: Mapping[str, int] | None = None  # of "vector", "sparse", "text"
     formula: str = ""  # makes the final score: "score * (1 + 0.1 * log(1 + meta.stars))"
     weights: Mapping[str, float] | None = None  # of "vector", "sparse", "text"; 0 where missing
+    rescore_field: str = ""  # multi-vectors of the documents; the score becomes
+    rescore_vectors: Vector | None = None  # score_weight × score + weight × MaxSim with these rows
+    rescore_top: int = 0
+    rescore_weight: float = 1
+    rescore_score_weight: float = 0
     group_by: str = ""  # metadata field: hits of one value stand together, limit counts groups
     hits_per_group: int = 1
     missing_group: str = "alone"  # documents without the field: or "together", "dropped"
@@ -273,6 +290,8 @@ class ScoreDetails:
     formula: float | None  # None without a formula, and where its result is missing
     relevance: float | None = None  # of a search with diversity
     similarity: float | None = None  # to the hits before
+    score_before: float | None = None  # of a search that rescores
+    max_sim: float | None = None
 
 
 @dataclass(frozen=True)
@@ -286,6 +305,7 @@ class Hit:
     text: LegScore | None = None
     details: ScoreDetails | None = None  # where explain was asked for
     group: Value | None = None  # of a grouped search; None where the document lacks the field
+    highlights: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by field, best first
 
 
 @dataclass(frozen=True)
