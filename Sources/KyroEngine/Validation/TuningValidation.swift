@@ -50,14 +50,17 @@ enum TuningValidation {
         _ legs: LegCombination, like first: LegCombination?
     ) throws(KyroError) {
         guard legs.count > 1 else {
-            throw .invalid(
-                "vector", "sparse and text: one of them is given; weights are for two or three")
+            throw KyroError(
+                .invalidField,
+                "of vector, sparse and text one alone is given; weights are for two or three",
+                field: "vector")
         }
         guard let first, legs != first else { return }
-        throw .invalid(
-            "vector",
-            "sparse and text: this query has \(legs.text), those before it \(first.text); "
-                + "weights are learnt for one combination at a time")
+        throw KyroError(
+            .invalidField,
+            "this query has \(legs.text), those before it \(first.text); weights are learnt for one "
+                + "combination at a time",
+            field: "vector")
     }
 }
 

@@ -12,7 +12,7 @@ struct TopicWorld {
 
     static let topicCount = 40
     static let documentCount = 480
-    private static let dimension = 16
+    static let dimension = 16
 
     let scope = Scope(namespace: "topics")
     private var dice: Dice
