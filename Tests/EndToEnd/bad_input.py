@@ -396,7 +396,8 @@ def main():
             check_whole(server, stubs, what)
         check_whole_credit(stubs)
         check_credits(server, stubs)
-        stubs.ingest.Write(ingest.WriteRequest(scope=SCOPE, mutations=[derived.upsert(7, 1)]))
+        stubs.ingest.Write(ingest.WriteRequest(
+            scope=SCOPE, mutations=[derived.upsert(n, 1) for n in range(7, 16)]))
         check_whole(server, stubs, "ignored credits")
         check.equal(server.stop(), 0, "exit status")
     check.finish()

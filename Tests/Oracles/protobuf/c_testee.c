@@ -11,6 +11,7 @@
 #include "kyrodb/v2/ingest.pb-c.h"
 #include "kyrodb/v2/operations.pb-c.h"
 #include "kyrodb/v2/search.pb-c.h"
+#include "kyrodb/v2/tuning.pb-c.h"
 #include "kyrodb/v2/types.pb-c.h"
 
 static const ProtobufCMessageDescriptor *const descriptors[] = {
@@ -28,6 +29,12 @@ static const ProtobufCMessageDescriptor *const descriptors[] = {
     &kyrodb__v2__drop_collection_response__descriptor,
     &kyrodb__v2__rebuild_request__descriptor,
     &kyrodb__v2__rebuild_response__descriptor,
+    &kyrodb__v2__set_retention_request__descriptor,
+    &kyrodb__v2__set_retention_response__descriptor,
+    &kyrodb__v2__tune_request__descriptor,
+    &kyrodb__v2__tune_response__descriptor,
+    &kyrodb__v2__roll_back_tuning_request__descriptor,
+    &kyrodb__v2__roll_back_tuning_response__descriptor,
     &kyrodb__v2__write_request__descriptor,
     &kyrodb__v2__stream_request__descriptor,
     &kyrodb__v2__write_response__descriptor,
