@@ -48,9 +48,11 @@ import Testing
                 #expect(try repaired.scan(collection.scope) == expected, "\(collection.scope)")
             }
         }
-        let documents = original.engine.status().shards.reduce(0) { $0 + $1.documents }
-        #expect(documents == repaired.engine.status().shards.reduce(0) { $0 + $1.documents })
+        // The original's parts may be made anew by now, for what older versions did not keep: documents
+        // that expired long ago are not in the new ones.
+        let documents = repaired.engine.status().shards.reduce(0) { $0 + $1.documents }
         #expect(documents == UInt64(saved.documentCount) && documents > 10)
+        #expect(original.engine.status().shards.reduce(0) { $0 + $1.documents } <= documents)
     }
 
     private static func copy(_ path: String, to target: String, _ disk: MemoryFileSystem) throws {
