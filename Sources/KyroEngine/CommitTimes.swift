@@ -10,8 +10,8 @@ import KyroBytes
 import KyroModel
 
 /// Marks at times of the log's batches: before a mark's time nothing at its sequence or above was
-/// committed. Where commits are more than there is room for, older marks are merged, so that a time
-/// is known to a share of the time since: what it then shows is of before it, never of after.
+/// committed. Where commits are more than there is room for, neighbouring marks are merged, so that a
+/// time is known to a small share of all the time: what it then shows is of before, never of after.
 package struct CommitTimes: Equatable, Sendable {
     package struct Mark: Equatable, Sendable {
         /// Unix milliseconds, of a batch.
@@ -58,15 +58,24 @@ package struct CommitTimes: Equatable, Sendable {
         if marks.count > Self.marksMax { thin() }
     }
 
-    /// Halves the older half: of two neighbours the later time stays, with the earlier sequence.
+    /// Merges neighbours within ever larger spans of time until a quarter is free: so a span is at
+    /// most 1/16,384 of all the time that is known.
     private mutating func thin() {
-        let half = marks.count / 4 * 2
-        var kept: [Mark] = []
-        kept.reserveCapacity(marks.count)
-        for index in stride(from: 0, to: half, by: 2) {
-            kept.append(Mark(millis: marks[index + 1].millis, first: marks[index].first))
+        var span: Int64 = 1
+        while marks.count > Self.marksMax / 4 * 3 {
+            span *= 2
+            var kept: [Mark] = []
+            kept.reserveCapacity(marks.count)
+            for mark in marks {
+                // The later time stays, with the earlier sequence.
+                if let last = kept.last, last.millis / span == mark.millis / span {
+                    kept[kept.count - 1].millis = mark.millis
+                } else {
+                    kept.append(mark)
+                }
+            }
+            marks = kept
         }
-        marks = kept + marks[half...]
     }
 
     /// Adds what another has seen, of the same sequences.
