@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Scores of text against others: BM25 against bm25s, boosts and BM25F against their formulas.
 
-Texts are analysed here as the server says that it does: words of letters, digits, marks and
+Texts are analysed here as the server says that it does: words of letters, numbers, marks and
 underscores, case-folded, without 33 stop words, stemmed by Snowball's English. scifact where
 KYRODB_DATA names the data sets, else the repository's sample.
 """
@@ -34,7 +34,7 @@ def tokens(text):
     words, word = [], ""
     for character in text:
         kind = unicodedata.category(character)
-        if kind[0] in "LM" or kind in ("Nd", "Pc"):
+        if kind[0] in "LMN" or kind == "Pc":
             word += character
         elif word:
             words.append(word.casefold())
