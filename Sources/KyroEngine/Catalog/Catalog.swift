@@ -76,7 +76,9 @@ final class Catalog: Sendable {
 
     /// The file's changes so far: all that were made at a sequence given out before the call.
     var history: (ordinal: UInt64, changes: [CatalogChange]) {
-        log.withLock { ($0.ordinal, $0.history) }
+        // A buffer of the caller's own. The log grows a shared one in place as soon as it is the last
+        // to have it, and the count that tells so is no order that the thread sanitizer can see.
+        log.withLock { ($0.ordinal, $0.history.map { $0 }) }
     }
 
     /// Each shard's part of a new collection, empty.
