@@ -105,7 +105,20 @@ final class ConcurrentIndex: Sendable {
             }
             rows.publish()
         }
+        // Readers that had no turn since the first row was linked get one now.
+        while !isOver.load(ordering: .acquiring), !walks.isSubset(of: walked) { sched_yield() }
         isOver.store(true, ordering: .releasing)
+    }
+
+    private var walked: Set<VectorStrategy> { outcome.withLock { $0.strategies } }
+
+    /// How searches that do not scan go about it.
+    var walks: Set<VectorStrategy> {
+        switch combination.indexing.kind {
+        case .automatic, .graph: [.graph, .filteredGraph]
+        case .ivf: [.ivf, .filteredIVF]
+        case .flat: []
+        }
     }
 
     private func isAhead(_ slot: Int) -> Bool {
