@@ -200,7 +200,9 @@ import KyroModel
     /// thread that nobody waits for.
     func releaseReplaced() {
         if replaced.take().states.isEmpty { return }
-        var states = replaced.replace { _ in StateList([]) }.states
+        // In a buffer of its own: another thread may have had a look at that one just now, and the
+        // count that tells when it is done is no order that the thread sanitizer can see.
+        var states = replaced.replace { _ in StateList([]) }.states.map { $0 }
         var kept: [State] = []
         while var state = states.popLast() {
             if !isKnownUniquelyReferenced(&state) { kept.append(state) }
