@@ -1,4 +1,5 @@
 // The server: an engine, its services, and the transport that carries them.
+import KyroAccess
 import KyroBytes
 import KyroEngine
 import KyroHTTP2
@@ -12,6 +13,12 @@ public struct ServerOptions: Sendable {
     /// Both or none: what turns TLS on.
     public var certificateFile: String?
     public var privateKeyFile: String?
+    /// Who vouches for clients' certificates.
+    public var clientAuthoritiesFile: String?
+    public var requiresClientCertificate = false
+    /// Who may do what; off, whoever reaches the server may do everything.
+    public var access = AccessOptions()
+    public var auditFile: String?
     /// Time that calls under way get when the server stops.
     public var drainMillis = 10_000
     public var version: String
@@ -29,6 +36,8 @@ public final class KyroServer: Sendable {
     private let pool: WorkerPool
     private let health: HealthBoard
     private let transport: Server
+    private let credentials: CredentialFiles
+    private let audit: AuditLog?
     private let drainMillis: Int
     /// For what is under way when memory is refused: requests being decoded, answers being written.
     private static let emergencyBytes = 16 << 20
@@ -37,33 +46,56 @@ public final class KyroServer: Sendable {
     public init(_ options: ServerOptions) throws(KyroError) {
         EmergencyMemory.hold(Self.emergencyBytes)
         var configuration = options.transport
-        if let context = try Self.tls(of: options) { configuration.tls = context }
+        let tls = try Self.tls(of: options)
+        if let tls { configuration.tls = tls.context }
         drainMillis = options.drainMillis
+        // Before the engine: a broken file ends the start at once.
+        let time = Locked<Engine?>(nil)
+        let nowMillis: @Sendable () -> Int64 = { time.withLock { $0 }?.credentialMillis() ?? .max }
+        let access =
+            try options.access.isOn
+            ? AccessControl(options.access, nowMillis: nowMillis) : nil
         let health = HealthBoard()
         self.health = health
+        audit = try options.auditFile.map { path throws(KyroError) in
+            try AuditLog(path: path) { Log.error("the audit log is not written", ["error": $0]) }
+        }
         engine = try Engine(
             options.engine, hashSeed: SystemRandomSource().next(),
             notice: { Log.warning($0) },
             onRecovered: { isWhole in if isWhole { health.setServing() } })
+        let engine = self.engine
+        time.withLock { $0 = engine }
         pool = WorkerPool(
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
+        let audit = audit
         let connections = ConnectionCounter()
+        let methods = MethodTable(
+            context: ServiceContext(
+                engine: engine, pool: pool, health: health, version: options.version,
+                connectionCount: { connections.count }, isGuarded: options.access.isOn))
         transport = Server(
             configuration: configuration,
-            dispatcher: MethodTable(
-                context: ServiceContext(
-                    engine: engine, pool: pool, health: health, version: options.version,
-                    connectionCount: { connections.count })))
+            dispatcher: access.map { control in
+                AccessGuard(control, before: methods, audit: audit, nowMillis: nowMillis)
+            } ?? methods)
+        credentials = CredentialFiles(
+            access, tls?.context, paths: options.access.paths + (tls?.paths ?? []))
         connections.observe(transport)
     }
 
     /// - Throws: INVALID_FIELD for files that cannot be used.
-    private static func tls(of options: ServerOptions) throws(KyroError) -> TLSContext? {
+    private static func tls(
+        of options: ServerOptions
+    ) throws(KyroError) -> (context: ServerTLS, paths: [String])? {
         switch (options.certificateFile, options.privateKeyFile) {
         case (nil, nil): return nil
         case (let certificate?, let key?):
+            var made = TLSServerOptions(certificateFile: certificate, privateKeyFile: key)
+            made.clientAuthoritiesFile = options.clientAuthoritiesFile
+            made.requiresClientCertificate = options.requiresClientCertificate
             do {
-                return try TLSContext.server(certificateFile: certificate, privateKeyFile: key)
+                return (try ServerTLS(made), made.paths)
             } catch {
                 throw KyroError(
                     .invalidField,
@@ -77,12 +109,17 @@ public final class KyroServer: Sendable {
     /// - Returns: the port, which the kernel chose if it was zero.
     public func start() throws(SocketError) -> UInt16 { try transport.start() }
 
+    /// Reads certificates, keys and rights anew, as happens by itself when their files change.
+    public func reloadCredentials() { credentials.reload() }
+
     /// Refuses new calls, finishes those under way, seals the logs.
     public func stop() {
+        credentials.stop()
         health.setDraining()
         transport.drain(timeoutMillis: drainMillis)
         transport.join()
         pool.stop()
+        audit?.close()
         engine.close()
     }
 }

@@ -10,7 +10,8 @@ struct CollectionsService: Sendable {
 
     @Sendable func create(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try CreateCollectionRequest.decode(wire: message)
+            var request = try CreateCollectionRequest.decode(wire: message)
+            request.scope = try context.resolve(request.scope, for: call)
             context.engine.createCollection(request) { result in
                 reply.complete(result.map { $0.encodeWire() })
             }
@@ -21,7 +22,8 @@ struct CollectionsService: Sendable {
 
     @Sendable func describe(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try DescribeCollectionRequest.decode(wire: message)
+            var request = try DescribeCollectionRequest.decode(wire: message)
+            request.scope = try context.resolve(request.scope, for: call)
             reply.succeed(try context.engine.describeCollection(request).encodeWire())
         } catch {
             reply.fail(error)
@@ -30,8 +32,11 @@ struct CollectionsService: Sendable {
 
     @Sendable func list(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try ListCollectionsRequest.decode(wire: message)
-            reply.succeed(try context.engine.listCollections(request).encodeWire())
+            var request = try ListCollectionsRequest.decode(wire: message)
+            request.tenant = try context.resolveTenant(
+                request.tenant, isImplied: request.isTenantImplied, for: call)
+            let list = try context.engine.listCollections(request) { context.sees($0, call) }
+            reply.succeed(list.encodeWire())
         } catch {
             reply.fail(error)
         }
@@ -39,7 +44,8 @@ struct CollectionsService: Sendable {
 
     @Sendable func drop(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try DropCollectionRequest.decode(wire: message)
+            var request = try DropCollectionRequest.decode(wire: message)
+            request.scope = try context.resolve(request.scope, for: call)
             context.engine.dropCollection(request) { result in
                 reply.complete(result.map { $0.encodeWire() })
             }
@@ -50,7 +56,8 @@ struct CollectionsService: Sendable {
 
     @Sendable func rebuild(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try RebuildRequest.decode(wire: message)
+            var request = try RebuildRequest.decode(wire: message)
+            request.scope = try context.resolve(request.scope, for: call)
             context.engine.rebuild(request) { result in
                 reply.complete(result.map { $0.encodeWire() })
             }
@@ -61,7 +68,8 @@ struct CollectionsService: Sendable {
 
     @Sendable func setRetention(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try SetRetentionRequest.decode(wire: message)
+            var request = try SetRetentionRequest.decode(wire: message)
+            request.scope = try context.resolve(request.scope, for: call)
             context.engine.setRetention(request) { result in
                 reply.complete(result.map { $0.encodeWire() })
             }
@@ -72,7 +80,8 @@ struct CollectionsService: Sendable {
 
     @Sendable func rollBackTuning(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try RollBackTuningRequest.decode(wire: message)
+            var request = try RollBackTuningRequest.decode(wire: message)
+            request.scope = try context.resolve(request.scope, for: call)
             context.engine.rollBackTuning(request) { result in
                 reply.complete(result.map { $0.encodeWire() })
             }

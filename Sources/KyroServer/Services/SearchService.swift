@@ -11,12 +11,14 @@ struct SearchService: Sendable {
 
     @Sendable func search(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try SearchRequest.decode(wire: message)
+            var request = try SearchRequest.decode(wire: message)
+            request.scope = try context.resolve(request.scope, for: call)
+            let resolved = request
             let engine = context.engine
             let cancellation = call.cancellation
-            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) {
+            context.run(cost: engine.estimatedCost(resolved), on: call, orFail: reply) {
                 do throws(KyroError) {
-                    let response = try engine.search(request, cancellation: cancellation)
+                    let response = try engine.search(resolved, cancellation: cancellation)
                     reply.succeed(response.encodeWire())
                 } catch {
                     reply.fail(error)
@@ -29,12 +31,14 @@ struct SearchService: Sendable {
 
     @Sendable func lookup(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try LookupRequest.decode(wire: message)
+            var request = try LookupRequest.decode(wire: message)
+            request.scope = try context.resolve(request.scope, for: call)
+            let resolved = request
             let engine = context.engine
             let cancellation = call.cancellation
-            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) {
+            context.run(cost: engine.estimatedCost(resolved), on: call, orFail: reply) {
                 do throws(KyroError) {
-                    let response = try engine.lookup(request, cancellation: cancellation)
+                    let response = try engine.lookup(resolved, cancellation: cancellation)
                     reply.succeed(response.encodeWire())
                 } catch {
                     reply.fail(error)
@@ -90,7 +94,9 @@ final class SearchManyHandler: CallHandler {
             return
         }
         do throws(KyroError) {
-            waiting.append(try SearchManyRequest.decode(wire: message))
+            var request = try SearchManyRequest.decode(wire: message)
+            request.search.scope = try context.resolve(request.search.scope, for: call)
+            waiting.append(request)
         } catch {
             return call.finish(GRPCStatus(error))
         }
@@ -170,7 +176,7 @@ final class SearchManyHandler: CallHandler {
             !call.loop.hasOtherReadyWork
         {
             work()
-        } else if !context.pool.submit(work) {
+        } else if !context.pool.submit(lane: call.lane, work) {
             let error = KyroError(
                 .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50)
             let answer = SearchManyResponse(tag: request.tag, result: .failure(error))
@@ -239,13 +245,20 @@ final class ScanHandler: CallHandler {
             return call.finish(
                 GRPCStatus(KyroError(.malformedMessage, "a scan takes one message; none came")))
         }
+        let request: ScanRequest
+        do throws(KyroError) {
+            var decoded = try ScanRequest.decode(wire: message)
+            decoded.scope = try context.resolve(decoded.scope, for: call)
+            request = decoded
+        } catch {
+            return call.finish(GRPCStatus(error))
+        }
         let engine = context.engine
         let cancellation = call.cancellation
         let handler = LoopBound(self)
         isProducing = true
         submit(call) { [reply] in
             do throws(KyroError) {
-                let request = try ScanRequest.decode(wire: message)
                 let box = CursorBox(try engine.scan(request, cancellation: cancellation))
                 reply.onLoop {
                     handler.value.cursor = box
@@ -292,7 +305,7 @@ final class ScanHandler: CallHandler {
     }
 
     private func submit(_ call: ServerCall, _ work: @escaping @Sendable () -> Void) {
-        if !context.pool.submit(work) {
+        if !context.pool.submit(lane: call.lane, work) {
             reply.fail(
                 KyroError(
                     .queueFull, "too many requests are waiting; resume the scan by its token",

@@ -26,6 +26,14 @@ public final class ServerCall: @unchecked Sendable {
     var handler: CallHandler?
     var deadlineTimer: LoopTimer?
     public private(set) var isFinished = false
+    /// What `finish` was told; nil for a call that went without.
+    public private(set) var status: GRPCStatus?
+    /// Set where callers must say who they are.
+    var access: CallAccess?
+    /// Whose turn its work takes on the pool.
+    var lane: UInt64 = 0
+    /// The client's address, where its connection is still there.
+    var peer: String { connection?.peer ?? "" }
 
     init(stream: HTTP2Stream, connection: Connection, loop: EventLoop) {
         path = stream.path
@@ -64,6 +72,7 @@ public final class ServerCall: @unchecked Sendable {
     public func finish(_ status: GRPCStatus, trailers: GRPCMetadata = []) {
         guard !isFinished, let connection else { return }
         isFinished = true
+        self.status = status
         connection.session.finish(stream, status, trailers: trailers)
         connection.scheduleFlush()
     }

@@ -1,0 +1,225 @@
+// The rights of one call.
+import KyroAccess
+import KyroHTTP2
+import KyroModel
+import KyroPlatform
+import KyroWire
+
+/// Lives on the call's loop.
+final class CallAccess {
+    private(set) var principal: Principal
+    let method: MethodAccess
+    private let warden: AccessGuard
+    private let call: ServerCall
+    private var authentication: Authentication
+    private var generation: UInt64
+    private var principalMeter: Meter?
+    private var tenantMeters: [(tenant: String, meter: Meter)] = []
+    private var hasEnded = false
+    /// Messages and their bytes that no tenant has paid for yet.
+    private var unpaid = (requests: 0, bytes: 0)
+    private var messageCount = 0
+    /// What the requests named last, for the audit log.
+    private var scope: (tenant: String?, name: String?) = (nil, nil)
+
+    /// Tenants of one stream whose calls are counted; more of them pay by their rates alone.
+    private static let tenantsMax = 64
+
+    init(
+        _ warden: AccessGuard, _ method: MethodAccess, _ authentication: Authentication,
+        _ call: ServerCall
+    ) {
+        self.warden = warden
+        self.method = method
+        self.authentication = authentication
+        self.call = call
+        principal = authentication.principal
+        generation = warden.control.generation
+    }
+
+    // MARK: the life of a call
+
+    /// - Throws: ROLE_MISSING, SCOPE_DENIED, QUOTA_EXCEEDED; nothing is owed then.
+    func begin() throws(KyroError) {
+        if case .restricted(let role, let kind) = method {
+            try principal.require(role)
+            if kind == .server { try principal.requireServer() }
+        }
+        guard let meter = warden.control.principalMeter(principal.name) else { return }
+        try meter.beginCall()
+        do throws(KyroError) {
+            try meter.take(requests: 1, bytes: 0, nowNanos: warden.control.monotonicNanos())
+        } catch {
+            meter.endCall()
+            throw error
+        }
+        principalMeter = meter
+    }
+
+    /// Before a message goes to its handler.
+    /// - Throws: QUOTA_EXCEEDED; and what `stillHolds` throws.
+    func admit(messageBytes: Int) throws(KyroError) {
+        messageCount += 1
+        try stillHolds()
+        let now = warden.control.monotonicNanos()
+        try principalMeter?.take(
+            requests: messageCount > 1 ? 1 : 0, bytes: messageBytes, nowNanos: now)
+        // A stream that names its scope once pays for the message before.
+        if let last = tenantMeters.last { try pay(last.meter) }
+        unpaid.requests += 1
+        unpaid.bytes += messageBytes
+    }
+
+    /// Rights may go while a stream is open.
+    /// - Throws: one of the CREDENTIALS errors, ROLE_MISSING, SCOPE_DENIED.
+    func stillHolds() throws(KyroError) {
+        if warden.control.generation == generation {
+            guard warden.control.hasExpired(authentication) else { return }
+            throw KyroError(.credentialsExpired, "the credential has expired")
+        }
+        generation = warden.control.generation
+        authentication = try warden.authenticate(call)
+        principal = authentication.principal
+        guard case .restricted(let role, let kind) = method else { return }
+        try principal.require(role)
+        switch kind {
+        case .server: try principal.requireServer()
+        case .collection:
+            guard let tenant = scope.tenant, let name = scope.name else { return }
+            try checkScope(tenant, name)
+        case .tenant, .visible: break
+        }
+    }
+
+    /// Gives back what `begin` took. Called once or more.
+    func end() {
+        guard !hasEnded else { return }
+        hasEnded = true
+        principalMeter?.endCall()
+        for entry in tenantMeters { entry.meter.endCall() }
+    }
+
+    /// The call is over: administrative and denied ones are written down.
+    func audit() {
+        let code = call.status.map { StatusCode(rawValue: $0.code) ?? .unknown } ?? .cancelled
+        let isDenied = code == .permissionDenied || code == .unauthenticated
+        guard isDenied || method.isAdministrative || isOverQuota else { return }
+        var reason = code == .ok ? "" : code.name
+        if let details = call.status?.details, !details.isEmpty,
+            let error = try? decodeStatusDetails(details)
+        {
+            reason = error.reason
+        }
+        warden.write(call, principal.name, scope: scope, code, reason)
+    }
+
+    private var isOverQuota = false
+
+    func noteRefusal(_ error: KyroError) {
+        if error.reason == KyroError.Reason.quotaExceeded.rawValue { isOverQuota = true }
+    }
+
+    // MARK: scopes
+
+    /// The collection that a request means.
+    /// - Throws: SCOPE_DENIED, also where there is no such collection; QUOTA_EXCEEDED of the tenant.
+    func resolve(_ scope: Scope) throws(KyroError) -> Scope {
+        self.scope = (scope.tenant, scope.namespace)
+        var resolved = scope
+        resolved.tenant = try principal.tenant(
+            named: scope.tenant, isImplied: scope.isTenantImplied)
+        self.scope = (resolved.tenant, resolved.namespace)
+        try checkScope(resolved.tenant, resolved.namespace)
+        try charge(resolved.tenant)
+        return resolved
+    }
+
+    private func checkScope(_ tenant: String, _ name: String) throws(KyroError) {
+        _ = try principal.tenant(named: tenant, isImplied: false)
+        guard principal.namespaces.covers(name) else {
+            throw KyroError(
+                .scopeDenied, "the caller has no rights in namespace \"\(name)\"",
+                field: "scope.namespace")
+        }
+    }
+
+    func resolveTenant(_ tenant: String, isImplied: Bool) throws(KyroError) -> String {
+        scope = (tenant, nil)
+        let resolved = try principal.tenant(named: tenant, isImplied: isImplied)
+        scope = (resolved, nil)
+        try charge(resolved)
+        return resolved
+    }
+
+    private func charge(_ tenant: String) throws(KyroError) {
+        if let entry = tenantMeters.last(where: { $0.tenant.utf8.elementsEqual(tenant.utf8) }) {
+            return try pay(entry.meter)
+        }
+        guard let meter = warden.control.tenantMeter(tenant) else {
+            unpaid = (0, 0)
+            return
+        }
+        try meter.beginCall()
+        do throws(KyroError) {
+            try pay(meter)
+        } catch {
+            meter.endCall()
+            throw error
+        }
+        if tenantMeters.count < Self.tenantsMax {
+            tenantMeters.append((tenant, meter))
+        } else {
+            meter.endCall()
+        }
+    }
+
+    private func pay(_ meter: Meter) throws(KyroError) {
+        guard unpaid.requests > 0 else { return }
+        let owed = unpaid
+        unpaid = (0, 0)
+        try meter.take(
+            requests: owed.requests, bytes: owed.bytes,
+            nowNanos: warden.control.monotonicNanos())
+    }
+}
+
+/// Stands before a method's own handler.
+final class GuardedHandler: CallHandler {
+    private let handler: any CallHandler
+    private let access: CallAccess
+
+    init(_ handler: any CallHandler, _ access: CallAccess) {
+        self.handler = handler
+        self.access = access
+    }
+
+    func receive(_ message: [UInt8], call: ServerCall) {
+        guard !call.isFinished else { return }
+        do throws(KyroError) {
+            try access.admit(messageBytes: message.count)
+        } catch {
+            access.noteRefusal(error)
+            return call.finish(GRPCStatus(error))
+        }
+        handler.receive(message, call: call)
+    }
+
+    func halfClosed(call: ServerCall) { handler.halfClosed(call: call) }
+
+    func writable(call: ServerCall) {
+        guard !call.isFinished else { return handler.writable(call: call) }
+        // A long answer ends with the rights to it.
+        do throws(KyroError) {
+            try access.stillHolds()
+        } catch {
+            return call.finish(GRPCStatus(error))
+        }
+        handler.writable(call: call)
+    }
+
+    func closed(call: ServerCall) {
+        access.end()
+        access.audit()
+        handler.closed(call: call)
+    }
+}

@@ -1,0 +1,56 @@
+// Where requests meet rights: the one place that says which collections a request touches.
+import KyroAccess
+import KyroBytes
+import KyroModel
+
+extension ServiceContext {
+    /// The collection that a request of `call` means, from who calls and what it names. Every service
+    /// passes every scope that it decodes through here before the engine sees it.
+    /// - Throws: SCOPE_DENIED, whether there is such a collection or not; QUOTA_EXCEEDED.
+    func resolve(_ scope: Scope, for call: ServerCall) throws(KyroError) -> Scope {
+        let access = try access(of: call)
+        let resolved = try access?.resolve(scope) ?? scope
+        call.lane = Self.lane(of: resolved.tenant)
+        return resolved
+    }
+
+    /// The tenant that a request of `call` means, where it names no collection.
+    func resolveTenant(
+        _ tenant: String, isImplied: Bool, for call: ServerCall
+    ) throws(KyroError) -> String {
+        let access = try access(of: call)
+        return try access?.resolveTenant(tenant, isImplied: isImplied) ?? tenant
+    }
+
+    /// Whether `call` may learn of a collection.
+    func sees(_ scope: Scope, _ call: ServerCall) -> Bool {
+        guard isGuarded else { return true }
+        return call.access?.principal.covers(scope) ?? false
+    }
+
+    /// Whether `call` may learn how the whole server fares.
+    func seesServer(_ call: ServerCall) -> Bool {
+        guard isGuarded else { return true }
+        return call.access?.principal.isServerWide ?? false
+    }
+
+    /// - Throws: ROLE_MISSING for what a request asks beyond its method.
+    func require(_ role: Role, for call: ServerCall) throws(KyroError) {
+        try access(of: call)?.principal.require(role)
+    }
+
+    /// nil where everybody may do everything.
+    private func access(of call: ServerCall) throws(KyroError) -> CallAccess? {
+        if let access = call.access { return access }
+        guard !isGuarded else {
+            throw KyroError(.scopeDenied, "\(call.path) has no rights to any collection")
+        }
+        return nil
+    }
+
+    /// Work of different tenants waits in different queues.
+    private static func lane(of tenant: String) -> UInt64 {
+        // FNV-1a: names are short.
+        tenant.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
+}
