@@ -99,24 +99,20 @@ final class CallAccess {
         for entry in tenantMeters { entry.meter.endCall() }
     }
 
-    /// The call is over: administrative and denied ones are written down.
+    /// The call is over: administrative ones are written down, and those that were refused.
     func audit() {
         let code = call.status.map { StatusCode(rawValue: $0.code) ?? .unknown } ?? .cancelled
-        let isDenied = code == .permissionDenied || code == .unauthenticated
-        guard isDenied || method.isAdministrative || isOverQuota else { return }
         var reason = code == .ok ? "" : code.name
         if let details = call.status?.details, !details.isEmpty,
             let error = try? decodeStatusDetails(details)
         {
             reason = error.reason
         }
+        let isRefused =
+            code == .permissionDenied || code == .unauthenticated
+            || reason == KyroError.Reason.quotaExceeded.rawValue
+        guard isRefused || method.isAdministrative else { return }
         warden.write(call, principal.name, scope: scope, code, reason)
-    }
-
-    private var isOverQuota = false
-
-    func noteRefusal(_ error: KyroError) {
-        if error.reason == KyroError.Reason.quotaExceeded.rawValue { isOverQuota = true }
     }
 
     // MARK: scopes
@@ -198,7 +194,6 @@ final class GuardedHandler: CallHandler {
         do throws(KyroError) {
             try access.admit(messageBytes: message.count)
         } catch {
-            access.noteRefusal(error)
             return call.finish(GRPCStatus(error))
         }
         handler.receive(message, call: call)
