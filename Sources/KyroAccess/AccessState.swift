@@ -2,7 +2,7 @@
 import KyroModel
 
 /// Immutable, so that a new file replaces all of it at once.
-final class AccessState: Sendable {
+package final class AccessState: Sendable {
     private let principals: [[UInt8]: Principal]
     private let keys: [String: APIKeyRecord]
     private let certificates: [[UInt8]: Principal]
@@ -11,7 +11,7 @@ final class AccessState: Sendable {
 
     /// - Parameter former: whose meters go on.
     /// - Throws: INVALID_FIELD where the file contradicts itself.
-    init(_ file: AccessFile, following former: AccessState?) throws(KyroError) {
+    package init(_ file: AccessFile, following former: AccessState?) throws(KyroError) {
         var principals: [[UInt8]: Principal] = [:]
         var certificates: [[UInt8]: Principal] = [:]
         for (index, record) in file.principals.enumerated() {

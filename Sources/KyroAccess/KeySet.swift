@@ -3,14 +3,14 @@ import KyroJSON
 import KyroModel
 
 /// An algorithm belongs to a key and is not the token's to choose (RFC 8725 §3.1).
-enum SignatureAlgorithm: String {
+package enum SignatureAlgorithm: String {
     case rs256 = "RS256"
     case es256 = "ES256"
     case edDSA = "EdDSA"
 }
 
-struct KeySet: Sendable {
-    struct Key: Sendable {
+package struct KeySet: Sendable {
+    package struct Key: Sendable {
         let id: String?
         let algorithm: SignatureAlgorithm
         let key: VerificationKey
@@ -19,12 +19,12 @@ struct KeySet: Sendable {
     static let bytesMax = 1 << 20
     static let keysMax = 256
 
-    let keys: [Key]
+    package let keys: [Key]
 
     /// Keys of kinds that are not known, and those that are not for signatures, are passed over, as
     /// the RFC asks.
     /// - Throws: INVALID_FIELD for a key of a known kind that cannot be used, and where none is left.
-    init(parsing bytes: [UInt8]) throws(KyroError) {
+    package init(parsing bytes: [UInt8]) throws(KyroError) {
         let json: JSON
         do {
             json = try JSON(parsing: bytes)

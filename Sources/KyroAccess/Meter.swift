@@ -11,7 +11,7 @@ public final class Meter: Sendable {
     private let bytes: TokenBucket?
     private let calls = Atomic<Int64>(0)
 
-    init(_ quota: Quota, owner: String) {
+    package init(_ quota: Quota, owner: String) {
         self.quota = quota
         self.owner = owner
         func bucket(_ rate: Int64) -> TokenBucket? {
@@ -58,9 +58,9 @@ public final class Meter: Sendable {
 }
 
 /// The meters of all principals, or of all tenants.
-final class MeterBook: Sendable {
+package final class MeterBook: Sendable {
     /// Meters of those that the file does not name, at about 300 bytes each.
-    static let othersMax = 65_536
+    package static let othersMax = 65_536
     private static let sweepNanos: UInt64 = 1_000_000_000
 
     private struct Others {
@@ -76,7 +76,9 @@ final class MeterBook: Sendable {
     private let crowd: Meter?
 
     /// - Parameter former: a book whose meters go on where their quota is the same.
-    init(_ quotas: [(name: String, quota: Quota)], kind: String, following former: MeterBook?) {
+    package init(
+        _ quotas: [(name: String, quota: Quota)], kind: String, following former: MeterBook?
+    ) {
         self.kind = kind
         var named: [[UInt8]: Meter] = [:]
         for (name, quota) in quotas where name != "*" {
@@ -99,7 +101,7 @@ final class MeterBook: Sendable {
     }
 
     /// nil where there is no quota.
-    func meter(of name: String, nowNanos: UInt64) -> Meter? {
+    package func meter(of name: String, nowNanos: UInt64) -> Meter? {
         if named.isEmpty, othersQuota == nil { return nil }
         let key = Array(name.utf8)
         if let meter = named[key] { return meter }

@@ -2,14 +2,14 @@
 import COpenSSL
 
 public enum Secrets {
-    static let hashBytes = 32
+    package static let hashBytes = 32
 
     /// HMAC-SHA-256 (RFC 2104), keyed by the salt.
     ///
     /// A slow hash guards passwords, which can be guessed. A key of 256 random bits cannot, so all
     /// that slowness would do is cost every request milliseconds and give a flood of false keys a
     /// lever.
-    static func hash(_ secret: [UInt8], salt: [UInt8]) -> [UInt8] {
+    package static func hash(_ secret: [UInt8], salt: [UInt8]) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: hashBytes)
         var count: UInt32 = 0
         let made = unsafe digest.withUnsafeMutableBufferPointer { digest in

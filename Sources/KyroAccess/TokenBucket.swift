@@ -23,7 +23,7 @@ final class TokenBucket: Sendable {
     /// - Returns: nil, or the nanoseconds until there is room, and nothing is taken.
     func take(_ tokens: Int, nowNanos: UInt64) -> UInt64? {
         // An hour of debt is the most: no request shuts its caller out for ever.
-        let cost = UInt64(min(Double(tokens) * nanosPerToken, 3.6e12))
+        let cost = UInt64(min((Double(tokens) * nanosPerToken).rounded(.up), 3.6e12))
         var seen = fullAgain.load(ordering: .relaxed)
         while true {
             let ahead = seen > nowNanos ? seen - nowNanos : 0
@@ -31,18 +31,6 @@ final class TokenBucket: Sendable {
             let (exchanged, current) = fullAgain.compareExchange(
                 expected: seen, desired: max(seen, nowNanos) + cost, ordering: .relaxed)
             if exchanged { return nil }
-            seen = current
-        }
-    }
-
-    /// Takes what was used already, room or not.
-    func charge(_ tokens: Int, nowNanos: UInt64) {
-        let cost = UInt64(min(Double(tokens) * nanosPerToken, 3.6e12))
-        var seen = fullAgain.load(ordering: .relaxed)
-        while true {
-            let (exchanged, current) = fullAgain.compareExchange(
-                expected: seen, desired: max(seen, nowNanos) + cost, ordering: .relaxed)
-            if exchanged { return }
             seen = current
         }
     }

@@ -7,20 +7,20 @@
 import KyroJSON
 import KyroModel
 
-struct TokenVerifier {
+package struct TokenVerifier {
     /// Signatures that one token may cost; a token without `kid` could mean every key.
     private static let candidatesMax = 4
 
     private let options: TokenOptions
     private let keySet: KeySet
 
-    init(_ options: TokenOptions, _ keySet: KeySet) {
+    package init(_ options: TokenOptions, _ keySet: KeySet) {
         self.options = options
         self.keySet = keySet
     }
 
     /// - Throws: CREDENTIALS_INVALID and, where the signature is right, CREDENTIALS_EXPIRED.
-    func authenticate(
+    package func authenticate(
         _ token: [UInt8], nowMillis: Int64
     ) throws(KyroError) -> Authentication {
         let parts = token.split(

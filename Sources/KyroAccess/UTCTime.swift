@@ -1,8 +1,8 @@
 // Unix milliseconds as people and log readers write them.
 
-enum UTCTime {
+package enum UTCTime {
     /// RFC 3339 in UTC, such as `2026-03-01T12:00:00.000Z`.
-    static func text(millis: Int64) -> String {
+    package static func text(millis: Int64) -> String {
         let days = floorDivision(millis, 86_400_000)
         let ofDay = millis - days * 86_400_000
         let (year, month, day) = date(daysSince1970: days)

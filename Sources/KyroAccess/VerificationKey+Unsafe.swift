@@ -3,7 +3,7 @@ import COpenSSL
 
 /// `@unchecked Sendable`: OpenSSL only reads a key that is made, and each use has a context of its
 /// own.
-@safe final class VerificationKey: @unchecked Sendable {
+@safe package final class VerificationKey: @unchecked Sendable {
     private let key: OpaquePointer
     private let usesDigest: Bool
     /// ECDSA signatures come as the two numbers side by side (RFC 7518 §3.4).
@@ -39,7 +39,7 @@ import COpenSSL
         unsafe self.init(key, usesDigest: true, isECDSA: true)
     }
 
-    convenience init?(ed25519 bytes: [UInt8]) {
+    package convenience init?(ed25519 bytes: [UInt8]) {
         guard bytes.count == 32 else { return nil }
         ERR_clear_error()
         let made = unsafe bytes.withUnsafeBufferPointer {
@@ -59,7 +59,7 @@ import COpenSSL
 
     /// Whether the key's owner has signed `message`: RSASSA-PKCS1-v1_5 or ECDSA over SHA-256, or
     /// Ed25519.
-    func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {
+    package func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {
         var signature = signature
         if isECDSA {
             guard signature.count == 64 else { return false }

@@ -273,6 +273,13 @@ def check_quotas(stubs, path, keys):
     asked.put(None)
     list(answers)
     check(eventually(lambda: look(keys["reader"]) is None), "a call after the one that ended")
+    searches = [search.SearchManyRequest(tag=tag, search=search.SearchRequest(
+        scope=types.Scope(tenant_id="beta", namespace="none"))) for tag in range(15)]
+    start = time.monotonic()
+    told = list(stubs.search.SearchMany(iter(searches), metadata=bearer(keys["other"])))
+    check.equal((sorted(answer.tag for answer in told), {answer.error.reason for answer in told}),
+                (list(range(15)), {"COLLECTION_NOT_FOUND"}), "a stream above the quota")
+    check(time.monotonic() - start >= 1.5, "is slowed down")
     edit(path, lambda access: access.update(quotas={}))
     check(eventually(lambda: not any(look(keys["other"]) for _ in range(20))), "no quota any more")
 

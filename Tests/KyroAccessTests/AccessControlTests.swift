@@ -1,9 +1,8 @@
+import KyroAccess
 // Who a credential stands for, and what is said of one that does not count.
 import KyroModel
 import KyroPlatform
 import Testing
-
-@testable import KyroAccess
 
 /// An access file in memory, and a clock that the test turns.
 private final class World: Sendable {

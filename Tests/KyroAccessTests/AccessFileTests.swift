@@ -1,9 +1,8 @@
+import KyroAccess
 // What an access file may say, and that it is written as it is read.
 import KyroModel
 import KyroPlatform
 import Testing
-
-@testable import KyroAccess
 
 @Suite struct AccessFileTests {
     private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }

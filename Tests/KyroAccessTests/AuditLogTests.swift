@@ -1,9 +1,8 @@
 // One line for each entry, in order, whatever the names in it are.
 import Foundation
+import KyroAccess
 import KyroJSON
 import Testing
-
-@testable import KyroAccess
 
 @Suite struct AuditLogTests {
     private func entry(_ number: Int) -> AuditEntry {

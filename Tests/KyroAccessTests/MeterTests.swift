@@ -1,8 +1,7 @@
+import KyroAccess
 // Quotas on a clock that the test turns.
 import KyroModel
 import Testing
-
-@testable import KyroAccess
 
 @Suite struct MeterTests {
     private func quota(

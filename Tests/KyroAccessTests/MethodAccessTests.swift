@@ -1,8 +1,7 @@
 // The matrix has an entry for every method there is.
 import Foundation
+import KyroAccess
 import Testing
-
-@testable import KyroAccess
 
 @Suite struct MethodAccessTests {
     /// `/package.Service/Method` of every rpc in `Protos`.

@@ -1,8 +1,7 @@
+import KyroAccess
 // Which names a grant covers.
 import KyroModel
 import Testing
-
-@testable import KyroAccess
 
 @Suite struct NameGrantTests {
     @Test(

@@ -1,8 +1,7 @@
 // Keys that sign, as an issuer of tokens has them; made by OpenSSL itself.
 import COpenSSL
+import KyroAccess
 import KyroJSON
-
-@testable import KyroAccess
 
 final class TokenSigner {
     enum Kind: String, CaseIterable {

@@ -1,9 +1,8 @@
+import KyroAccess
 // Signed tokens: whom they let in, and every way of forging one.
 import KyroJSON
 import KyroModel
 import Testing
-
-@testable import KyroAccess
 
 @Suite struct TokenTests {
     private static let now: Int64 = 1_700_000_000_000

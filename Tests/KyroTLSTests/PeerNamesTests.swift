@@ -1,7 +1,7 @@
 // What a client's certificate says of its bearer, and which certificates say anything.
 import Testing
 
-@testable import KyroTLS
+import KyroTLS
 
 @Suite struct PeerNamesTests {
     private func names(of pair: Pair) throws -> [String] {

@@ -57,18 +57,24 @@ final class CallAccess {
     }
 
     /// Before a message goes to its handler.
-    /// - Throws: QUOTA_EXCEEDED; and what `stillHolds` throws.
+    /// - Throws: QUOTA_EXCEEDED, after which it may be asked again; and what `stillHolds` throws.
     func admit(messageBytes: Int) throws(KyroError) {
-        messageCount += 1
         try stillHolds()
         let now = warden.control.monotonicNanos()
-        try principalMeter?.take(
-            requests: messageCount > 1 ? 1 : 0, bytes: messageBytes, nowNanos: now)
-        // A stream that names its scope once pays for the message before.
-        if let last = tenantMeters.last { try pay(last.meter) }
-        unpaid.requests += 1
-        unpaid.bytes += messageBytes
+        // The call itself has paid for its first message; which tenant it is for is not known yet.
+        let isFirst = messageCount == 0
+        try principalMeter?.take(requests: isFirst ? 0 : 1, bytes: messageBytes, nowNanos: now)
+        if let last = tenantMeters.last {
+            try last.meter.take(requests: 1, bytes: messageBytes, nowNanos: now)
+        } else {
+            unpaid.requests += 1
+            unpaid.bytes += messageBytes
+        }
+        messageCount += 1
     }
+
+    /// A stream is under way, which is slowed down rather than ended.
+    var isUnderWay: Bool { messageCount > 0 }
 
     /// Rights may go while a stream is open.
     /// - Throws: one of the CREDENTIALS errors, ROLE_MISSING, SCOPE_DENIED.
@@ -176,45 +182,5 @@ final class CallAccess {
         try meter.take(
             requests: owed.requests, bytes: owed.bytes,
             nowNanos: warden.control.monotonicNanos())
-    }
-}
-
-/// Stands before a method's own handler.
-final class GuardedHandler: CallHandler {
-    private let handler: any CallHandler
-    private let access: CallAccess
-
-    init(_ handler: any CallHandler, _ access: CallAccess) {
-        self.handler = handler
-        self.access = access
-    }
-
-    func receive(_ message: [UInt8], call: ServerCall) {
-        guard !call.isFinished else { return }
-        do throws(KyroError) {
-            try access.admit(messageBytes: message.count)
-        } catch {
-            return call.finish(GRPCStatus(error))
-        }
-        handler.receive(message, call: call)
-    }
-
-    func halfClosed(call: ServerCall) { handler.halfClosed(call: call) }
-
-    func writable(call: ServerCall) {
-        guard !call.isFinished else { return handler.writable(call: call) }
-        // A long answer ends with the rights to it.
-        do throws(KyroError) {
-            try access.stillHolds()
-        } catch {
-            return call.finish(GRPCStatus(error))
-        }
-        handler.writable(call: call)
-    }
-
-    func closed(call: ServerCall) {
-        access.end()
-        access.audit()
-        handler.closed(call: call)
     }
 }

@@ -90,14 +90,27 @@ public final class ServerCall: @unchecked Sendable {
         return connection.session.hold(byteCount, of: stream)
     }
 
+    /// Who wants the client to wait; it is read when nobody does.
+    public struct Pauses: OptionSet, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        public static let handler = Pauses(rawValue: 1)
+        public static let quota = Pauses(rawValue: 2)
+    }
+
+    private var pauses: Pauses = []
+
     /// Stops taking request messages: the client's window is not reopened.
-    public func pauseReading() {
+    public func pauseReading(by reason: Pauses = .handler) {
         guard !isFinished else { return }
+        pauses.insert(reason)
         connection?.session.pauseReading(stream)
     }
 
-    public func resumeReading() {
-        guard !isFinished, let connection, stream.isReadingPaused else { return }
+    public func resumeReading(by reason: Pauses = .handler) {
+        pauses.remove(reason)
+        guard pauses.isEmpty, !isFinished, let connection, stream.isReadingPaused else { return }
         connection.session.resumeReading(stream)
         connection.scheduleFlush()
     }
