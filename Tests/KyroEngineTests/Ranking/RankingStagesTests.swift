@@ -40,6 +40,18 @@ import Testing
         }
     }
 
+    /// Engines with 1, 2 and 7 shards of these documents.
+    private static func loaded(
+        _ documents: [Document]
+    ) throws -> (engines: [TestEngine], byID: [DocumentID: Document]) {
+        let engines = try [1, 2, 7].map { shards in
+            let test = try TestEngine(MemoryFileSystem(), EngineSettings(shardCount: shards))
+            try test.write(documents.map { .upsert($0) }, to: scope, creating: schema)
+            return test
+        }
+        return (engines, Dictionary(uniqueKeysWithValues: documents.map { ($0.id, $0) }))
+    }
+
     /// Fused or of a lone leg, with everything that a formula may say among the candidates.
     private static func question(_ dice: inout Dice) -> SearchRequest {
         var request = SearchRequest(scope: scope)
@@ -73,15 +85,8 @@ import Testing
     @Test func groupsAndDiverseOrdersEqualBruteForceForAnyNumberOfShards() throws {
         let seed: UInt64 = 58
         var dice = Dice(seed: seed)
-        let documents = Self.documents(&dice, count: 150)
-        let engines = try [1, 2, 7].map { shards in
-            let test = try TestEngine(MemoryFileSystem(), EngineSettings(shardCount: shards))
-            try test.write(documents.map { .upsert($0) }, to: Self.scope, creating: Self.schema)
-            return test
-        }
+        let (engines, byID) = try Self.loaded(Self.documents(&dice, count: 150))
         defer { engines.forEach { $0.close() } }
-        var byID: [DocumentID: Document] = [:]
-        for document in documents { byID[document.id] = document }
         for round in 0..<scaled(400) {
             let request = Self.question(&dice)
             let answers = try engines.map { Self.unnumbered(try $0.search(request).hits) }
@@ -189,15 +194,8 @@ import Testing
     @Test func rescoringEqualsMaxSimByBruteForceForAnyNumberOfShards() throws {
         let seed: UInt64 = 59
         var dice = Dice(seed: seed)
-        let documents = Self.documents(&dice, count: 150)
-        let engines = try [1, 2, 7].map { shards in
-            let test = try TestEngine(MemoryFileSystem(), EngineSettings(shardCount: shards))
-            try test.write(documents.map { .upsert($0) }, to: Self.scope, creating: Self.schema)
-            return test
-        }
+        let (engines, byID) = try Self.loaded(Self.documents(&dice, count: 150))
         defer { engines.forEach { $0.close() } }
-        var byID: [DocumentID: Document] = [:]
-        for document in documents { byID[document.id] = document }
         for round in 0..<scaled(300) {
             var request = Self.question(&dice)
             request.ranking = RankingOptions(
