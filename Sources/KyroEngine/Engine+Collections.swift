@@ -87,7 +87,7 @@ extension Engine {
         let collection = try collection(of: request.scope)
         return DescribeCollectionResponse(
             collection: collection.description, vectors: collection.vectorStatus,
-            metadata: collection.metadataStatistics)
+            metadata: collection.metadataStatistics, texts: collection.textStatus)
     }
 
     /// Ordered by namespace; the page token is the last namespace of the page before.
