@@ -80,7 +80,7 @@ import Testing
     }
 
     /// Each of these asks something else than every other.
-    private static let changes: [(inout SearchRequest) -> Void] = [
+    private static let changes: [@Sendable (inout SearchRequest) -> Void] = [
         { _ in }, { $0.vector?.vector = [1, -0.0] }, { $0.vector?.efSearch = 9 },
         { $0.vector?.probes = 9 },
         { $0.vector?.recall = 0.5 },
