@@ -3,7 +3,34 @@ import KyroAccess
 import KyroBytes
 import KyroModel
 
+/// Names one collection.
+protocol ScopedRequest {
+    var scope: Scope { get set }
+}
+
+extension CreateCollectionRequest: ScopedRequest {}
+extension DescribeCollectionRequest: ScopedRequest {}
+extension DropCollectionRequest: ScopedRequest {}
+extension RebuildRequest: ScopedRequest {}
+extension SetRetentionRequest: ScopedRequest {}
+extension RollBackTuningRequest: ScopedRequest {}
+extension WriteRequest: ScopedRequest {}
+extension StreamOpen: ScopedRequest {}
+extension SearchRequest: ScopedRequest {}
+extension LookupRequest: ScopedRequest {}
+extension ScanRequest: ScopedRequest {}
+extension TuneStart: ScopedRequest {}
+
 extension ServiceContext {
+    /// `request` with the collection that it means, as `resolve` says.
+    func resolved<Request: ScopedRequest>(
+        _ request: Request, for call: ServerCall
+    ) throws(KyroError) -> Request {
+        var request = request
+        request.scope = try resolve(request.scope, for: call)
+        return request
+    }
+
     /// The collection that a request of `call` means, from who calls and what it names. Every service
     /// passes every scope that it decodes through here before the engine sees it.
     /// - Throws: SCOPE_DENIED, whether there is such a collection or not; QUOTA_EXCEEDED.

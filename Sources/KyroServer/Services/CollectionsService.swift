@@ -9,21 +9,17 @@ struct CollectionsService: Sendable {
     init(_ context: ServiceContext) { self.context = context }
 
     @Sendable func create(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            var request = try CreateCollectionRequest.decode(wire: message)
-            request.scope = try context.resolve(request.scope, for: call)
-            context.engine.createCollection(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message,
+            { try context.resolved(try CreateCollectionRequest.decode(wire: $0), for: call) },
+            by: context.engine.createCollection
+        ) { $0.encodeWire() }
     }
 
     @Sendable func describe(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            var request = try DescribeCollectionRequest.decode(wire: message)
-            request.scope = try context.resolve(request.scope, for: call)
+            let request = try context.resolved(
+                try DescribeCollectionRequest.decode(wire: message), for: call)
             reply.succeed(try context.engine.describeCollection(request).encodeWire())
         } catch {
             reply.fail(error)
@@ -43,50 +39,32 @@ struct CollectionsService: Sendable {
     }
 
     @Sendable func drop(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            var request = try DropCollectionRequest.decode(wire: message)
-            request.scope = try context.resolve(request.scope, for: call)
-            context.engine.dropCollection(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message,
+            { try context.resolved(try DropCollectionRequest.decode(wire: $0), for: call) },
+            by: context.engine.dropCollection
+        ) { $0.encodeWire() }
     }
 
     @Sendable func rebuild(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            var request = try RebuildRequest.decode(wire: message)
-            request.scope = try context.resolve(request.scope, for: call)
-            context.engine.rebuild(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message, { try context.resolved(try RebuildRequest.decode(wire: $0), for: call) },
+            by: context.engine.rebuild
+        ) { $0.encodeWire() }
     }
 
     @Sendable func setRetention(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            var request = try SetRetentionRequest.decode(wire: message)
-            request.scope = try context.resolve(request.scope, for: call)
-            context.engine.setRetention(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message, { try context.resolved(try SetRetentionRequest.decode(wire: $0), for: call) },
+            by: context.engine.setRetention
+        ) { $0.encodeWire() }
     }
 
     @Sendable func rollBackTuning(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            var request = try RollBackTuningRequest.decode(wire: message)
-            request.scope = try context.resolve(request.scope, for: call)
-            context.engine.rollBackTuning(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message,
+            { try context.resolved(try RollBackTuningRequest.decode(wire: $0), for: call) },
+            by: context.engine.rollBackTuning
+        ) { $0.encodeWire() }
     }
 }

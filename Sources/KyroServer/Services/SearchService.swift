@@ -2,6 +2,7 @@
 import KyroEngine
 import KyroHTTP2
 import KyroModel
+import KyroPlatform
 import KyroWire
 
 struct SearchService: Sendable {
@@ -11,14 +12,14 @@ struct SearchService: Sendable {
 
     @Sendable func search(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            var request = try SearchRequest.decode(wire: message)
-            request.scope = try context.resolve(request.scope, for: call)
-            let resolved = request
+            let request = try context.resolved(
+                try SearchRequest.decode(wire: message), for: call)
             let engine = context.engine
             let cancellation = call.cancellation
-            context.run(cost: engine.estimatedCost(resolved), on: call, orFail: reply) {
+            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) { pool in
                 do throws(KyroError) {
-                    let response = try engine.search(resolved, cancellation: cancellation)
+                    let response = try engine.search(
+                        request, cancellation: cancellation, sharing: pool)
                     reply.succeed(response.encodeWire())
                 } catch {
                     reply.fail(error)
@@ -31,14 +32,13 @@ struct SearchService: Sendable {
 
     @Sendable func lookup(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            var request = try LookupRequest.decode(wire: message)
-            request.scope = try context.resolve(request.scope, for: call)
-            let resolved = request
+            let request = try context.resolved(
+                try LookupRequest.decode(wire: message), for: call)
             let engine = context.engine
             let cancellation = call.cancellation
-            context.run(cost: engine.estimatedCost(resolved), on: call, orFail: reply) {
+            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) { _ in
                 do throws(KyroError) {
-                    let response = try engine.lookup(resolved, cancellation: cancellation)
+                    let response = try engine.lookup(request, cancellation: cancellation)
                     reply.succeed(response.encodeWire())
                 } catch {
                     reply.fail(error)
@@ -158,10 +158,11 @@ final class SearchManyHandler: CallHandler {
         let engine = context.engine
         let cancellation = call.cancellation
         let handler = LoopBound(self)
-        let work: @Sendable () -> Void = { [reply] in
+        let work: @Sendable (WorkerPool?) -> Void = { [reply] pool in
             let result: Result<SearchResponse, KyroError>
             do throws(KyroError) {
-                result = .success(try engine.search(request.search, cancellation: cancellation))
+                result = .success(
+                    try engine.search(request.search, cancellation: cancellation, sharing: pool))
             } catch {
                 result = .failure(error)
             }
@@ -175,8 +176,8 @@ final class SearchManyHandler: CallHandler {
         if engine.estimatedCost(request.search) <= ServiceContext.inlineCostMax,
             !call.loop.hasOtherReadyWork
         {
-            work()
-        } else if !context.pool.submit(lane: call.lane, work) {
+            work(nil)
+        } else if !context.pool.submit(lane: call.lane, { [pool = context.pool] in work(pool) }) {
             let error = KyroError(
                 .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50)
             let answer = SearchManyResponse(tag: request.tag, result: .failure(error))
@@ -247,9 +248,7 @@ final class ScanHandler: CallHandler {
         }
         let request: ScanRequest
         do throws(KyroError) {
-            var decoded = try ScanRequest.decode(wire: message)
-            decoded.scope = try context.resolve(decoded.scope, for: call)
-            request = decoded
+            request = try context.resolved(try ScanRequest.decode(wire: message), for: call)
         } catch {
             return call.finish(GRPCStatus(error))
         }
