@@ -31,6 +31,22 @@ extension ServiceContext {
         return request
     }
 
+    /// Decodes the message, resolves its scope, hands the request on, and answers with what becomes
+    /// of it.
+    func answer<Request: ScopedRequest, Answer>(
+        _ message: [UInt8], _ decode: ([UInt8]) throws(KyroError) -> Request, _ call: ServerCall,
+        _ reply: Reply,
+        by perform: (Request, @escaping @Sendable (Result<Answer, KyroError>) -> Void) -> Void,
+        _ encode: @escaping @Sendable (Answer) -> [UInt8]
+    ) {
+        do throws(KyroError) {
+            let request = try resolved(try decode(message), for: call)
+            perform(request) { reply.complete($0.map(encode)) }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
     /// The collection that a request of `call` means, from who calls and what it names. Every service
     /// passes every scope that it decodes through here before the engine sees it.
     /// - Throws: SCOPE_DENIED, whether there is such a collection or not; QUOTA_EXCEEDED.

@@ -9,9 +9,8 @@ struct CollectionsService: Sendable {
     init(_ context: ServiceContext) { self.context = context }
 
     @Sendable func create(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message,
-            { try context.resolved(try CreateCollectionRequest.decode(wire: $0), for: call) },
+        context.answer(
+            message, CreateCollectionRequest.decode(wire:), call, reply,
             by: context.engine.createCollection
         ) { $0.encodeWire() }
     }
@@ -39,31 +38,27 @@ struct CollectionsService: Sendable {
     }
 
     @Sendable func drop(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message,
-            { try context.resolved(try DropCollectionRequest.decode(wire: $0), for: call) },
+        context.answer(
+            message, DropCollectionRequest.decode(wire:), call, reply,
             by: context.engine.dropCollection
         ) { $0.encodeWire() }
     }
 
     @Sendable func rebuild(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message, { try context.resolved(try RebuildRequest.decode(wire: $0), for: call) },
-            by: context.engine.rebuild
+        context.answer(
+            message, RebuildRequest.decode(wire:), call, reply, by: context.engine.rebuild
         ) { $0.encodeWire() }
     }
 
     @Sendable func setRetention(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message, { try context.resolved(try SetRetentionRequest.decode(wire: $0), for: call) },
-            by: context.engine.setRetention
+        context.answer(
+            message, SetRetentionRequest.decode(wire:), call, reply, by: context.engine.setRetention
         ) { $0.encodeWire() }
     }
 
     @Sendable func rollBackTuning(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message,
-            { try context.resolved(try RollBackTuningRequest.decode(wire: $0), for: call) },
+        context.answer(
+            message, RollBackTuningRequest.decode(wire:), call, reply,
             by: context.engine.rollBackTuning
         ) { $0.encodeWire() }
     }
