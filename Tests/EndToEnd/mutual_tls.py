@@ -137,7 +137,7 @@ def main():
         make_authority(folder, "authority")
         make_authority(folder, "stranger")
         for name in ("first", "second"):
-            make_certificate(folder, name, "authority", "IP:127.0.0.1,DNS:localhost")
+            make_certificate(folder, name, "authority", "IP:127.0.0.1,IP:0.0.0.0,DNS:localhost")
         make_certificate(folder, "dns", "authority", "DNS:reader.example")
         make_certificate(folder, "uri", "authority", "DNS:other.example,URI:spiffe://acme/reader")
         make_certificate(folder, "common", "authority", "DNS:unknown.example")

@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 
 import grpc
-from access_world import bearer, kyroctl, make_key  # noqa: F401
+from access_world import bearer, make_key
 from harness import (
     Checks,
     Failure,
