@@ -1,7 +1,6 @@
+import KyroTLS
 // What a client's certificate says of its bearer, and which certificates say anything.
 import Testing
-
-import KyroTLS
 
 @Suite struct PeerNamesTests {
     private func names(of pair: Pair) throws -> [String] {
