@@ -1,5 +1,5 @@
-import KyroTLS
 // What a client's certificate says of its bearer, and which certificates say anything.
+import KyroTLS
 import Testing
 
 @Suite struct PeerNamesTests {
