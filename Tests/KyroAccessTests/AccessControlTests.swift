@@ -1,5 +1,5 @@
-import KyroAccess
 // Who a credential stands for, and what is said of one that does not count.
+import KyroAccess
 import KyroModel
 import KyroPlatform
 import Testing

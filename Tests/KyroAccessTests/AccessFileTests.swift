@@ -1,5 +1,5 @@
-import KyroAccess
 // What an access file may say, and that it is written as it is read.
+import KyroAccess
 import KyroModel
 import KyroPlatform
 import Testing

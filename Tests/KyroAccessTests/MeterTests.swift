@@ -1,5 +1,5 @@
-import KyroAccess
 // Quotas on a clock that the test turns.
+import KyroAccess
 import KyroModel
 import Testing
 

@@ -1,5 +1,5 @@
-import KyroAccess
 // Which names a grant covers.
+import KyroAccess
 import KyroModel
 import Testing
 

@@ -1,5 +1,5 @@
-import KyroAccess
 // Signed tokens: whom they let in, and every way of forging one.
+import KyroAccess
 import KyroJSON
 import KyroModel
 import Testing
