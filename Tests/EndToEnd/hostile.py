@@ -149,7 +149,7 @@ def slow_preface(server):
 
     def next_byte(peer):
         positions[id(peer)] += 1
-        return PREFACE[positions[id(peer)] // 4:][:1] or b"S"
+        return PREFACE[positions[id(peer)] - 1:positions[id(peer)]]
 
     closed_within("slow preface", peers, next_byte)
 
@@ -247,12 +247,12 @@ def unread_socket(server):
     peers = []
     fields = [(name, "/kyrodb.v2.Search/Lookup" if name == ":path" else value)
               for name, value in REQUEST]
-    for _ in range(4):
+    for count in (20, 0, 0, 0):
         peer = Peer(server.target, first_settings=settings((INITIAL_WINDOW_SIZE, WINDOW_MAX)),
                     receive_bytes=4096)
         peer.send(window_update(0, WINDOW_MAX - 65_535))
         body = framed_lookup()
-        for n in range(8):
+        for n in range(count):
             peer.send(headers(1 + 2 * n, fields) + data(1 + 2 * n, body, end=True))
         peers.append(peer)
     deadline = time.monotonic() + LIMIT_MILLIS / 1000 + SLACK_SECONDS
@@ -294,7 +294,7 @@ def rapid_reset(n):
 
 
 def provoked_reset(n):
-    return headers(1 + 2 * n) + window_update(1 + 2 * n, 0)
+    return headers(1 + 2 * n, REQUEST + [("X-UPPER", "1")])
 
 
 def empty_data(n):

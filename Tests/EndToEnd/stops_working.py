@@ -93,8 +93,8 @@ def vector() -> search.VectorQuery:
 def fuzzy(count: int) -> search.TextQuery:
     chance = np.random.default_rng(SEED)
     nodes = [
-        text.TextNode(fuzzy=text.FuzzyNode(text=word(chance), edits=2, expansions=1024)) if n % 2
-        else text.TextNode(prefix=text.PrefixNode(text=word(chance)[:1], expansions=1024))
+        text.TextNode(fuzzy=text.FuzzyNode(text=word(chance), edits=2, expansions=64)) if n % 2
+        else text.TextNode(prefix=text.PrefixNode(text=word(chance)[:1], expansions=64))
         for n in range(count)]
     query = search.TextQuery()
     query.node.boolean.should.extend(nodes)
@@ -107,12 +107,12 @@ def searches(**parts) -> search.SearchRequest:
 
 def requests():
     """Name, path, messages, and whether the client has ended its side."""
-    circles = slow_filter(1_500)
-    some = slow_filter(40)
+    circles = slow_filter(4_000)
+    some = slow_filter(200)
     facets = search.SearchRequest(scope=SCOPE, limit=1, vector=vector(), filter=types.Filter(
         exists=types.ExistsFilter(field="price")))
     for n in range(16):
-        one = facets.aggregations.add(name=str(n), filter=slow_filter(60 + n))
+        one = facets.aggregations.add(name=str(n), filter=slow_filter(200 + n))
         if n % 2:
             one.facet.field = "name"
         else:
@@ -129,7 +129,7 @@ def requests():
          [searches(vector=vector(), exact=True, filter=circles)], True),
         ("Search, aggregations", "Search/Search", [facets], True),
         ("Search, prefix and fuzzy", "Search/Search",
-         [searches(text=fuzzy(60))], True),
+         [searches(text=fuzzy(200))], True),
         ("SearchMany", "Search/SearchMany", [
             search.SearchManyRequest(tag=n, search=searches(vector=vector(), exact=True, filter=some))
             for n in range(16)], False),

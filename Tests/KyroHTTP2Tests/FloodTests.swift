@@ -101,9 +101,8 @@ import Testing
         try server.receive(Self.preface)
         for call in 0..<40 where server.abuse == nil {
             let id = Int32(2 * call + 1)
-            try server.receive(
-                RawClient.frame(type: 1, flags: 4, id: id, RawClient.block(RawClient.standard))
-                    + RawClient.frame(type: 8, flags: 0, id: id, [0, 0, 0, 0]))
+            let malformed = RawClient.block(RawClient.request([("UPPER", "x")]))
+            try server.receive(RawClient.frame(type: 1, flags: 4, id: id, malformed))
             while server.nextEvent() != nil {}
             try server.produce()
             server.outputWritten(server.output.count - server.outputOffset)

@@ -32,6 +32,8 @@ final class Connection: LoopChannel {
     private var watchdog: LoopTimer?
     /// When the watchdog barks.
     private var watchNanos = UInt64.max
+    /// The watchdog knows that preface and SETTINGS came.
+    private var wasEstablished = false
     /// The first cause of its end was counted.
     private var isRefused = false
     private static let keepalivePing = Array("kyroping".utf8)
@@ -435,6 +437,10 @@ final class Connection: LoopChannel {
         }
         if session.queuedBytes > 0 || isWriteBlocked {
             millis = min(millis, configuration.replyTimeoutMillis)
+        }
+        if session.isEstablished, !wasEstablished {
+            wasEstablished = true
+            millis = 0
         }
         guard millis < .max, watchdog != nil else { return }
         let deadline = loop.nowNanos + UInt64(millis) * 1_000_000

@@ -65,9 +65,9 @@ struct ConnectionTimes {
         if isDue(leavingSinceNanos, limits.leaveGraceMillis) { return .close(.graceExpired) }
         if isDue(receivedNanos, 2 * limits.keepaliveMillis) { return .close(.keepaliveTimeout) }
         if !isDraining, situation.isEstablished {
-            if limits.idleTimeoutMillis > 0, !situation.hasCalls,
-                isDue(activeNanos, limits.idleTimeoutMillis)
-            {
+            // Calls may end at any time: the connection is idle at the earliest so long after.
+            let busyNanos = situation.hasCalls ? nowNanos : activeNanos
+            if limits.idleTimeoutMillis > 0, isDue(busyNanos, limits.idleTimeoutMillis) {
                 leavingSinceNanos = nowNanos
                 return .drain(.idle)
             }

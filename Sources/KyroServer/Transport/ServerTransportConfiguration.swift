@@ -40,10 +40,10 @@ public struct ServerTransportConfiguration: Sendable {
     public var queuedFramesMax = 10_000
     /// While more than this waits for a client's windows, a call that would add to it ends with
     /// RESOURCE_EXHAUSTED: its own bound holds for one call, and there may be 1,024.
-    public var unsentBytesMax = 24 << 20
+    public var unsentBytesMax = 16 << 20
     /// While more than this waits over all connections, each may add to at most
     /// `unsentBytesShare`: ten thousand clients that do not read cost no more than this.
-    public var unsentBytesTotalMax = 256 << 20
+    public var unsentBytesTotalMax = 128 << 20
     public var unsentBytesShare = 256 << 10
     public var http2 = HTTP2Configuration()
 
