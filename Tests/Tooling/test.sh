@@ -85,6 +85,7 @@ swift_lane() {
     touch "$1"
     step thread-sanitizer sanitized thread 20 "$concurrent"
     step protobuf-oracles Tests/Oracles/protobuf/run.sh
+    step fuzz Tests/Tooling/fuzz.sh 20
 }
 
 binary_lane() {
