@@ -15,11 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 import hpack
 from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
-from http2_peer import *  # noqa: F403
 from http2_peer import (
     ACK, CHECK, COMPRESSION_ERROR, CONTINUATION, DATA, EMPTY_MESSAGE, END_HEADERS, END_STREAM,
     FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HAS_PRIORITY, HEADERS, INITIAL_WINDOW_SIZE,
-    MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, PADDED, PING, PREFACE, PRIORITY, PROTOCOL_ERROR,
+    MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, PADDED, PING, PRIORITY, PROTOCOL_ERROR,
     PUSH_PROMISE, REFUSED_STREAM, REQUEST, RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE,
     Closed, Peer, block_of, data, dependency, frame, goaway_code, headers, literal, priority,
     request, reset, settings, window_update)

@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import os
 import resource
+import ssl
 import struct
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
 
+import grpc
 import hpack
 from harness import Checks, Server, Stubs, health, ingest, search, types
 from http2_peer import (
-    CANCEL, CHECK, CONTINUATION, DATA, DEADLINE_STATUS, EMPTY_MESSAGE, END_HEADERS,
-    ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PING,
-    PREFACE, REQUEST, RST_STREAM, SETTINGS, Closed, Peer, block_of, data, frame, goaway_code,
+    CANCEL, CONTINUATION, DATA, DEADLINE_STATUS, END_HEADERS, ENHANCE_YOUR_CALM,
+    FRAME_SIZE_ERROR, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PING,
+    PREFACE, REQUEST, RST_STREAM, Closed, Peer, block_of, data, frame, goaway_code,
     headers, literal, priority, request, reset, settings, window_update)
 
 MIB = 1 << 20
@@ -504,6 +508,41 @@ def many_connections():
         check.equal(server.stop(), 0, "exit status")
 
 
+def tls_connections(count=500):
+    """What an idle connection costs under TLS, and clients that never finish their handshake."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-noenc", "-days", "2", "-subj", "/CN=server", "-keyout", f"{folder}/key",
+             "-out", f"{folder}/pem", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+            check=True, capture_output=True)
+        context = ssl.create_default_context(cafile=f"{folder}/pem")
+        context.set_alpn_protocols(["h2"])
+        server = Server("--shards", "1", "--loops", "2", "--tls-cert", f"{folder}/pem",
+                        "--tls-key", f"{folder}/key", "--handshake-millis", str(LIMIT_MILLIS))
+        with open(f"{folder}/pem", "rb") as file:
+            server.credentials = grpc.ssl_channel_credentials(file.read())
+        with server:
+            with Peer(server.target, tls=context) as peer:
+                peer.handshake()
+            before = server.resident_bytes()
+            peers = [Peer(server.target, tls=context).handshake() for _ in range(count)]
+            grown = (server.resident_bytes() - before) / count
+            print(f"RESULT {count} idle connections under TLS: {grown / 1024:.1f} KiB each")
+            closed_within("silence before TLS",
+                          [Peer(server.target, preface=None) for _ in range(50)], lambda _: b"")
+            # The length of a ClientHello, and then byte by byte.
+            closed_within("slow TLS handshake",
+                          [Peer(server.target, preface=b"\x16\x03\x01\x40\0\x01\0\x3f\xfc",
+                                first_settings=b"") for _ in range(50)], lambda _: b"\3")
+            with Peer(server.target) as plain:  # HTTP/2 in plaintext is no TLS
+                check.equal(plain.ended_raw(), True, "plaintext to a TLS server: closed")
+            peers[0].alive()
+            for peer in peers:
+                peer.close()
+            check.equal(server.stop(), 0, "exit status under TLS")
+
+
 def load(stubs):
     for first in range(0, DOCUMENTS, 4):
         stubs.ingest.Write(ingest.WriteRequest(
@@ -554,6 +593,8 @@ def main():
         check.equal(server.stop(), 0, "exit status")
     if wanted("connections"):
         many_connections()
+    if wanted("TLS"):
+        tls_connections()
     check.finish()
 
 

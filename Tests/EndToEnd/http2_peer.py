@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from typing import NamedTuple
 
@@ -90,7 +91,8 @@ class Peer:
     """One connection. Reading waits for `seconds` at most."""
 
     def __init__(self, target: str, seconds: float = 10, preface: bytes | None = PREFACE,
-                 first_settings: bytes | None = None, receive_bytes: int | None = None):
+                 first_settings: bytes | None = None, receive_bytes: int | None = None,
+                 tls: ssl.SSLContext | None = None):
         host, port = target.rsplit(":", 1)
         self.link = socket.socket()
         if receive_bytes is not None:
@@ -98,6 +100,8 @@ class Peer:
         self.link.settimeout(seconds)
         self.link.connect((host, int(port)))
         self.link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.link = tls.wrap_socket(self.link, server_hostname="localhost")
         self.decoder = hpack.Decoder()
         self.buffer = bytearray()
         self.settings: dict[int, int] = {}
@@ -206,6 +210,17 @@ class Peer:
                 return code
             if got.type == GOAWAY:
                 code = goaway_code(got)
+
+    def ended_raw(self) -> bool:
+        """Reads to the end of the connection, whatever comes; False where it does not end."""
+        try:
+            while self.link.recv(1 << 16):
+                pass
+        except ConnectionResetError:
+            pass
+        except TimeoutError:
+            return False
+        return True
 
 
 def goaway_code(got: Frame) -> int:

@@ -9,6 +9,7 @@ import struct
 import time
 import zlib
 
+import hpack
 from harness import Checks, Server
 from http2_peer import CHECK, EMPTY_MESSAGE, REQUEST, Peer, data, headers
 
@@ -105,7 +106,6 @@ def fields_of(changes: dict[str, str | None]):
 
 def block_of(fields) -> bytes:
     """Values may be longer than `literal` takes."""
-    import hpack
     return hpack.Encoder().encode([(name.encode(), value.encode()) for name, value in fields],
                                   huffman=False)
 
