@@ -249,6 +249,10 @@ extension Engine {
                 "formula field \"\(field.name)\" is unknown to the collection: it is missing "
                     + "everywhere")
         }
+        if let field = query.ranking?.rescore?.field, schema.multiVectors[field] == nil {
+            notes.append(
+                "rescore field \"\(field)\" is unknown to the collection: MaxSim is 0 everywhere")
+        }
         return notes
     }
 }

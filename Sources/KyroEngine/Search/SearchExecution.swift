@@ -97,7 +97,8 @@ struct SearchExecution {
             legExplains.append(
                 (
                     kind,
-                    LegExplain(leg, asked: asked, weight: Ranking.weight(of: kind, query.fusion))
+                    LegExplain(
+                        leg, asked: asked, weight: (query.fusion?.weights ?? LegWeights())[kind])
                 ))
         }
         return leg
