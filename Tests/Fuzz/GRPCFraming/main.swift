@@ -18,14 +18,19 @@ let messageBytesMax = 1 << 16
 let names = ["grpc-timeout", "trace-bin", "grpc-encoding", "grpc-accept-encoding", "x-any"]
 
 func frame(_ type: UInt8, _ flags: UInt8, _ payload: [UInt8]) -> [UInt8] {
-    [
-        UInt8(payload.count >> 16 & 255), UInt8(payload.count >> 8 & 255),
-        UInt8(payload.count & 255), type, flags, 0, 0, 0, 1,
-    ] + payload
+    let count = payload.count
+    var bytes: [UInt8] = [UInt8(count >> 16 & 255), UInt8(count >> 8 & 255), UInt8(count & 255)]
+    bytes += [type, flags, 0, 0, 0, 1]
+    bytes += payload
+    return bytes
 }
 
 func field(_ name: String, _ value: [UInt8]) -> [UInt8] {
-    [0, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(value.count)] + value
+    var bytes: [UInt8] = [0, UInt8(name.utf8.count)]
+    bytes.append(contentsOf: name.utf8)
+    bytes.append(UInt8(value.count))
+    bytes += value
+    return bytes
 }
 
 /// Lengths of the messages that `body` holds whole, in order, as far as none is refused.
@@ -52,6 +57,7 @@ func run(_ input: [UInt8]) {
     let server = ServerSession(configuration: configuration)
     var block = field(":method", Array("POST".utf8)) + field(":scheme", Array("http".utf8))
     block += field(":path", Array("/a.B/C".utf8))
+    block += field(":authority", [UInt8(ascii: "x")])
     block += field("content-type", Array("application/grpc".utf8))
     let extra = Int(mode & 7)
     if extra < names.count { block += field(names[extra], value) }

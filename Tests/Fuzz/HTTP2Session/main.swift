@@ -19,21 +19,27 @@ let preface: [UInt8] =
 /// A request without indexing: POST http /a.B/C, application/grpc.
 let request: [UInt8] = {
     let fields = [
-        (":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), ("te", "trailers"),
+        (":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), (":authority", "x"),
         ("content-type", "application/grpc"), ("grpc-encoding", "gzip"),
     ]
-    return fields.flatMap { name, value in
-        [0, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(value.utf8.count)]
-            + Array(value.utf8)
+    var block: [UInt8] = []
+    for (name, value) in fields {
+        block.append(0)
+        block.append(UInt8(name.utf8.count))
+        block.append(contentsOf: name.utf8)
+        block.append(UInt8(value.utf8.count))
+        block.append(contentsOf: value.utf8)
     }
+    return block
 }()
 
 func frame(_ type: UInt8, _ flags: UInt8, _ stream: UInt8, _ payload: ArraySlice<UInt8>) -> [UInt8]
 {
-    [
-        UInt8(payload.count >> 16 & 255), UInt8(payload.count >> 8 & 255),
-        UInt8(payload.count & 255), type, flags, 0, 0, 0, stream,
-    ] + payload
+    let count = payload.count
+    var bytes: [UInt8] = [UInt8(count >> 16 & 255), UInt8(count >> 8 & 255), UInt8(count & 255)]
+    bytes += [type, flags, 0, 0, 0, stream]
+    bytes += payload
+    return bytes
 }
 
 /// Small limits, so that short inputs reach them.
