@@ -55,6 +55,7 @@ enum Arguments {
           --reserve-bytes N        room kept in DIR for a clean stop on a full disk (default 8 MiB
                                    and 1 MiB a shard; 0 for none)
           --drain-millis N         time that calls under way get at a stop (default 10000)
+        \(TransportArguments.usage)
           --quiet                  log errors alone
           --help, --version
 
@@ -166,7 +167,9 @@ enum Arguments {
             }
             options.transport.host = try host(value[..<colon])
             options.transport.port = port
-        default: throw UsageError(message: "unknown option \"\(name)\"; see --help")
+        default:
+            if try TransportArguments.set(name, value, &options.transport) { return }
+            throw UsageError(message: "unknown option \"\(name)\"; see --help")
         }
     }
 
@@ -231,7 +234,7 @@ enum Arguments {
         return byteCount.partialValue
     }
 
-    private static func number(
+    static func number(
         _ name: String, _ value: String, _ range: ClosedRange<Int>
     ) throws(UsageError) -> Int {
         guard let number = Int(value), range.contains(number) else {
