@@ -208,6 +208,7 @@ enum WireEvent {
         streamCount += 1
     }
 
+    @inline(__always)
     func stream(_ id: Int32) -> HTTP2Stream? {
         guard let pointer = unsafe nghttp2_session_get_stream_user_data(session, id) else {
             return nil

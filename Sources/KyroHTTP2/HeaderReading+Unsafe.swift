@@ -2,20 +2,25 @@
 
 /// Paths seen on a connection: a client calls few methods, many times.
 struct PathTable {
-    private var paths: [String] = []
+    private var paths: [(bytes: [UInt8], string: String)] = []
+    private var last = 0
     private static let countMax = 64
 
     @unsafe mutating func string(for bytes: UnsafeBufferPointer<UInt8>) -> String {
-        for path in paths where path.utf8.count == bytes.count {
-            var path = path
-            let isEqual = path.withUTF8 { stored in
-                unsafe zip(stored, bytes).allSatisfy { $0 == $1 }
-            }
-            if isEqual { return path }
+        if last < paths.count, unsafe equals(bytes, paths[last].bytes) { return paths[last].string }
+        for i in paths.indices where unsafe equals(bytes, paths[i].bytes) {
+            last = i
+            return paths[i].string
         }
         let path = unsafe String(decoding: bytes, as: UTF8.self)
-        if paths.count < Self.countMax { paths.append(path) }
+        if paths.count < Self.countMax { paths.append((unsafe Array(bytes), path)) }
         return path
+    }
+
+    private func equals(_ bytes: UnsafeBufferPointer<UInt8>, _ stored: [UInt8]) -> Bool {
+        guard bytes.count == stored.count else { return false }
+        for i in 0..<bytes.count where unsafe bytes[i] != stored[i] { return false }
+        return true
     }
 }
 

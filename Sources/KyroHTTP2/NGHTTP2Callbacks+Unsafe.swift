@@ -48,6 +48,7 @@ import CNGHTTP2
     }
 }
 
+@inline(__always)
 private func core(_ user: UnsafeMutableRawPointer?) -> HTTP2Core? {
     guard let user = unsafe user else { return nil }
     return unsafe Unmanaged<HTTP2Core>.fromOpaque(user).takeUnretainedValue()

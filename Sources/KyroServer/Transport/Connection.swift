@@ -12,6 +12,8 @@ final class Connection: LoopChannel {
     private let loop: EventLoop
     private let configuration: ServerTransportConfiguration
     private let dispatcher: any CallDispatcher
+    /// Where calls are counted; nil where nobody asks.
+    let calls: LoopCalls?
     /// Called once, after the socket is closed.
     private let onClose: (Connection) -> Void
 
@@ -36,8 +38,10 @@ final class Connection: LoopChannel {
 
     init(
         fd: Int32, loop: EventLoop, configuration: ServerTransportConfiguration,
-        dispatcher: any CallDispatcher, onClose: @escaping (Connection) -> Void
+        dispatcher: any CallDispatcher, calls: LoopCalls?,
+        onClose: @escaping (Connection) -> Void
     ) {
+        self.calls = calls
         self.fd = fd
         self.loop = loop
         self.configuration = configuration
@@ -150,6 +154,9 @@ final class Connection: LoopChannel {
         if isLingering { return }
         writing: repeat {
             processEvents()
+            #if !KYRODB_WITHOUT_METRICS
+                calls?.settle()
+            #endif
             if isClosed { return }
             if isWriteBlocked { break }
             do {
@@ -232,6 +239,7 @@ final class Connection: LoopChannel {
         while let event = session.nextEvent() {
             if case .closed(let stream) = event { endCall(of: stream) }
         }
+        calls?.settle()
         onClose(self)
     }
 
@@ -274,8 +282,8 @@ final class Connection: LoopChannel {
         case .writable(let stream):
             guard let call = call(of: stream), let handler = call.handler else { return }
             handler.writable(call: call)
-        case .failed(let stream, _):
-            call(of: stream)?.release(.cancelled)
+        case .failed(let stream, let status):
+            call(of: stream)?.release(.cancelled, code: status.code)
         case .closed(let stream):
             endCall(of: stream)
             lastActiveNanos = loop.nowNanos
@@ -288,6 +296,9 @@ final class Connection: LoopChannel {
         hasSeenRequest = true
         let call = ServerCall(stream: stream, connection: self, loop: loop)
         stream.context = call
+        #if !KYRODB_WITHOUT_METRICS
+            calls?.begin(call, nowNanos: loop.nowNanos)
+        #endif
         if let deadline = call.deadlineNanos {
             guard deadline > EventLoop.monotonicNanos() else { return expire(call) }
             call.deadlineTimer = loop.schedule(atNanos: deadline) { [self] in expire(call) }

@@ -16,15 +16,25 @@ public final class Server: @unchecked Sendable {
 
     public let configuration: ServerTransportConfiguration
     private let dispatcher: any CallDispatcher
+    private let calls: CallMetrics?
     private let state = Locked(State.idle)
     private var acceptLoop: EventLoop?
     private var loops: [ConnectionLoop] = []
 
-    public init(
+    public convenience init(
         configuration: ServerTransportConfiguration, dispatcher: any CallDispatcher
+    ) {
+        self.init(configuration: configuration, dispatcher: dispatcher, calls: nil)
+    }
+
+    /// - Parameter calls: of as many loops as the configuration has.
+    init(
+        configuration: ServerTransportConfiguration, dispatcher: any CallDispatcher,
+        calls: CallMetrics?
     ) {
         self.configuration = configuration
         self.dispatcher = dispatcher
+        self.calls = calls
     }
 
     /// Listens and serves from here on.
@@ -45,7 +55,7 @@ public final class Server: @unchecked Sendable {
             loops.append(
                 ConnectionLoop(
                     loop: try EventLoop(name: "kyro-io-\(i)"), configuration: configuration,
-                    dispatcher: dispatcher))
+                    dispatcher: dispatcher, calls: calls?.loop(i)))
         }
         let loop = try EventLoop(name: "kyro-accept")
         let acceptor = Acceptor(
@@ -196,14 +206,16 @@ final class ConnectionLoop: @unchecked Sendable {
     let loop: EventLoop
     private let configuration: ServerTransportConfiguration
     private let dispatcher: any CallDispatcher
+    private let calls: LoopCalls?
     private let count = Atomic<Int>(0)
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var isDraining = false
 
     init(
         loop: EventLoop, configuration: ServerTransportConfiguration,
-        dispatcher: any CallDispatcher
+        dispatcher: any CallDispatcher, calls: LoopCalls?
     ) {
+        self.calls = calls
         self.loop = loop
         self.configuration = configuration
         self.dispatcher = dispatcher
@@ -218,7 +230,8 @@ final class ConnectionLoop: @unchecked Sendable {
         let accepted = loop.execute { [self] in
             Socket.setNoDelay(fd)
             let connection = Connection(
-                fd: fd, loop: loop, configuration: configuration, dispatcher: dispatcher
+                fd: fd, loop: loop, configuration: configuration, dispatcher: dispatcher,
+                calls: calls
             ) { [unowned self] connection in self.forget(connection) }
             connections[ObjectIdentifier(connection)] = connection
             connection.start()
