@@ -12,3 +12,6 @@ static inline struct MHD_Daemon *kyro_mhd_start(
         MHD_OPTION_CONNECTION_TIMEOUT, timeout_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         memory_bytes, MHD_OPTION_END);
 }
+
+static const enum MHD_Result kyro_mhd_no = MHD_NO;
+static const enum MHD_ResponseMemoryMode kyro_mhd_copies = MHD_RESPMEM_MUST_COPY;

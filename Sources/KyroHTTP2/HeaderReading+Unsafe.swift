@@ -4,6 +4,8 @@
 struct PathTable {
     private var paths: [(bytes: [UInt8], string: String)] = []
     private var last = 0
+    /// A connection has one authority, most of them.
+    private var authority: [UInt8] = []
     private static let countMax = 64
 
     @unsafe mutating func string(for bytes: UnsafeBufferPointer<UInt8>) -> String {
@@ -15,6 +17,11 @@ struct PathTable {
         let path = unsafe String(decoding: bytes, as: UTF8.self)
         if paths.count < Self.countMax { paths.append((unsafe Array(bytes), path)) }
         return path
+    }
+
+    @unsafe mutating func authority(for bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+        if unsafe !equals(bytes, authority) { authority = unsafe Array(bytes) }
+        return authority
     }
 
     private func equals(_ bytes: UnsafeBufferPointer<UInt8>, _ stored: [UInt8]) -> Bool {
@@ -64,7 +71,7 @@ extension HTTP2Stream {
         } else if unsafe equals(name, ":method") {
             head.isPost = unsafe equals(value, "POST")
         } else if unsafe equals(name, ":authority") {
-            authority = unsafe Array(value)
+            authority = unsafe paths.authority(for: value)
         } else if unsafe equals(name, ":status") {
             head.httpStatus = unsafe Int(String(decoding: value, as: UTF8.self)) ?? 0
         }

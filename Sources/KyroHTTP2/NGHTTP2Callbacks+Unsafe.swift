@@ -75,15 +75,20 @@ private let beginHeaders: nghttp2_on_begin_headers_callback = { _, frame, user i
 
 private let readHeader: nghttp2_on_header_callback = {
     _, frame, name, nameCount, value, valueCount, _, user in
-    guard let core = unsafe core(user), let frame = unsafe frame,
-        let stream = unsafe core.stream(frame.pointee.hd.stream_id)
-    else { return 0 }
-    unsafe stream.readField(
-        name: UnsafeBufferPointer(start: name, count: nameCount),
-        value: UnsafeBufferPointer(start: value, count: valueCount),
-        inTrailers: frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS,
-        listBytesMax: Int(core.configuration.headerListBytesMax), paths: &core.paths)
-    return 0
+    guard let user = unsafe user, let frame = unsafe frame else { return 0 }
+    // Comes for every field: neither object is retained for it.
+    return unsafe Unmanaged<HTTP2Core>.fromOpaque(user)._withUnsafeGuaranteedRef { core in
+        guard let pointer = unsafe core.streamPointer(frame.pointee.hd.stream_id) else { return 0 }
+        return unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef {
+            stream in
+            unsafe stream.readField(
+                name: UnsafeBufferPointer(start: name, count: nameCount),
+                value: UnsafeBufferPointer(start: value, count: valueCount),
+                inTrailers: frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS,
+                listBytesMax: Int(core.configuration.headerListBytesMax), paths: &core.paths)
+            return 0
+        }
+    }
 }
 
 private let frameReceived: nghttp2_on_frame_recv_callback = { _, frame, user in

@@ -14,16 +14,21 @@ struct HTTPAnswer {
     }
 }
 
-/// Serves from its construction until `stop`.
+/// libmicrohttpd's own.
 ///
-/// `@unchecked Sendable`: the pointer is handed out once, under the lock.
-@safe final class HTTPDaemon: @unchecked Sendable {
+/// `@unchecked Sendable`: handed out once, under a lock; the library lets any thread stop it.
+@safe private struct DaemonHandle: @unchecked Sendable {
+    @unsafe let pointer: OpaquePointer
+}
+
+/// Serves from its construction until `stop`.
+final class HTTPDaemon: Sendable {
     /// What answers a path, on the daemon's thread; nil for a path that there is not.
     typealias Handler = @Sendable (_ path: String) -> HTTPAnswer?
 
     let port: UInt16
     private let handler: Handler
-    private let daemon = Locked<OpaquePointer?>(nil)
+    private let daemon = Locked<DaemonHandle?>(nil)
 
     /// A scraper needs one or two; more are taken when others have gone.
     static let connectionsMax: UInt32 = 32
@@ -44,15 +49,16 @@ struct HTTPAnswer {
             Socket.close(listener)
             throw SocketError(operation: "start the operations plane on \(host):\(port)", errno: 12)
         }
-        unsafe daemon.withLock { unsafe $0 = made }
+        let handle = unsafe DaemonHandle(pointer: made)
+        daemon.withLock { $0 = handle }
     }
 
     deinit { stop() }
 
     /// Closes the socket and all connections, and waits for the thread to end.
     func stop() {
-        let running = unsafe daemon.withLock { unsafe $0.take() }
-        if let running = unsafe running { unsafe MHD_stop_daemon(running) }
+        let running = daemon.withLock { $0.take() }
+        if let running { unsafe MHD_stop_daemon(running.pointer) }
     }
 
     fileprivate func answer(_ method: String, _ path: String) -> HTTPAnswer {
@@ -69,7 +75,7 @@ struct HTTPAnswer {
 private let answerRequest: MHD_AccessHandlerCallback = {
     user, connection, url, method, _, _, _, _ in
     guard let user = unsafe user, let url = unsafe url, let method = unsafe method else {
-        return MHD_NO
+        return kyro_mhd_no
     }
     let daemon = unsafe Unmanaged<HTTPDaemon>.fromOpaque(user).takeUnretainedValue()
     // libmicrohttpd has unescaped the path; a repaired one matches nothing.
@@ -77,9 +83,9 @@ private let answerRequest: MHD_AccessHandlerCallback = {
         unsafe String(cString: method), unsafe String(cString: url))
     let response = unsafe answer.body.withUnsafeBytes { body in
         unsafe MHD_create_response_from_buffer(
-            body.count, UnsafeMutableRawPointer(mutating: body.baseAddress), MHD_RESPMEM_MUST_COPY)
+            body.count, UnsafeMutableRawPointer(mutating: body.baseAddress), kyro_mhd_copies)
     }
-    guard let response = unsafe response else { return MHD_NO }
+    guard let response = unsafe response else { return kyro_mhd_no }
     defer { unsafe MHD_destroy_response(response) }
     unsafe MHD_add_response_header(response, "Content-Type", answer.contentType)
     unsafe MHD_add_response_header(response, "Cache-Control", "no-store")

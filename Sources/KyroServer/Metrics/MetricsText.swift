@@ -25,28 +25,28 @@ struct MetricsText {
         append("\n# TYPE \(name) \(kind.rawValue)\n")
     }
 
-    mutating func sample(_ name: String, _ labels: Labels = [], _ value: UInt64) {
+    mutating func sample(_ name: String, _ labels: Labels, _ value: UInt64) {
         sample(name, labels, text: String(value))
     }
 
-    mutating func sample(_ name: String, _ labels: Labels = [], _ value: Double) {
+    mutating func sample(_ name: String, _ labels: Labels, _ value: Double) {
         sample(name, labels, text: Self.text(value))
     }
 
     /// One family with one sample.
     mutating func gauge(_ name: String, _ help: String, _ value: UInt64) {
         family(name, .gauge, help)
-        sample(name, value)
+        sample(name, [], value)
     }
 
     mutating func gauge(_ name: String, _ help: String, _ value: Double) {
         family(name, .gauge, help)
-        sample(name, value)
+        sample(name, [], value)
     }
 
     mutating func counter(_ name: String, _ help: String, _ value: UInt64) {
         family(name, .counter, help)
-        sample(name, value)
+        sample(name, [], value)
     }
 
     /// - Parameters:

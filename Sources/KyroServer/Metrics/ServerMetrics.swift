@@ -57,7 +57,7 @@ struct ServerMetrics: Sendable {
     private func addProcess(to text: inout MetricsText) {
         text.family(
             "process_cpu_seconds_total", .counter, "User and system time spent, in seconds.")
-        text.sample("process_cpu_seconds_total", ProcessFigures.cpuSeconds)
+        text.sample("process_cpu_seconds_total", [], ProcessFigures.cpuSeconds)
         text.gauge(
             "process_resident_memory_bytes", "Resident memory, mapped files included.",
             ProcessMemory.residentBytes)
