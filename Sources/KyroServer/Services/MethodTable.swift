@@ -74,13 +74,14 @@ struct ServiceContext: Sendable {
             && !(cost > Self.inlineCostMax / 8 && call.loop.hasOtherReadyWork)
     }
 
-    /// Runs `work` here when it is short and the loop has nothing else to do, on the pool otherwise.
+    /// Runs `work` here when it is short and the loop has nothing else to do, on the pool otherwise;
+    /// there it may share itself with the pool, which it is given.
     func run(
         cost: Int, on call: ServerCall, orFail reply: Reply,
-        _ work: @escaping @Sendable () -> Void
+        _ work: @escaping @Sendable (_ sharing: WorkerPool?) -> Void
     ) {
-        if runsHere(cost: cost, on: call) { return work() }
-        guard pool.submit(work) else {
+        if runsHere(cost: cost, on: call) { return work(nil) }
+        guard pool.submit({ [pool] in work(pool) }) else {
             return reply.fail(
                 KyroError(
                     .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50))
