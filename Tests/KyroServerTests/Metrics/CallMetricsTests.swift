@@ -47,7 +47,8 @@ import Testing
     @Test func aHistogramAddsUpItsBuckets() {
         let made = text {
             $0.family("x_seconds", .histogram, "Time.")
-            $0.histogram("x_seconds", [("a", "b")], bounds: ["0.1", "1"], buckets: [2, 0, 3], sum: 7.5)
+            $0.histogram(
+                "x_seconds", [("a", "b")], bounds: ["0.1", "1"], buckets: [2, 0, 3], sum: 7.5)
         }
         #expect(
             made == """
