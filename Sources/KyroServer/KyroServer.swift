@@ -22,6 +22,9 @@ public struct ServerOptions: Sendable {
     /// Time that calls under way get when the server stops.
     public var drainMillis = 10_000
     public var version: String
+    /// Metrics and state over HTTP/1.1; nil: nobody listens.
+    public var operations: OperationsPlaneOptions?
+    public var requestLog = RequestLogOptions()
 
     public init(engine: EngineConfiguration, version: String) {
         self.engine = engine
@@ -39,8 +42,13 @@ public final class KyroServer: Sendable {
     private let credentials: CredentialFiles
     private let audit: AuditLog?
     private let drainMillis: Int
+    private let operations: OperationsPlaneOptions?
+    private let metrics: ServerMetrics
+    private let plane = Locked<OperationsPlane?>(nil)
     /// For what is under way when memory is refused: requests being decoded, answers being written.
     private static let emergencyBytes = 16 << 20
+    /// Logs, snapshots and event loops.
+    private static let ownFilesMax = 256
 
     /// Opens the data directory; recovery goes on in the background.
     public init(_ options: ServerOptions) throws(KyroError) {
@@ -69,19 +77,36 @@ public final class KyroServer: Sendable {
         pool = WorkerPool(
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
         let audit = audit
+        Self.checkFileLimit(configuration.connectionsMax)
         let connections = ConnectionCounter()
         let methods = MethodTable(
             context: ServiceContext(
                 engine: engine, pool: pool, health: health, version: options.version,
                 connectionCount: { connections.count }, isGuarded: options.access.isOn))
+        let calls = CallMetrics(
+            paths: methods.paths, loopCount: configuration.loopCount,
+            log: RequestLog(options.requestLog, seed: SystemRandomSource().next()))
         transport = Server(
             configuration: configuration,
             dispatcher: access.map { control in
                 AccessGuard(control, before: methods, audit: audit, nowMillis: nowMillis)
-            } ?? methods)
+            } ?? methods, calls: calls)
         credentials = CredentialFiles(
             access, tls?.context, paths: options.access.paths + (tls?.paths ?? []))
         connections.observe(transport)
+        operations = options.operations
+        metrics = ServerMetrics(
+            state: ServerState(version: options.version, engine: engine, health: health),
+            calls: calls, pool: pool, transport: transport)
+    }
+
+    /// Connections beyond the limit of open files are refused like those beyond their own.
+    private static func checkFileLimit(_ connectionsMax: Int) {
+        let files = ProcessMemory.raiseFileLimit()
+        guard connectionsMax > files - ownFilesMax else { return }
+        Log.warning(
+            "fewer connections than allowed will be taken: raise the limit of open files",
+            ["connections": connectionsMax, "open files": files])
     }
 
     /// - Throws: INVALID_FIELD for files that cannot be used.
@@ -107,7 +132,16 @@ public final class KyroServer: Sendable {
     }
 
     /// - Returns: the port, which the kernel chose if it was zero.
-    public func start() throws(SocketError) -> UInt16 { try transport.start() }
+    public func start() throws(SocketError) -> UInt16 {
+        if let operations {
+            let made = try OperationsPlane(operations, state: metrics.state, metrics: metrics)
+            plane.withLock { $0 = made }
+        }
+        return try transport.start()
+    }
+
+    /// Of the operations plane, once started; nil without one.
+    public var operationsPort: UInt16? { plane.withLock { $0?.port } }
 
     /// Reads certificates, keys and rights anew, as happens by itself when their files change.
     public func reloadCredentials() { credentials.reload() }
@@ -121,5 +155,7 @@ public final class KyroServer: Sendable {
         pool.stop()
         audit?.close()
         engine.close()
+        // Last, so that whoever looks sees the end.
+        plane.withLock { $0.take() }?.stop()
     }
 }

@@ -66,7 +66,16 @@ enum Arguments {
           --reserve-bytes N        room kept in DIR for a clean stop on a full disk (default 8 MiB
                                    and 1 MiB a shard; 0 for none)
           --drain-millis N         time that calls under way get at a stop (default 10000)
+        \(TransportArguments.usage)
           --quiet                  log errors alone
+          --log-format FORMAT      text | json: how log lines look (default text)
+          --slow-request-millis N  log unary requests that took so long (default 1000; 0 for none)
+          --operations HOST:PORT   metrics and state over HTTP/1.1: /metrics (Prometheus), /health,
+                                   /ready, /version (default: nobody listens)
+          --operations-port-file FILE
+                                   write HOST:PORT of the operations plane here once listening
+          --insecure-operations    allow --operations on a HOST other than loopback: whoever reaches it
+                                   reads the metrics
           --help, --version
 
         Examples:
@@ -109,10 +118,12 @@ enum Arguments {
         var portFile: String?
         var isInsecure = false
         var tokens = TokenArguments()
+        var operations = OperationsArguments()
         while let name = rest.popFirst() {
             switch name {
             case "--help", "-h": return .help
             case "--insecure": isInsecure = true
+            case "--insecure-operations": operations.isInsecure = true
             case "--accept-clock": options.engine.acceptsClock = true
             case "--tls-client-required": options.requiresClientCertificate = true
             case "--quiet": Log.level = .error
@@ -121,7 +132,9 @@ enum Arguments {
                 guard let value = rest.popFirst() else {
                     throw UsageError(message: "\(name) needs a value, or is unknown; see --help")
                 }
-                if try !tokens.set(name, value) { try set(name, value, &options, &portFile) }
+                if try tokens.set(name, value) { continue }
+                if try operations.take(name, value, &options) { continue }
+                try set(name, value, &options, &portFile)
             }
         }
         guard !options.engine.path.isEmpty else {
@@ -133,6 +146,7 @@ enum Arguments {
         guard !options.engine.isArchiving || options.engine.backupsPath != nil else {
             throw UsageError(message: "--archive needs --backups DIR, where to")
         }
+        try operations.apply(to: &options)
         try AccessArguments.finish(&options, tokens)
         if !isInsecure, !isLoopback(options.transport.host) {
             try AccessArguments.refuseIfOpen(options)
@@ -180,12 +194,14 @@ enum Arguments {
             }
             options.transport.host = try host(value[..<colon])
             options.transport.port = port
-        default: throw UsageError(message: "unknown option \"\(name)\"; see --help")
+        default:
+            if try TransportArguments.set(name, value, &options.transport) { return }
+            throw UsageError(message: "unknown option \"\(name)\"; see --help")
         }
     }
 
     /// - Parameter text: a name or an address; an IPv6 address within brackets.
-    private static func host(_ text: Substring) throws(UsageError) -> String {
+    static func host(_ text: Substring) throws(UsageError) -> String {
         if text.hasPrefix("["), text.hasSuffix("]"), text.count > 2 {
             return String(text.dropFirst().dropLast())
         }
@@ -245,7 +261,7 @@ enum Arguments {
         return byteCount.partialValue
     }
 
-    private static func number(
+    static func number(
         _ name: String, _ value: String, _ range: ClosedRange<Int>
     ) throws(UsageError) -> Int {
         guard let number = Int(value), range.contains(number) else {
@@ -256,7 +272,7 @@ enum Arguments {
         return number
     }
 
-    private static func isLoopback(_ host: String) -> Bool {
+    static func isLoopback(_ host: String) -> Bool {
         // 127.0.0.0/8 in dotted form: a name such as 127.example.com leads anywhere.
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         return host == "localhost" || host == "::1"

@@ -36,7 +36,13 @@ struct SearchService: Sendable {
                 try LookupRequest.decode(wire: message), for: call)
             let engine = context.engine
             let cancellation = call.cancellation
-            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) { _ in
+            let cost = engine.estimatedCost(request)
+            // The usual case needs no closure.
+            if context.runsHere(cost: cost, on: call) {
+                let response = try engine.lookup(request, cancellation: cancellation)
+                return reply.succeed(response.encodeWire())
+            }
+            context.run(cost: cost, on: call, orFail: reply) { _ in
                 do throws(KyroError) {
                     let response = try engine.lookup(request, cancellation: cancellation)
                     reply.succeed(response.encodeWire())
@@ -232,8 +238,7 @@ final class ScanHandler: CallHandler {
 
     func receive(_ message: [UInt8], call: ServerCall) {
         guard self.message == nil else {
-            return call.finish(
-                GRPCStatus(KyroError(.malformedMessage, "a scan takes one message; a second came")))
+            return call.finish(.cardinality("a scan takes one message; a second came"))
         }
         guard call.hold(message.count) else {
             return call.finish(GRPCStatus(.keepsTooMuch))
@@ -243,8 +248,7 @@ final class ScanHandler: CallHandler {
 
     func halfClosed(call: ServerCall) {
         guard let message else {
-            return call.finish(
-                GRPCStatus(KyroError(.malformedMessage, "a scan takes one message; none came")))
+            return call.finish(.cardinality("a scan takes one message; none came"))
         }
         let request: ScanRequest
         do throws(KyroError) {
