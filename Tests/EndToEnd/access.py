@@ -339,7 +339,9 @@ except ValueError as error:
 def check_python(server, keys):
     """In a process of its own: two sets of stubs do not fit into one."""
     source = ROOT / "clients/python/src"
-    if not (source / "kyrodb_v2/_proto/search_pb2.py").exists():
+    stubs = source / "kyrodb_v2/_proto"
+    if not all((stubs / f"{proto.stem}_pb2.py").exists()
+               for proto in (ROOT / "Protos/kyrodb/v2").glob("*.proto")):
         print("the Python client skipped: make clients generates its stubs")
         return
     result = subprocess.run(
