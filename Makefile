@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SHIP := .build/ship
 # Statically linked Swift, Debian's C libraries: starts in milliseconds, links no Foundation.
-SWIFT_BUILD := swift build -c release --static-swift-stdlib --scratch-path $(SHIP) \
+SWIFT_BUILD := KYRODB_SHIPPED=1 swift build -c release --static-swift-stdlib --scratch-path $(SHIP) \
     --explicit-target-dependency-import-check error
 BIN := $(SHIP)/release
 

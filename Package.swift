@@ -1,12 +1,19 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// With `KYRODB_SHIPPED` set, as `make build` does, variables of classes are not watched at run time for
+/// overlapping accesses: the tests, which run without it, do that, and a request passes hundreds.
+let unwatched: [SwiftSetting] =
+    Context.environment["KYRODB_SHIPPED"] == nil
+    ? [] : [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
+
 /// Library targets: Swift 6 language mode, strict memory safety, no warning survives.
-let strict: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .strictMemorySafety(),
-    .treatAllWarnings(as: .error),
-]
+let strict: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .strictMemorySafety(),
+        .treatAllWarnings(as: .error),
+    ] + unwatched
 
 /// Executables and tests: the same, without the memory-safety audit of every expression.
 let plain: [SwiftSetting] = [
@@ -43,6 +50,7 @@ let package = Package(
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         system("CStemmer", apt: "libstemmer-dev"),
         system("CRoaring", apt: "libroaring-dev"),
+        system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
         system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
 
         .target(name: "CLinux"),
@@ -62,7 +70,7 @@ let package = Package(
             "KyroServer",
             [
                 "KyroHTTP2", "KyroTLS", "KyroWire", "KyroEngine", "KyroModel", "KyroPlatform",
-                "KyroBytes",
+                "KyroBytes", "CMicroHTTPD",
             ]),
         library(
             "KyroClient",
@@ -82,9 +90,12 @@ let package = Package(
         executable(
             "kyrobench",
             [
-                "KyroCommands", "KyroClient", "KyroWire", "KyroEngine", "KyroIndex", "KyroModel",
-                "KyroPlatform", "KyroBytes", "CKernels",
+                "KyroCommands", "KyroClient", "KyroHTTP2", "KyroWire", "KyroEngine", "KyroIndex",
+                "KyroModel", "KyroPlatform", "KyroBytes", "CKernels",
             ]),
+        .executableTarget(
+            name: "kyro-echo", dependencies: ["KyroServer", "KyroHTTP2", "KyroPlatform"],
+            path: "Tests/Bench/Echo", swiftSettings: plain),
         .executableTarget(
             name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
             path: "Tests/WireTestee", swiftSettings: plain),
@@ -141,6 +152,14 @@ if Context.environment["KYRODB_FUZZ"] != nil {
         fuzzer("fuzz-http2", "HTTP2Session", ["KyroHTTP2"]),
         fuzzer("fuzz-grpc", "GRPCFraming", ["KyroHTTP2"]),
     ]
+}
+
+/// With `KYRODB_WITHOUT_METRICS` set no call is counted, timed or named: what that costs is the
+/// difference (`kyrobench cost --without`).
+if Context.environment["KYRODB_WITHOUT_METRICS"] != nil {
+    for target in package.targets where target.name == "KyroServer" {
+        target.swiftSettings = strict + [.define("KYRODB_WITHOUT_METRICS")]
+    }
 }
 
 /// With `KYRODB_TARGETS` set to names, divided by commas, there are only those targets and what they

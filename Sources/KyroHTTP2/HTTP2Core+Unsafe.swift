@@ -243,10 +243,14 @@ enum WireEvent {
         streamCount += 1
     }
 
+    /// What nghttp2 keeps of a stream: its address, as `live` holds it.
+    @unsafe func streamPointer(_ id: Int32) -> UnsafeMutableRawPointer? {
+        unsafe nghttp2_session_get_stream_user_data(session, id)
+    }
+
+    @inline(__always)
     func stream(_ id: Int32) -> HTTP2Stream? {
-        guard let pointer = unsafe nghttp2_session_get_stream_user_data(session, id) else {
-            return nil
-        }
+        guard let pointer = unsafe streamPointer(id) else { return nil }
         return unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
     }
 

@@ -19,7 +19,7 @@ public final class HTTP2Stream {
 
     // Receiving.
     var assembler = MessageAssembler()
-    var inbox = FIFO<WireMessage>()
+    var inbox = ShortFIFO<WireMessage>()
     var inboxBytes = 0
     /// DATA bytes received whose window was not given back.
     var unacknowledgedBytes = 0
@@ -42,7 +42,7 @@ public final class HTTP2Stream {
     var sendsCompressed = false
 
     // Sending.
-    var outbox = FIFO<WireMessage>()
+    var outbox = ShortFIFO<WireMessage>()
     /// Bytes of the first message in `outbox` already sent, its prefix included.
     var outboxOffset = 0
     /// Bytes accepted by `send` that are not yet in the session's output.
@@ -80,6 +80,31 @@ struct StreamHead {
     var status: Int32?
     var message: [UInt8] = []
     var details: [UInt8] = []
+}
+
+/// A queue that mostly has one element at most, which then takes no memory of its own.
+struct ShortFIFO<Element> {
+    private var front: Element?
+    private var rest = FIFO<Element>()
+
+    var isEmpty: Bool { front == nil }
+    var count: Int { front == nil ? 0 : 1 + rest.count }
+    var first: Element? { front }
+
+    mutating func append(_ element: Element) {
+        if front == nil { front = element } else { rest.append(element) }
+    }
+
+    mutating func popFirst() -> Element? {
+        guard let element = front.take() else { return nil }
+        if !rest.isEmpty { front = rest.popFirst() }
+        return element
+    }
+
+    mutating func removeAll() {
+        front = nil
+        if !rest.isEmpty { rest.removeAll() }
+    }
 }
 
 /// A queue over one array; the front is cut off when half of it is read.

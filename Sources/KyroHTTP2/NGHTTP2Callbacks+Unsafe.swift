@@ -48,6 +48,31 @@ import CNGHTTP2
     }
 }
 
+/// Runs `body` with a connection that its caller keeps alive: nothing is retained for it. Callbacks come
+/// some twenty times a request.
+@inline(__always)
+private func withCore<Result>(
+    _ user: UnsafeMutableRawPointer?, else none: Result, _ body: (HTTP2Core) -> Result
+) -> Result {
+    guard let user = unsafe user else { return none }
+    return unsafe Unmanaged<HTTP2Core>.fromOpaque(user)._withUnsafeGuaranteedRef { body($0) }
+}
+
+/// The same with one of its streams, which `live` keeps; `none` where there is none.
+@inline(__always)
+private func withStream<Result>(
+    _ user: UnsafeMutableRawPointer?, _ id: Int32, else none: Result,
+    _ body: (HTTP2Core, HTTP2Stream) -> Result
+) -> Result {
+    unsafe withCore(user, else: none) { core in
+        guard let pointer = unsafe core.streamPointer(id) else { return none }
+        return unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef {
+            body(core, $0)
+        }
+    }
+}
+
+@inline(__always)
 private func core(_ user: UnsafeMutableRawPointer?) -> HTTP2Core? {
     guard let user = unsafe user else { return nil }
     return unsafe Unmanaged<HTTP2Core>.fromOpaque(user).takeUnretainedValue()
@@ -77,18 +102,18 @@ private let bombFactor = 16
 
 private let readHeader: nghttp2_on_header_callback = {
     _, frame, name, nameCount, value, valueCount, _, user in
-    guard let core = unsafe core(user), let frame = unsafe frame,
-        let stream = unsafe core.stream(frame.pointee.hd.stream_id)
-    else { return 0 }
-    unsafe stream.readField(
-        name: UnsafeBufferPointer(start: name, count: nameCount),
-        value: UnsafeBufferPointer(start: value, count: valueCount),
-        inTrailers: frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS,
-        listBytesMax: Int(core.configuration.headerListBytesMax), paths: &core.paths)
-    let limit = Int(core.configuration.headerListBytesMax)
-    guard core.isServer, stream.head.listBytes / bombFactor > limit else { return 0 }
-    core.endForAbuse(.headerBomb)
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
+    guard let frame = unsafe frame else { return 0 }
+    return unsafe withStream(user, frame.pointee.hd.stream_id, else: 0) { core, stream in
+        let limit = Int(core.configuration.headerListBytesMax)
+        unsafe stream.readField(
+            name: UnsafeBufferPointer(start: name, count: nameCount),
+            value: UnsafeBufferPointer(start: value, count: valueCount),
+            inTrailers: frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS,
+            listBytesMax: limit, paths: &core.paths)
+        guard core.isServer, stream.head.listBytes / bombFactor > limit else { return 0 }
+        core.endForAbuse(.headerBomb)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
+    }
 }
 
 private let frameReceived: nghttp2_on_frame_recv_callback = { _, frame, user in
@@ -126,9 +151,10 @@ private let frameReceived: nghttp2_on_frame_recv_callback = { _, frame, user in
 
 private let dataReceived: nghttp2_on_data_chunk_recv_callback = {
     _, _, id, bytes, count, user in
-    guard let core = unsafe core(user), let stream = core.stream(id) else { return 0 }
-    unsafe core.received(UnsafeBufferPointer(start: bytes, count: count), on: stream)
-    return 0
+    unsafe withStream(user, id, else: 0) { core, stream in
+        unsafe core.received(UnsafeBufferPointer(start: bytes, count: count), on: stream)
+        return 0
+    }
 }
 
 private let streamClosed: nghttp2_on_stream_close_callback = { _, id, code, user in
@@ -178,12 +204,15 @@ private let frameNotSent: nghttp2_on_frame_not_send_callback = { _, frame, _, us
 }
 
 private let sendData: nghttp2_send_data_callback = { _, _, header, count, source, user in
-    guard let core = unsafe core(user), let header = unsafe header,
-        let pointer = unsafe source?.pointee.ptr
-    else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
-    // Full: nghttp2 keeps the frame and asks again at the next `produce`.
-    guard !core.isOutputFull else { return NGHTTP2_ERR_WOULDBLOCK.rawValue }
-    let stream = unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
-    unsafe core.appendData(of: stream, frameHeader: header, count: count)
-    return 0
+    guard let header = unsafe header, let pointer = unsafe source?.pointee.ptr else {
+        return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+    }
+    return unsafe withCore(user, else: NGHTTP2_ERR_CALLBACK_FAILURE.rawValue) { core in
+        // Full: nghttp2 keeps the frame and asks again at the next `produce`.
+        guard !core.isOutputFull else { return NGHTTP2_ERR_WOULDBLOCK.rawValue }
+        return unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef {
+            unsafe core.appendData(of: $0, frameHeader: header, count: count)
+            return 0
+        }
+    }
 }

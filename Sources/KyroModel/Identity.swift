@@ -19,10 +19,10 @@ public struct Scope: Hashable, Sendable {
             && a.namespace.utf8.elementsEqual(b.namespace.utf8)
     }
 
+    /// A string's own hash is equal wherever its bytes are, and takes them in one piece.
     public func hash(into hasher: inout Hasher) {
-        for byte in tenant.utf8 { hasher.combine(byte) }
-        hasher.combine(0 as UInt8)
-        for byte in namespace.utf8 { hasher.combine(byte) }
+        hasher.combine(tenant)
+        hasher.combine(namespace)
     }
 }
 

@@ -15,6 +15,9 @@ public struct ServerOptions: Sendable {
     /// Time that calls under way get when the server stops.
     public var drainMillis = 10_000
     public var version: String
+    /// Metrics and state over HTTP/1.1; nil: nobody listens.
+    public var operations: OperationsPlaneOptions?
+    public var requestLog = RequestLogOptions()
 
     public init(engine: EngineConfiguration, version: String) {
         self.engine = engine
@@ -30,6 +33,9 @@ public final class KyroServer: Sendable {
     private let health: HealthBoard
     private let transport: Server
     private let drainMillis: Int
+    private let operations: OperationsPlaneOptions?
+    private let metrics: ServerMetrics
+    private let plane = Locked<OperationsPlane?>(nil)
     /// For what is under way when memory is refused: requests being decoded, answers being written.
     private static let emergencyBytes = 16 << 20
     /// Logs, snapshots and event loops.
@@ -51,13 +57,19 @@ public final class KyroServer: Sendable {
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
         Self.checkFileLimit(configuration.connectionsMax)
         let connections = ConnectionCounter()
-        transport = Server(
-            configuration: configuration,
-            dispatcher: MethodTable(
-                context: ServiceContext(
-                    engine: engine, pool: pool, health: health, version: options.version,
-                    connectionCount: { connections.count })))
+        let methods = MethodTable(
+            context: ServiceContext(
+                engine: engine, pool: pool, health: health, version: options.version,
+                connectionCount: { connections.count }))
+        let calls = CallMetrics(
+            paths: methods.paths, loopCount: configuration.loopCount,
+            log: RequestLog(options.requestLog, seed: SystemRandomSource().next()))
+        transport = Server(configuration: configuration, dispatcher: methods, calls: calls)
         connections.observe(transport)
+        operations = options.operations
+        metrics = ServerMetrics(
+            state: ServerState(version: options.version, engine: engine, health: health),
+            calls: calls, pool: pool, transport: transport)
     }
 
     /// Connections beyond the limit of open files are refused like those beyond their own.
@@ -87,7 +99,16 @@ public final class KyroServer: Sendable {
     }
 
     /// - Returns: the port, which the kernel chose if it was zero.
-    public func start() throws(SocketError) -> UInt16 { try transport.start() }
+    public func start() throws(SocketError) -> UInt16 {
+        if let operations {
+            let made = try OperationsPlane(operations, state: metrics.state, metrics: metrics)
+            plane.withLock { $0 = made }
+        }
+        return try transport.start()
+    }
+
+    /// Of the operations plane, once started; nil without one.
+    public var operationsPort: UInt16? { plane.withLock { $0?.port } }
 
     /// Refuses new calls, finishes those under way, seals the logs.
     public func stop() {
@@ -96,5 +117,7 @@ public final class KyroServer: Sendable {
         transport.join()
         pool.stop()
         engine.close()
+        // Last, so that whoever looks sees the end.
+        plane.withLock { $0.take() }?.stop()
     }
 }

@@ -57,6 +57,14 @@ enum Arguments {
           --drain-millis N         time that calls under way get at a stop (default 10000)
         \(TransportArguments.usage)
           --quiet                  log errors alone
+          --log-format FORMAT      text | json: how log lines look (default text)
+          --slow-request-millis N  log unary requests that took so long (default 1000; 0 for none)
+          --operations HOST:PORT   metrics and state over HTTP/1.1: /metrics (Prometheus), /health,
+                                   /ready, /version (default: nobody listens)
+          --operations-port-file FILE
+                                   write HOST:PORT of the operations plane here once listening
+          --insecure-operations    allow --operations on a HOST other than loopback: whoever reaches it
+                                   reads the metrics
           --help, --version
 
         Examples:
@@ -94,10 +102,12 @@ enum Arguments {
         options.transport.loopCount = ProcessMemory.coreCount
         var portFile: String?
         var isInsecure = false
+        var operations = OperationsArguments()
         while let name = rest.popFirst() {
             switch name {
             case "--help", "-h": return .help
             case "--insecure": isInsecure = true
+            case "--insecure-operations": operations.isInsecure = true
             case "--accept-clock": options.engine.acceptsClock = true
             case "--quiet": Log.level = .error
             case "--archive": options.engine.isArchiving = true
@@ -105,6 +115,7 @@ enum Arguments {
                 guard let value = rest.popFirst() else {
                     throw UsageError(message: "\(name) needs a value, or is unknown; see --help")
                 }
+                if try operations.take(name, value, &options) { continue }
                 try set(name, value, &options, &portFile)
             }
         }
@@ -117,6 +128,7 @@ enum Arguments {
         guard !options.engine.isArchiving || options.engine.backupsPath != nil else {
             throw UsageError(message: "--archive needs --backups DIR, where to")
         }
+        try operations.apply(to: &options)
         guard isInsecure || isLoopback(options.transport.host) else {
             let lack =
                 options.certificateFile == nil
@@ -174,7 +186,7 @@ enum Arguments {
     }
 
     /// - Parameter text: a name or an address; an IPv6 address within brackets.
-    private static func host(_ text: Substring) throws(UsageError) -> String {
+    static func host(_ text: Substring) throws(UsageError) -> String {
         if text.hasPrefix("["), text.hasSuffix("]"), text.count > 2 {
             return String(text.dropFirst().dropLast())
         }
@@ -245,7 +257,7 @@ enum Arguments {
         return number
     }
 
-    private static func isLoopback(_ host: String) -> Bool {
+    static func isLoopback(_ host: String) -> Bool {
         host == "localhost" || host == "::1" || host.hasPrefix("127.")
     }
 }

@@ -74,6 +74,12 @@ end_to_end() {
     PYTHONPATH=Tests/EndToEnd "$python" "Tests/EndToEnd/$1.py"
 }
 
+# With Prometheus' own judge of metrics, where its package can be had.
+operations() {
+    Tests/Tooling/promtool.sh || echo "promtool: skipped"
+    end_to_end operations
+}
+
 # Drives the shipped binary with a test that the other lane builds.
 freshness() {
     while [[ ! -e $1 ]]; do sleep 1; done
@@ -99,6 +105,7 @@ binary_lane() {
         c_client reference_aggregates rebuild golden repair kill_loop power_cut eio space descriptors clock; do
         step "$script" end_to_end "$script"
     done
+    step operations operations
     step demo Tests/Tooling/demo.sh "$bin"
     step tiny-bench Tests/Tooling/tiny_bench.sh "$bin"
     step freshness freshness "$1"

@@ -14,6 +14,11 @@ public struct SocketError: Error, Equatable, Sendable, CustomStringConvertible {
         "\(operation): \(unsafe String(cString: strerror(errno))) (errno \(errno))"
     }
 
+    public init(operation: String, errno: Int32) {
+        self.operation = operation
+        self.errno = errno
+    }
+
     static func last(_ operation: String) -> SocketError {
         SocketError(operation: operation, errno: Glibc.errno)
     }

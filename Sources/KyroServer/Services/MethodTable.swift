@@ -11,6 +11,15 @@ final class MethodTable: CallDispatcher {
 
     private let methods: [String: MakeHandler]
 
+    /// Methods whose calls last as long as their clients wish, or as the work that they ask for.
+    static let streaming: Set<String> = [
+        "/kyrodb.v2.Collections/Tune", "/kyrodb.v2.Ingest/Stream", "/kyrodb.v2.Search/SearchMany",
+        "/kyrodb.v2.Search/Scan", "/kyrodb.v2.Operations/CreateBackup",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ]
+
     init(context: ServiceContext) {
         let collections = CollectionsService(context)
         let ingest = IngestService(context)
@@ -43,6 +52,9 @@ final class MethodTable: CallDispatcher {
         ]
     }
 
+    /// Of all methods.
+    var paths: [String] { Array(methods.keys) }
+
     func handler(for call: ServerCall) -> (any CallHandler)? { methods[call.path]?(call) }
 }
 
@@ -57,17 +69,18 @@ struct ServiceContext: Sendable {
     /// Distances that a search may cost and still run on its loop: about half a millisecond.
     static let inlineCostMax = 6_000
 
+    func runsHere(cost: Int, on call: ServerCall) -> Bool {
+        cost <= Self.inlineCostMax
+            && !(cost > Self.inlineCostMax / 8 && call.loop.hasOtherReadyWork)
+    }
+
     /// Runs `work` here when it is short and the loop has nothing else to do, on the pool otherwise;
     /// there it may share itself with the pool, which it is given.
     func run(
         cost: Int, on call: ServerCall, orFail reply: Reply,
         _ work: @escaping @Sendable (_ sharing: WorkerPool?) -> Void
     ) {
-        if cost <= Self.inlineCostMax,
-            !(cost > Self.inlineCostMax / 8 && call.loop.hasOtherReadyWork)
-        {
-            return work(nil)
-        }
+        if runsHere(cost: cost, on: call) { return work(nil) }
         guard pool.submit({ [pool] in work(pool) }) else {
             return reply.fail(
                 KyroError(

@@ -57,6 +57,10 @@ struct Reply: @unchecked Sendable {
     init(_ call: ServerCall) { self.call = call }
 
     func succeed(_ message: [UInt8]) {
+        if call.loop.isInLoop {
+            call.send(message)
+            return call.finish(.success)
+        }
         onLoop { call in
             call.send(message)
             call.finish(.success)

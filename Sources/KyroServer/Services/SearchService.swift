@@ -34,7 +34,13 @@ struct SearchService: Sendable {
             let request = try LookupRequest.decode(wire: message)
             let engine = context.engine
             let cancellation = call.cancellation
-            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) { _ in
+            let cost = engine.estimatedCost(request)
+            // The usual case needs no closure.
+            if context.runsHere(cost: cost, on: call) {
+                let response = try engine.lookup(request, cancellation: cancellation)
+                return reply.succeed(response.encodeWire())
+            }
+            context.run(cost: cost, on: call, orFail: reply) { _ in
                 do throws(KyroError) {
                     let response = try engine.lookup(request, cancellation: cancellation)
                     reply.succeed(response.encodeWire())

@@ -13,6 +13,8 @@ final class Connection: LoopChannel {
     private let configuration: ServerTransportConfiguration
     private let dispatcher: any CallDispatcher
     private let counters: TransportCounters
+    /// Where calls are counted; nil where nobody asks.
+    let calls: LoopCalls?
     /// Called once, after the socket is closed.
     private let onClose: (Connection) -> Void
 
@@ -40,9 +42,10 @@ final class Connection: LoopChannel {
 
     init(
         fd: Int32, loop: EventLoop, configuration: ServerTransportConfiguration,
-        dispatcher: any CallDispatcher, counters: TransportCounters,
+        dispatcher: any CallDispatcher, counters: TransportCounters, calls: LoopCalls?,
         onClose: @escaping (Connection) -> Void
     ) {
+        self.calls = calls
         self.fd = fd
         self.loop = loop
         self.configuration = configuration
@@ -161,6 +164,9 @@ final class Connection: LoopChannel {
         session.nowNanos = loop.nowNanos
         writing: repeat {
             processEvents()
+            #if !KYRODB_WITHOUT_METRICS
+                calls?.settle()
+            #endif
             if isClosed { return }
             if isWriteBlocked { break }
             do {
@@ -257,6 +263,7 @@ final class Connection: LoopChannel {
         while let event = session.nextEvent() {
             if case .closed(let stream) = event { endCall(of: stream) }
         }
+        calls?.settle()
     }
 
     /// Counts why the connection ends; the first cause is the one.
@@ -335,7 +342,7 @@ final class Connection: LoopChannel {
                 let isTooLarge = status.code == GRPCCode.resourceExhausted
                 counters.note(isTooLarge ? .messageTooLarge : .brokenMessage)
             }
-            call(of: stream)?.release(.cancelled)
+            call(of: stream)?.release(.cancelled, code: status.code)
         case .closed(let stream):
             endCall(of: stream)
             times.activeNanos = loop.nowNanos
@@ -348,6 +355,9 @@ final class Connection: LoopChannel {
         counters.noteCall()
         let call = ServerCall(stream: stream, connection: self, loop: loop)
         stream.context = call
+        #if !KYRODB_WITHOUT_METRICS
+            calls?.begin(call, nowNanos: loop.nowNanos)
+        #endif
         if let deadline = call.deadlineNanos {
             guard deadline > EventLoop.monotonicNanos() else { return expire(call) }
             call.deadlineTimer = loop.schedule(atNanos: deadline) { [self] in expire(call) }

@@ -18,15 +18,25 @@ public final class Server: @unchecked Sendable {
     /// What was taken and what was refused, for metrics. Any thread.
     public let counters = TransportCounters()
     private let dispatcher: any CallDispatcher
+    private let calls: CallMetrics?
     private let state = Locked(State.idle)
     private var acceptLoop: EventLoop?
     private var loops: [ConnectionLoop] = []
 
-    public init(
+    public convenience init(
         configuration: ServerTransportConfiguration, dispatcher: any CallDispatcher
+    ) {
+        self.init(configuration: configuration, dispatcher: dispatcher, calls: nil)
+    }
+
+    /// - Parameter calls: of as many loops as the configuration has.
+    init(
+        configuration: ServerTransportConfiguration, dispatcher: any CallDispatcher,
+        calls: CallMetrics?
     ) {
         self.configuration = configuration
         self.dispatcher = dispatcher
+        self.calls = calls
     }
 
     /// Listens and serves from here on.
@@ -47,7 +57,7 @@ public final class Server: @unchecked Sendable {
             loops.append(
                 ConnectionLoop(
                     loop: try EventLoop(name: "kyro-io-\(i)"), configuration: configuration,
-                    dispatcher: dispatcher, counters: counters))
+                    dispatcher: dispatcher, counters: counters, calls: calls?.loop(i)))
         }
         let loop = try EventLoop(name: "kyro-accept")
         let acceptor = Acceptor(
@@ -212,14 +222,16 @@ final class ConnectionLoop: @unchecked Sendable {
     private let configuration: ServerTransportConfiguration
     private let dispatcher: any CallDispatcher
     private let counters: TransportCounters
+    private let calls: LoopCalls?
     private let count = Atomic<Int>(0)
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var isDraining = false
 
     init(
         loop: EventLoop, configuration: ServerTransportConfiguration,
-        dispatcher: any CallDispatcher, counters: TransportCounters
+        dispatcher: any CallDispatcher, counters: TransportCounters, calls: LoopCalls?
     ) {
+        self.calls = calls
         self.loop = loop
         self.configuration = configuration
         self.dispatcher = dispatcher
@@ -236,7 +248,7 @@ final class ConnectionLoop: @unchecked Sendable {
             Socket.setNoDelay(fd)
             let connection = Connection(
                 fd: fd, loop: loop, configuration: configuration, dispatcher: dispatcher,
-                counters: counters
+                counters: counters, calls: calls
             ) { [unowned self] connection in self.forget(connection) }
             connections[ObjectIdentifier(connection)] = connection
             connection.start()

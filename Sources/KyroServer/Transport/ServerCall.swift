@@ -19,6 +19,12 @@ public final class ServerCall: @unchecked Sendable {
     public let deadlineNanos: UInt64?
     public let loop: EventLoop
 
+    /// Names the call within the process; for logs.
+    var number: UInt64 = 0
+    /// Of `CallLayout`.
+    var method = CallLayout.unknownMethod
+    var begunNanos: UInt64 = 0
+
     let stream: HTTP2Stream
     /// nil once the stream is gone. Strong on purpose: a weak reference would make every retain of
     /// the connection slow.
@@ -64,6 +70,16 @@ public final class ServerCall: @unchecked Sendable {
     public func finish(_ status: GRPCStatus, trailers: GRPCMetadata = []) {
         guard !isFinished, let connection else { return }
         isFinished = true
+        #if !KYRODB_WITHOUT_METRICS
+            if let calls = connection.calls {
+                calls.end(self, code: status.code)
+                if !status.isOK || !metadata.isEmpty {
+                    connection.session.finish(
+                        stream, status, trailers: trailers + calls.names(for: self, status))
+                    return connection.scheduleFlush()
+                }
+            }
+        #endif
         connection.session.finish(stream, status, trailers: trailers)
         connection.scheduleFlush()
     }
@@ -94,8 +110,12 @@ public final class ServerCall: @unchecked Sendable {
     }
 
     /// The call is over for its handler, whatever is still on its way to the client.
-    func release(_ cause: Cancellation.Cause?) {
+    /// - Parameter code: how it ended, where no `finish` has said so.
+    func release(_ cause: Cancellation.Cause?, code: Int32 = GRPCCode.cancelled) {
         if let cause { cancellation.cancel(cause) }
+        #if !KYRODB_WITHOUT_METRICS
+            if !isFinished { connection?.calls?.end(self, code: code) }
+        #endif
         isFinished = true
         if let deadlineTimer { loop.cancel(deadlineTimer) }
         deadlineTimer = nil
