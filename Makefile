@@ -7,7 +7,7 @@ SWIFT_BUILD := KYRODB_SHIPPED=1 swift build -c release --static-swift-stdlib --s
 BIN := $(SHIP)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build clients demo test faults simulate plant flips accept format lint clean
+.PHONY: help deps build clients demo test faults fuzz simulate plant flips accept format lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) \
@@ -31,6 +31,9 @@ test: deps ## everything that must hold: lint, tests, sanitizers, oracles, end t
 
 faults: build ## a million writes under 500 kills and 100 power cuts; EIO, full disks, clocks
 	@Tests/Tooling/faults.sh $(BIN)
+
+fuzz: deps ## fuzz the HTTP/2 session and gRPC's framing, 20 s each (FUZZ_SECONDS)
+	@Tests/Tooling/fuzz.sh $(or $(FUZZ_SECONDS),20)
 
 simulate: build ## 100,000 seeds of the simulator (make test runs 1,000)
 	$(BIN)/kyro-simulator --seeds '0..<100000' --jobs $$(nproc)

@@ -141,6 +141,19 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
+/// Fuzzers are linked with libFuzzer, which the ordinary build has not: `make fuzz` sets `KYRODB_FUZZ`.
+if Context.environment["KYRODB_FUZZ"] != nil {
+    func fuzzer(_ name: String, _ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+        .executableTarget(
+            name: name, dependencies: dependencies, path: "Tests/Fuzz/\(folder)",
+            swiftSettings: [.swiftLanguageMode(.v5)])
+    }
+    package.targets += [
+        fuzzer("fuzz-http2", "HTTP2Session", ["KyroHTTP2"]),
+        fuzzer("fuzz-grpc", "GRPCFraming", ["KyroHTTP2"]),
+    ]
+}
+
 /// With `KYRODB_WITHOUT_METRICS` set no call is counted, timed or named: what that costs is the
 /// difference (`kyrobench cost --without`).
 if Context.environment["KYRODB_WITHOUT_METRICS"] != nil {

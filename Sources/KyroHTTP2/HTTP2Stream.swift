@@ -31,6 +31,9 @@ public final class HTTP2Stream {
     var endReported = false
     var headReported = false
     var isReadableQueued = false
+    /// A part of a message is there, since then.
+    var isUnfinished = false
+    var unfinishedSinceNanos: UInt64 = 0
     /// Server: bytes of messages that its handler keeps.
     var keptBytes = 0
     public internal(set) var isReadingPaused = false
@@ -49,6 +52,8 @@ public final class HTTP2Stream {
     var localEnded = false
     var finalStatus: GRPCStatus?
     var finalTrailers: GRPCMetadata = []
+    /// When the last of it was taken by the client's window, or the first was queued.
+    var takenNanos: UInt64 = 0
     /// nghttp2 was told that nothing is there, and must be told otherwise.
     var isDeferred = false
     var isAboveLowWater = false

@@ -97,16 +97,22 @@ private let beginHeaders: nghttp2_on_begin_headers_callback = { _, frame, user i
     return 0
 }
 
+/// A header list so many times the limit is no mistake: nine bytes of a frame may stand for 4 KiB each.
+private let bombFactor = 16
+
 private let readHeader: nghttp2_on_header_callback = {
     _, frame, name, nameCount, value, valueCount, _, user in
     guard let frame = unsafe frame else { return 0 }
     return unsafe withStream(user, frame.pointee.hd.stream_id, else: 0) { core, stream in
+        let limit = Int(core.configuration.headerListBytesMax)
         unsafe stream.readField(
             name: UnsafeBufferPointer(start: name, count: nameCount),
             value: UnsafeBufferPointer(start: value, count: valueCount),
             inTrailers: frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS,
-            listBytesMax: Int(core.configuration.headerListBytesMax), paths: &core.paths)
-        return 0
+            listBytesMax: limit, paths: &core.paths)
+        guard core.isServer, stream.head.listBytes / bombFactor > limit else { return 0 }
+        core.endForAbuse(.headerBomb)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
     }
 }
 
@@ -157,14 +163,28 @@ private let streamClosed: nghttp2_on_stream_close_callback = { _, id, code, user
     return 0
 }
 
-/// A server that has answered before the request was complete tells the client to stop sending
-/// (RFC 9113 §8.1).
 private let frameSent: nghttp2_on_frame_send_callback = { _, frame, user in
-    guard let core = unsafe core(user), let frame = unsafe frame, core.isServer,
-        unsafe type(frame) == NGHTTP2_HEADERS.rawValue, unsafe isEndOfStream(frame),
-        let stream = unsafe core.stream(frame.pointee.hd.stream_id), !stream.remoteEnded
-    else { return 0 }
-    core.reset(stream, code: NGHTTP2_NO_ERROR.rawValue)
+    guard let core = unsafe core(user), let frame = unsafe frame, core.isServer else { return 0 }
+    switch unsafe type(frame) {
+    case NGHTTP2_HEADERS.rawValue:
+        core.scanner.answered()
+        // A server that has answered before the request was complete tells the client to stop
+        // sending (RFC 9113 §8.1).
+        guard unsafe isEndOfStream(frame),
+            let stream = unsafe core.stream(frame.pointee.hd.stream_id), !stream.remoteEnded
+        else { return 0 }
+        core.reset(stream, code: NGHTTP2_NO_ERROR.rawValue)
+    case NGHTTP2_DATA.rawValue:
+        core.scanner.answered()
+    case NGHTTP2_RST_STREAM.rawValue:
+        let code = unsafe frame.pointee.rst_stream.error_code
+        guard code != NGHTTP2_NO_ERROR.rawValue, code != NGHTTP2_CANCEL.rawValue else { return 0 }
+        if !core.scanner.provokedReset(nowNanos: core.nowNanos) { core.endForAbuse(.resets) }
+    case NGHTTP2_GOAWAY.rawValue:
+        core.goAwayCode = unsafe frame.pointee.goaway.error_code
+    default:
+        break
+    }
     return 0
 }
 

@@ -38,6 +38,8 @@ public final class KyroServer: Sendable {
     private let plane = Locked<OperationsPlane?>(nil)
     /// For what is under way when memory is refused: requests being decoded, answers being written.
     private static let emergencyBytes = 16 << 20
+    /// Logs, snapshots and event loops.
+    private static let ownFilesMax = 256
 
     /// Opens the data directory; recovery goes on in the background.
     public init(_ options: ServerOptions) throws(KyroError) {
@@ -53,6 +55,7 @@ public final class KyroServer: Sendable {
             onRecovered: { isWhole in if isWhole { health.setServing() } })
         pool = WorkerPool(
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
+        Self.checkFileLimit(configuration.connectionsMax)
         let connections = ConnectionCounter()
         let methods = MethodTable(
             context: ServiceContext(
@@ -67,6 +70,15 @@ public final class KyroServer: Sendable {
         metrics = ServerMetrics(
             state: ServerState(version: options.version, engine: engine, health: health),
             calls: calls, pool: pool, transport: transport)
+    }
+
+    /// Connections beyond the limit of open files are refused like those beyond their own.
+    private static func checkFileLimit(_ connectionsMax: Int) {
+        let files = ProcessMemory.raiseFileLimit()
+        guard connectionsMax > files - ownFilesMax else { return }
+        Log.warning(
+            "fewer connections than allowed will be taken: raise the limit of open files",
+            ["connections": connectionsMax, "open files": files])
     }
 
     /// - Throws: INVALID_FIELD for files that cannot be used.

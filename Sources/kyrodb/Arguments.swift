@@ -55,6 +55,7 @@ enum Arguments {
           --reserve-bytes N        room kept in DIR for a clean stop on a full disk (default 8 MiB
                                    and 1 MiB a shard; 0 for none)
           --drain-millis N         time that calls under way get at a stop (default 10000)
+        \(TransportArguments.usage)
           --quiet                  log errors alone
           --log-format FORMAT      text | json: how log lines look (default text)
           --slow-request-millis N  log unary requests that took so long (default 1000; 0 for none)
@@ -178,7 +179,9 @@ enum Arguments {
             }
             options.transport.host = try host(value[..<colon])
             options.transport.port = port
-        default: throw UsageError(message: "unknown option \"\(name)\"; see --help")
+        default:
+            if try TransportArguments.set(name, value, &options.transport) { return }
+            throw UsageError(message: "unknown option \"\(name)\"; see --help")
         }
     }
 

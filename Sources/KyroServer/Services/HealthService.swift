@@ -96,17 +96,18 @@ final class HealthWatchHandler: CallHandler {
 
     func receive(_ message: [UInt8], call: ServerCall) {
         guard request == nil else {
-            let error = KyroError(
-                .malformedMessage, "\(call.path) takes one message; a second one came")
-            return call.finish(GRPCStatus(error))
+            return call.finish(.cardinality("\(call.path) takes one message; a second one came"))
         }
         guard call.hold(message.count) else { return call.finish(GRPCStatus(.keepsTooMuch)) }
         request = message
     }
 
     func halfClosed(call: ServerCall) {
+        guard let message = request else {
+            return call.finish(.cardinality("\(call.path) takes one message; none came"))
+        }
         do throws(KyroError) {
-            service = try HealthCheckRequest.decode(wire: request ?? []).service
+            service = try HealthCheckRequest.decode(wire: message).service
             request = nil
             changed(call)
         } catch {

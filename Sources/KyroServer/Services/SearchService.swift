@@ -234,8 +234,7 @@ final class ScanHandler: CallHandler {
 
     func receive(_ message: [UInt8], call: ServerCall) {
         guard self.message == nil else {
-            return call.finish(
-                GRPCStatus(KyroError(.malformedMessage, "a scan takes one message; a second came")))
+            return call.finish(.cardinality("a scan takes one message; a second came"))
         }
         guard call.hold(message.count) else {
             return call.finish(GRPCStatus(.keepsTooMuch))
@@ -245,8 +244,7 @@ final class ScanHandler: CallHandler {
 
     func halfClosed(call: ServerCall) {
         guard let message else {
-            return call.finish(
-                GRPCStatus(KyroError(.malformedMessage, "a scan takes one message; none came")))
+            return call.finish(.cardinality("a scan takes one message; none came"))
         }
         let engine = context.engine
         let cancellation = call.cancellation

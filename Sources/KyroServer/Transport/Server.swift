@@ -15,6 +15,8 @@ public final class Server: @unchecked Sendable {
     }
 
     public let configuration: ServerTransportConfiguration
+    /// What was taken and what was refused, for metrics. Any thread.
+    public let counters = TransportCounters()
     private let dispatcher: any CallDispatcher
     private let calls: CallMetrics?
     private let state = Locked(State.idle)
@@ -55,12 +57,12 @@ public final class Server: @unchecked Sendable {
             loops.append(
                 ConnectionLoop(
                     loop: try EventLoop(name: "kyro-io-\(i)"), configuration: configuration,
-                    dispatcher: dispatcher, calls: calls?.loop(i)))
+                    dispatcher: dispatcher, counters: counters, calls: calls?.loop(i)))
         }
         let loop = try EventLoop(name: "kyro-accept")
         let acceptor = Acceptor(
-            loop: loop, listeners: listeners, targets: loops,
-            connectionsMax: configuration.connectionsMax)
+            loop: loop, listeners: listeners, targets: loops, configuration: configuration,
+            counters: counters)
         acceptLoop = loop
         state.withLock { state in
             guard case .idle = state else { preconditionFailure("the server was started before") }
@@ -113,6 +115,8 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
     private let listeners: [Int32]
     private let targets: [ConnectionLoop]
     private let connectionsMax: Int
+    private let isPlaintext: Bool
+    private let counters: TransportCounters
     private var registrations: [LoopRegistration] = []
     private var isPaused = false
     /// Given up to take and close a connection when there is no other descriptor: its client learns
@@ -120,12 +124,15 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
     private var spare = Socket.spare()
 
     init(
-        loop: EventLoop, listeners: [Int32], targets: [ConnectionLoop], connectionsMax: Int
+        loop: EventLoop, listeners: [Int32], targets: [ConnectionLoop],
+        configuration: ServerTransportConfiguration, counters: TransportCounters
     ) {
         self.loop = loop
         self.listeners = listeners
         self.targets = targets
-        self.connectionsMax = connectionsMax
+        connectionsMax = configuration.connectionsMax
+        isPlaintext = configuration.tls == nil
+        self.counters = counters
     }
 
     func start() {
@@ -160,17 +167,25 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
         let total = targets.reduce(0) { $0 + $1.connectionCount }
         guard total < connectionsMax,
             let target = targets.min(by: { $0.connectionCount < $1.connectionCount })
-        else {
-            Socket.close(fd)
-            return
-        }
+        else { return refuse(fd, .connectionLimit) }
+        counters.noteAccepted()
         target.adopt(fd)
+    }
+
+    private func refuse(_ fd: Int32, _ refusal: TransportRefusal) {
+        counters.note(refusal)
+        // A client that speaks no HTTP/2 learns nothing, nor one that waits for TLS.
+        if isPlaintext {
+            _ = Socket.write(fd, ConnectionRefusal.tooMany, from: 0)
+            Socket.endOutput(fd)
+        }
+        Socket.close(fd)
     }
 
     private func refuseOne(_ listener: Int32) {
         guard let fd = spare else { return }
         Socket.close(fd)
-        if let accepted = try? Socket.accept(listener) { Socket.close(accepted) }
+        if let accepted = try? Socket.accept(listener) { refuse(accepted, .noDescriptor) }
         spare = Socket.spare()
     }
 
@@ -206,6 +221,7 @@ final class ConnectionLoop: @unchecked Sendable {
     let loop: EventLoop
     private let configuration: ServerTransportConfiguration
     private let dispatcher: any CallDispatcher
+    private let counters: TransportCounters
     private let calls: LoopCalls?
     private let count = Atomic<Int>(0)
     private var connections: [ObjectIdentifier: Connection] = [:]
@@ -213,12 +229,13 @@ final class ConnectionLoop: @unchecked Sendable {
 
     init(
         loop: EventLoop, configuration: ServerTransportConfiguration,
-        dispatcher: any CallDispatcher, calls: LoopCalls?
+        dispatcher: any CallDispatcher, counters: TransportCounters, calls: LoopCalls?
     ) {
         self.calls = calls
         self.loop = loop
         self.configuration = configuration
         self.dispatcher = dispatcher
+        self.counters = counters
     }
 
     /// Includes sockets that are on their way to the loop.
@@ -231,7 +248,7 @@ final class ConnectionLoop: @unchecked Sendable {
             Socket.setNoDelay(fd)
             let connection = Connection(
                 fd: fd, loop: loop, configuration: configuration, dispatcher: dispatcher,
-                calls: calls
+                counters: counters, calls: calls
             ) { [unowned self] connection in self.forget(connection) }
             connections[ObjectIdentifier(connection)] = connection
             connection.start()
