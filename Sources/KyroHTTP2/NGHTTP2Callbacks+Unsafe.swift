@@ -87,14 +87,17 @@ private func type(_ frame: UnsafePointer<nghttp2_frame>) -> UInt32 {
 }
 
 private let beginHeaders: nghttp2_on_begin_headers_callback = { _, frame, user in
-    guard let core = unsafe core(user), let frame = unsafe frame, core.isServer else { return 0 }
-    let isRequest = unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
-    guard unsafe type(frame) == NGHTTP2_HEADERS.rawValue, isRequest else { return 0 }
-    let stream = HTTP2Stream()
-    stream.id = unsafe frame.pointee.hd.stream_id
-    core.register(stream)
-    core.attach(stream)
-    return 0
+    guard let frame = unsafe frame else { return 0 }
+    return unsafe withCore(user, else: 0) { core in
+        guard core.isServer else { return 0 }
+        let isRequest = unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
+        guard unsafe type(frame) == NGHTTP2_HEADERS.rawValue, isRequest else { return 0 }
+        let stream = HTTP2Stream()
+        stream.id = unsafe frame.pointee.hd.stream_id
+        core.register(stream)
+        core.attach(stream)
+        return 0
+    }
 }
 
 /// A header list so many times the limit is no mistake: nine bytes of a frame may stand for 4 KiB each.
@@ -117,36 +120,38 @@ private let readHeader: nghttp2_on_header_callback = {
 }
 
 private let frameReceived: nghttp2_on_frame_recv_callback = { _, frame, user in
-    guard let core = unsafe core(user), let frame = unsafe frame else { return 0 }
-    switch unsafe type(frame) {
-    case NGHTTP2_HEADERS.rawValue:
-        guard let stream = unsafe core.stream(frame.pointee.hd.stream_id) else { return 0 }
-        if unsafe isEndOfStream(frame) { stream.remoteEnded = true }
-        let isTrailer = unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS
-        if !isTrailer {
-            core.events.append(.head(stream))
-            core.pendingCount += 1
+    guard let frame = unsafe frame else { return 0 }
+    return unsafe withCore(user, else: 0) { core in
+        switch unsafe type(frame) {
+        case NGHTTP2_HEADERS.rawValue:
+            guard let stream = unsafe core.stream(frame.pointee.hd.stream_id) else { return 0 }
+            if unsafe isEndOfStream(frame) { stream.remoteEnded = true }
+            let isTrailer = unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS
+            if !isTrailer {
+                core.events.append(.head(stream))
+                core.pendingCount += 1
+            }
+            if stream.remoteEnded { core.queueReadable(stream) }
+        case NGHTTP2_DATA.rawValue:
+            guard unsafe isEndOfStream(frame) else { return 0 }
+            guard let stream = unsafe core.stream(frame.pointee.hd.stream_id) else { return 0 }
+            stream.remoteEnded = true
+            core.queueReadable(stream)
+        case NGHTTP2_GOAWAY.rawValue:
+            unsafe core.events.append(.goAway(code: frame.pointee.goaway.error_code))
+        case NGHTTP2_PING.rawValue:
+            guard unsafe frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 else {
+                return 0
+            }
+            let opaque = unsafe withUnsafeBytes(of: frame.pointee.ping.opaque_data) {
+                unsafe Array($0)
+            }
+            core.events.append(.pong(opaque))
+        default:
+            break
         }
-        if stream.remoteEnded { core.queueReadable(stream) }
-    case NGHTTP2_DATA.rawValue:
-        guard unsafe isEndOfStream(frame) else { return 0 }
-        guard let stream = unsafe core.stream(frame.pointee.hd.stream_id) else { return 0 }
-        stream.remoteEnded = true
-        core.queueReadable(stream)
-    case NGHTTP2_GOAWAY.rawValue:
-        unsafe core.events.append(.goAway(code: frame.pointee.goaway.error_code))
-    case NGHTTP2_PING.rawValue:
-        guard unsafe frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 else {
-            return 0
-        }
-        let opaque = unsafe withUnsafeBytes(of: frame.pointee.ping.opaque_data) {
-            unsafe Array($0)
-        }
-        core.events.append(.pong(opaque))
-    default:
-        break
+        return 0
     }
-    return 0
 }
 
 private let dataReceived: nghttp2_on_data_chunk_recv_callback = {
@@ -164,28 +169,33 @@ private let streamClosed: nghttp2_on_stream_close_callback = { _, id, code, user
 }
 
 private let frameSent: nghttp2_on_frame_send_callback = { _, frame, user in
-    guard let core = unsafe core(user), let frame = unsafe frame, core.isServer else { return 0 }
-    switch unsafe type(frame) {
-    case NGHTTP2_HEADERS.rawValue:
-        core.scanner.answered()
-        // A server that has answered before the request was complete tells the client to stop
-        // sending (RFC 9113 §8.1).
-        guard unsafe isEndOfStream(frame),
-            let stream = unsafe core.stream(frame.pointee.hd.stream_id), !stream.remoteEnded
-        else { return 0 }
-        core.reset(stream, code: NGHTTP2_NO_ERROR.rawValue)
-    case NGHTTP2_DATA.rawValue:
-        core.scanner.answered()
-    case NGHTTP2_RST_STREAM.rawValue:
-        let code = unsafe frame.pointee.rst_stream.error_code
-        guard code != NGHTTP2_NO_ERROR.rawValue, code != NGHTTP2_CANCEL.rawValue else { return 0 }
-        if !core.scanner.provokedReset(nowNanos: core.nowNanos) { core.endForAbuse(.resets) }
-    case NGHTTP2_GOAWAY.rawValue:
-        core.goAwayCode = unsafe frame.pointee.goaway.error_code
-    default:
-        break
+    guard let frame = unsafe frame else { return 0 }
+    return unsafe withCore(user, else: 0) { core in
+        guard core.isServer else { return 0 }
+        switch unsafe type(frame) {
+        case NGHTTP2_HEADERS.rawValue:
+            core.scanner.answered()
+            // A server that has answered before the request was complete tells the client to stop
+            // sending (RFC 9113 §8.1).
+            guard unsafe isEndOfStream(frame),
+                let stream = unsafe core.stream(frame.pointee.hd.stream_id), !stream.remoteEnded
+            else { return 0 }
+            core.reset(stream, code: NGHTTP2_NO_ERROR.rawValue)
+        case NGHTTP2_DATA.rawValue:
+            core.scanner.answered()
+        case NGHTTP2_RST_STREAM.rawValue:
+            let code = unsafe frame.pointee.rst_stream.error_code
+            guard code != NGHTTP2_NO_ERROR.rawValue, code != NGHTTP2_CANCEL.rawValue else {
+                return 0
+            }
+            if !core.scanner.provokedReset(nowNanos: core.nowNanos) { core.endForAbuse(.resets) }
+        case NGHTTP2_GOAWAY.rawValue:
+            core.goAwayCode = unsafe frame.pointee.goaway.error_code
+        default:
+            break
+        }
+        return 0
     }
-    return 0
 }
 
 /// A header block that nghttp2 refuses, such as one above its 64 KiB: the call would wait for ever.

@@ -286,6 +286,28 @@ def test_many_connections(server: PlaneServer):
     check.equal(server.ask("/health", timeout=20)[0], 200, "answers when they have gone")
 
 
+def test_refused(server: PlaneServer):
+    """What the transport turns away is counted by its reason."""
+    host, port = server.target.rsplit(":", 1)
+    before = server.metrics()
+    for _ in range(3):
+        with socket.create_connection((host, int(port)), timeout=5) as raw:
+            raw.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + b" " * 64)
+            try:
+                while raw.recv(4096):
+                    pass
+            except OSError:
+                pass
+    after = server.metrics()
+
+    def grew(name: str, **labels: str) -> float:
+        return after.get(name, **labels) - before.get(name, **labels)
+
+    check.equal(grew("kyrodb_refused_total", reason="not_http2"), 3, "no HTTP/2")
+    check.equal(grew("kyrodb_connections_accepted_total"), 3, "connections accepted")
+    check.equal(after.get("kyrodb_unsent_bytes"), 0, "nothing waits to be sent")
+
+
 def test_names(server: PlaneServer):
     trace = "0af7651916cd43dd8448eb211c80319c"
     sent = f"00-{trace}-b7ad6b7169203331-01"
@@ -416,6 +438,7 @@ def main():
         test_format(server.metrics())
         test_broken_requests(server)
         test_many_connections(server)
+        test_refused(server)
         test_names(server)
         check.equal(server.stop(), 0, "exit status")
     test_ready_turns()

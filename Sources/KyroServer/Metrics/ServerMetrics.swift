@@ -106,6 +106,20 @@ struct ServerMetrics: Sendable {
         text.gauge(
             "kyrodb_connections", "Open connections of clients.",
             UInt64(max(0, transport.connectionCount)))
+        let counters = transport.counters
+        text.counter(
+            "kyrodb_connections_accepted_total", "Connections that were handed to a loop.",
+            counters.connectionsAccepted)
+        text.gauge(
+            "kyrodb_unsent_bytes", "Answers that wait for their clients to take them.",
+            UInt64(max(0, counters.unsentBytes)))
+        text.family(
+            "kyrodb_refused_total", .counter,
+            "Connections closed and calls ended without any handler's doing, by reason.")
+        for refusal in TransportRefusal.allCases {
+            text.sample(
+                "kyrodb_refused_total", [("reason", refusal.name)], counters.count(of: refusal))
+        }
         text.gauge(
             "kyrodb_search_queue_depth", "Searches that wait for a thread.", UInt64(pool.depth))
     }
