@@ -48,6 +48,10 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "CKernels", cSettings: cSettings),
 
+        .plugin(name: "DescriptorSet", capability: .buildTool()),
+        .target(
+            name: "KyroDescriptors", swiftSettings: strict, plugins: ["DescriptorSet"]),
+
         library("KyroBytes", ["CKernels", "CXXHash"]),
         library("KyroPlatform", ["KyroBytes", "CLinux"]),
         library("KyroModel", ["KyroBytes"]),
@@ -61,8 +65,8 @@ let package = Package(
         library(
             "KyroServer",
             [
-                "KyroHTTP2", "KyroTLS", "KyroWire", "KyroEngine", "KyroModel", "KyroPlatform",
-                "KyroBytes",
+                "KyroHTTP2", "KyroTLS", "KyroWire", "KyroEngine", "KyroDescriptors", "KyroModel",
+                "KyroPlatform", "KyroBytes",
             ]),
         library(
             "KyroClient",
@@ -88,6 +92,19 @@ let package = Package(
         .executableTarget(
             name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
             path: "Tests/WireTestee", swiftSettings: plain),
+        .target(
+            name: "ConformanceCodecs", dependencies: ["KyroModel", "KyroBytes"],
+            path: "Tests/Conformance/Codecs", swiftSettings: plain),
+        .executableTarget(
+            name: "kyro-protobuf-testee", dependencies: ["ConformanceCodecs", "KyroModel"],
+            path: "Tests/Conformance/ProtobufTestee", swiftSettings: plain),
+        .executableTarget(
+            name: "kyro-interop-server",
+            dependencies: [
+                "ConformanceCodecs", "KyroServer", "KyroHTTP2", "KyroTLS", "KyroModel",
+                "KyroPlatform",
+            ],
+            path: "Tests/Conformance/InteropServer", swiftSettings: plain),
         .target(
             name: "KyroSimulation",
             dependencies: ["KyroEngine", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"],
@@ -141,6 +158,7 @@ if let asked = Context.environment["KYRODB_TARGETS"] {
             for case .byNameItem(let dependency, _) in target.dependencies {
                 open.append(dependency)
             }
+            for case .plugin(let plugin, _) in target.plugins ?? [] { open.append(plugin) }
         }
     }
     package.targets.removeAll { !names.contains($0.name) }

@@ -3,6 +3,8 @@ import KyroIndex
 import KyroModel
 
 extension Engine {
+    public var shardCount: Int { shards.count }
+
     /// The engine's part of `Operations.Status`; the server adds what it knows of itself.
     public func status() -> StatusResponse {
         var status = StatusResponse()

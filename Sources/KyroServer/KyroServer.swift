@@ -39,12 +39,13 @@ public final class KyroServer: Sendable {
         var configuration = options.transport
         if let context = try Self.tls(of: options) { configuration.tls = context }
         drainMillis = options.drainMillis
-        let health = HealthBoard()
+        let health = HealthBoard(HealthBoard.productNeeds)
         self.health = health
         engine = try Engine(
             options.engine, hashSeed: SystemRandomSource().next(),
             notice: { Log.warning($0) },
-            onRecovered: { isWhole in if isWhole { health.setServing() } })
+            onShardState: { health.setShard($0, $1) }, onRecovered: { health.setRecovered() })
+        health.expect(shardCount: engine.shardCount)
         pool = WorkerPool(
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
         let connections = ConnectionCounter()

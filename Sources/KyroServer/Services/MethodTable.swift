@@ -16,7 +16,6 @@ final class MethodTable: CallDispatcher {
         let ingest = IngestService(context)
         let search = SearchService(context)
         let operations = OperationsService(context)
-        let health = context.health
         methods = [
             "/kyrodb.v2.Collections/Create": { _ in UnaryHandler(collections.create) },
             "/kyrodb.v2.Collections/Describe": { _ in UnaryHandler(collections.describe) },
@@ -38,10 +37,17 @@ final class MethodTable: CallDispatcher {
             "/kyrodb.v2.Operations/Snapshot": { _ in UnaryHandler(operations.snapshot) },
             "/kyrodb.v2.Operations/Flush": { _ in UnaryHandler(operations.flush) },
             "/kyrodb.v2.Operations/CreateBackup": { _ in BackupHandler(context) },
-            "/grpc.health.v1.Health/Check": { _ in UnaryHandler(health.check) },
-            "/grpc.health.v1.Health/Watch": { HealthWatchHandler(health, call: $0) },
         ]
+        .merging(
+            StockServices(
+                health: context.health, descriptors: .product,
+                services: HealthBoard.productNeeds.keys.filter { !$0.isEmpty }
+            ).methods
+        ) { own, _ in own }
     }
+
+    /// Of every method there is.
+    var paths: [String] { Array(methods.keys) }
 
     func handler(for call: ServerCall) -> (any CallHandler)? { methods[call.path]?(call) }
 }
