@@ -124,7 +124,10 @@ let package = Package(
         tests("KyroTLSTests", ["KyroTLS"]),
         tests(
             "KyroServerTests",
-            ["KyroServer", "KyroEngine", "KyroHTTP2", "KyroModel", "KyroPlatform", "TestSupport"]),
+            [
+                "KyroServer", "KyroEngine", "KyroHTTP2", "KyroWire", "KyroModel", "KyroPlatform",
+                "TestSupport",
+            ]),
         tests(
             "KyroIndexTests",
             ["KyroIndex", "KyroPlatform", "KyroModel", "KyroBytes", "CKernels", "TestSupport"]),

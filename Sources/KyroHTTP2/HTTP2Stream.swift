@@ -14,6 +14,8 @@ public final class HTTP2Stream {
     /// From `grpc-timeout`, counted from when the request arrived.
     public internal(set) var timeoutNanos: UInt64?
     public internal(set) var authority: [UInt8] = []
+    /// From `grpc-encoding`; nil for one that is not known here.
+    public var encoding: MessageEncoding? { head.encoding }
     var head = StreamHead()
     var trailers: GRPCMetadata = []
 

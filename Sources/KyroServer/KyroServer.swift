@@ -48,14 +48,14 @@ public final class KyroServer: Sendable {
         health.expect(shardCount: engine.shardCount)
         pool = WorkerPool(
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
-        let connections = ConnectionCounter()
+        let observer = TransportObserver()
         transport = Server(
             configuration: configuration,
             dispatcher: MethodTable(
                 context: ServiceContext(
                     engine: engine, pool: pool, health: health, version: options.version,
-                    connectionCount: { connections.count })))
-        connections.observe(transport)
+                    transport: observer)))
+        observer.observe(transport)
     }
 
     /// - Throws: INVALID_FIELD for files that cannot be used.

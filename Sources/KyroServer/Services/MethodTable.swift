@@ -41,7 +41,11 @@ final class MethodTable: CallDispatcher {
         .merging(
             StockServices(
                 health: context.health, descriptors: .product,
-                services: HealthBoard.productNeeds.keys.filter { !$0.isEmpty }
+                services: HealthBoard.productNeeds.keys.filter { !$0.isEmpty },
+                transport: context.transport,
+                nowMillis: { [engine = context.engine] in
+                    engine.clockMillis
+                }
             ).methods
         ) { own, _ in own }
     }
@@ -58,7 +62,7 @@ struct ServiceContext: Sendable {
     let pool: WorkerPool
     let health: HealthBoard
     let version: String
-    let connectionCount: @Sendable () -> Int
+    let transport: TransportObserver
 
     /// Distances that a search may cost and still run on its loop: about half a millisecond.
     static let inlineCostMax = 6_000

@@ -6,6 +6,8 @@ import KyroTLS
 
 final class Connection: LoopChannel {
     let session: ServerSession
+    let number = TransportNumber.next()
+    var traffic = ConnectionTraffic()
     /// Between session and socket; nil where the two talk plaintext.
     private let tls: TLSStream?
     private let fd: Int32
@@ -266,6 +268,7 @@ final class Connection: LoopChannel {
         case .request(let stream):
             begin(stream)
         case .message(let stream, let bytes):
+            traffic.receive(nowNanos: loop.nowNanos)
             guard let call = call(of: stream), let handler = call.handler else { return }
             handler.receive(bytes, call: call)
         case .halfClosed(let stream):
@@ -288,6 +291,7 @@ final class Connection: LoopChannel {
         hasSeenRequest = true
         let call = ServerCall(stream: stream, connection: self, loop: loop)
         stream.context = call
+        traffic.begin(nowNanos: loop.nowNanos)
         if let deadline = call.deadlineNanos {
             guard deadline > EventLoop.monotonicNanos() else { return expire(call) }
             call.deadlineTimer = loop.schedule(atNanos: deadline) { [self] in expire(call) }
@@ -313,11 +317,18 @@ final class Connection: LoopChannel {
     private func endCall(of stream: HTTP2Stream) {
         guard let call = call(of: stream) else { return }
         stream.context = nil
+        traffic.close(isRegular: stream.closeCode == 0)
         call.release(call.isFinished && stream.closeCode == 0 ? nil : .cancelled)
         call.connection = nil
     }
 
     // MARK: the connection's own life
+
+    var report: ConnectionReport {
+        ConnectionReport(
+            number: number, local: Socket.localAddress(fd), peer: Socket.peerAddress(fd),
+            cipher: tls?.cipher, traffic: traffic)
+    }
 
     /// Idle and silent connections, looked at now and then.
     private func armWatchdog() {
@@ -340,6 +351,7 @@ final class Connection: LoopChannel {
             beginDrain()
         } else if passed(lastReceivedNanos, configuration.keepaliveMillis) {
             session.ping(Self.keepalivePing)
+            traffic.pingsSent += 1
         }
         armWatchdog()
         flush()

@@ -73,6 +73,7 @@ public final class ServerCall: @unchecked Sendable {
                     message: "too many answers of this connection wait to be read"))
         }
         connection.session.send(message, on: stream, compressed: compressed)
+        connection.traffic.send(nowNanos: loop.nowNanos)
         connection.scheduleFlush()
     }
 
@@ -80,6 +81,7 @@ public final class ServerCall: @unchecked Sendable {
     public func finish(_ status: GRPCStatus, trailers: GRPCMetadata = []) {
         guard !isFinished, let connection else { return }
         isFinished = true
+        connection.traffic.end(isOK: status.isOK)
         connection.session.finish(stream, status, trailers: trailers)
         connection.scheduleFlush()
     }
@@ -112,6 +114,7 @@ public final class ServerCall: @unchecked Sendable {
     /// The call is over for its handler, whatever is still on its way to the client.
     func release(_ cause: Cancellation.Cause?) {
         if let cause { cancellation.cancel(cause) }
+        if !isFinished { connection?.traffic.end(isOK: false) }
         isFinished = true
         if let deadlineTimer { loop.cancel(deadlineTimer) }
         deadlineTimer = nil

@@ -77,8 +77,11 @@ func run(_ options: Options) throws {
     if let path = options.descriptors {
         pool = try DescriptorPool(descriptorSet: try readFile(path) + pool.files.serialisedSet)
     }
+    let observer = TransportObserver()
     let dispatcher = Dispatcher(
-        stock: StockServices(health: health, descriptors: pool, services: [TestService.name]))
+        stock: StockServices(
+            health: health, descriptors: pool, services: [TestService.name], transport: observer,
+            nowMillis: { SystemClock().wallMillis() }))
     var configuration = ServerTransportConfiguration()
     configuration.http2.messageBytesMax = options.messageBytesMax
     configuration.loopCount = 2
@@ -89,6 +92,7 @@ func run(_ options: Options) throws {
         let server = Server(configuration: configuration, dispatcher: dispatcher)
         let chosen = try server.start()
         servers.append(server)
+        observer.observe(server)
         print(name, chosen)
     }
     if let port = options.plain { try serve("plain", port, nil) }

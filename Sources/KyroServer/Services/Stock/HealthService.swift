@@ -51,7 +51,7 @@ package final class HealthBoard: Sendable {
     }
 
     /// Of kyrodb's own services and those that come with every server.
-    static let productNeeds: [String: Need] = [
+    package static let productNeeds: [String: Need] = [
         "": .reads, "kyrodb.v2.Search": .reads, "kyrodb.v2.Collections": .reads,
         "kyrodb.v2.Ingest": .writes, "kyrodb.v2.Operations": .nothing,
     ]
@@ -71,7 +71,7 @@ package final class HealthBoard: Sendable {
 
     var isDraining: Bool { state.withLock { $0.isDraining } }
 
-    func status(of service: String) -> HealthCheckResponse.ServingStatus {
+    package func status(of service: String) -> HealthCheckResponse.ServingStatus {
         state.withLock { state in
             if let need = needs[service] { return state.serves(need) ? .serving : .notServing }
             guard service.hasPrefix(Self.shardPrefix),
@@ -83,7 +83,7 @@ package final class HealthBoard: Sendable {
         }
     }
 
-    var statuses: [(name: String, status: HealthCheckResponse.ServingStatus)] {
+    package var statuses: [(name: String, status: HealthCheckResponse.ServingStatus)] {
         state.withLock { state in
             needs.map { ($0.key, state.serves($0.value) ? .serving : .notServing) }
                 + state.shards.indices.map { (Self.shardPrefix + String($0), state.status(of: $0)) }
@@ -91,13 +91,13 @@ package final class HealthBoard: Sendable {
     }
 
     /// Every shard has ended its recovery, some perhaps by failing.
-    func setRecovered() { change { $0.isRecovered = true } }
+    package func setRecovered() { change { $0.isRecovered = true } }
     package func setDraining() { change { $0.isDraining = true } }
 
     /// Shards are recovering until they say otherwise.
-    func expect(shardCount: Int) { change { $0.expect(shardCount: shardCount) } }
+    package func expect(shardCount: Int) { change { $0.expect(shardCount: shardCount) } }
 
-    func setShard(_ index: Int, _ shard: ShardState) {
+    package func setShard(_ index: Int, _ shard: ShardState) {
         change { state in
             state.expect(shardCount: index + 1)
             state.shards[index] = shard
@@ -113,7 +113,7 @@ package final class HealthBoard: Sendable {
     }
 
     /// - Parameter watcher: called whenever something may have changed, on any thread.
-    func watch(_ watcher: @escaping @Sendable () -> Void) -> Int {
+    package func watch(_ watcher: @escaping @Sendable () -> Void) -> Int {
         state.withLock {
             $0.nextWatcher += 1
             $0.watchers[$0.nextWatcher] = watcher
@@ -121,7 +121,7 @@ package final class HealthBoard: Sendable {
         }
     }
 
-    func unwatch(_ id: Int) { state.withLock { $0.watchers[id] = nil } }
+    package func unwatch(_ id: Int) { state.withLock { $0.watchers[id] = nil } }
 
     @Sendable func check(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {

@@ -11,11 +11,25 @@ package struct StockServices: Sendable {
     /// - Parameters:
     ///   - descriptors: of everything that is served.
     ///   - services: full names of what is served beside the stock services themselves.
-    package init(health: HealthBoard, descriptors: DescriptorPool, services: [String]) {
+    ///   - transport: what channelz looks at.
+    ///   - nowMillis: Unix time.
+    package init(
+        health: HealthBoard, descriptors: DescriptorPool, services: [String],
+        transport: TransportObserver, nowMillis: @escaping @Sendable () -> Int64
+    ) {
         self.health = health
         let reflection = Reflection(
             pool: descriptors, services: (services + Self.services).sorted())
+        let channelz = ChannelzService(transport, nowMillis: nowMillis)
+        let prefix = "/grpc.channelz.v1.Channelz/"
         methods = [
+            prefix + "GetTopChannels": { _ in UnaryHandler(channelz.topChannels) },
+            prefix + "GetServers": { _ in UnaryHandler(channelz.servers) },
+            prefix + "GetServer": { _ in UnaryHandler(channelz.server) },
+            prefix + "GetServerSockets": { _ in UnaryHandler(channelz.sockets) },
+            prefix + "GetSocket": { _ in UnaryHandler(channelz.socket) },
+            prefix + "GetChannel": { _ in UnaryHandler(channelz.channel) },
+            prefix + "GetSubchannel": { _ in UnaryHandler(channelz.channel) },
             "/grpc.health.v1.Health/Check": { _ in UnaryHandler(health.check) },
             "/grpc.health.v1.Health/List": { _ in UnaryHandler(health.list) },
             "/grpc.health.v1.Health/Watch": { HealthWatchHandler(health, call: $0) },
@@ -29,7 +43,7 @@ package struct StockServices: Sendable {
     }
 
     static let services = [
-        "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+        "grpc.channelz.v1.Channelz", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     ]
 }
