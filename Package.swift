@@ -101,8 +101,8 @@ let package = Package(
         .executableTarget(
             name: "kyro-interop-server",
             dependencies: [
-                "ConformanceCodecs", "KyroServer", "KyroHTTP2", "KyroTLS", "KyroModel",
-                "KyroPlatform",
+                "ConformanceCodecs", "KyroServer", "KyroHTTP2", "KyroTLS", "KyroWire",
+                "KyroModel", "KyroPlatform",
             ],
             path: "Tests/Conformance/InteropServer", swiftSettings: plain),
         .target(

@@ -39,7 +39,7 @@ struct AcceptedEncodings {
         var start = 0
         for i in 0...list.count {
             let isEnd = unsafe i == list.count || list[i] == UInt8(ascii: ",")
-            guard isEnd || unsafe list[i] == UInt8(ascii: " ") else { continue }
+            guard unsafe isEnd || list[i] == UInt8(ascii: " ") else { continue }
             let name = unsafe UnsafeBufferPointer(rebasing: list[start..<i])
             if unsafe name.count == 4 && name.elementsEqual("gzip".utf8) { gzip = true }
             if unsafe name.count == 7 && name.elementsEqual("deflate".utf8) { deflate = true }

@@ -76,7 +76,7 @@ private struct FileDraft: WireDraft {
         }
     }
 
-    func finish() -> Void {}
+    func finish() {}
 
     func finish(_ bytes: [UInt8]) -> FileDescriptor {
         let scope = package.isEmpty ? "" : package + "."
@@ -113,7 +113,7 @@ private struct MessageNames: WireDraft {
         }
     }
 
-    func finish() -> Void {}
+    func finish() {}
 
     func add(to symbols: inout [String], _ messages: inout [String], scope: String) {
         let full = scope + name
@@ -138,7 +138,7 @@ private struct EnumNames: WireDraft {
         }
     }
 
-    func finish() -> Void {}
+    func finish() {}
 
     func add(to symbols: inout [String], scope: String) {
         symbols.append(scope + name)
@@ -158,7 +158,7 @@ private struct ServiceNames: WireDraft {
         }
     }
 
-    func finish() -> Void {}
+    func finish() {}
 
     func described(scope: String) -> ServiceDescriptor {
         let full = scope + name
@@ -187,7 +187,7 @@ private struct MethodDraft: WireDraft {
         }
     }
 
-    func finish() -> Void {}
+    func finish() {}
 }
 
 /// What is declared with a name in field 1, whatever else: fields, oneofs, enum values.
@@ -201,7 +201,7 @@ private struct NameDraft: WireDraft {
         }
     }
 
-    func finish() -> Void {}
+    func finish() {}
 }
 
 extension WireReader {

@@ -51,7 +51,7 @@ struct ExtensionDraft: WireDraft, WireEncodable {
         }
     }
 
-    func finish() -> Void {}
+    func finish() {}
 
     func encode<Sink: WireSink>(into sink: inout Sink) {
         sink.string(1, type)

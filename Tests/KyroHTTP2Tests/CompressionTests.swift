@@ -4,6 +4,11 @@ import Testing
 
 @Suite struct CompressionTests {
     private let long = Array(repeatElement(Array("kyro".utf8), count: 1_000).joined())
+    private struct Compressed: Equatable {
+        var request: Bool
+        var answer: Bool
+    }
+
     private let short = Array("kyro".utf8)
 
     /// A server that answers every message with itself, compressed as `compressed` says.
@@ -23,7 +28,7 @@ import Testing
 
     private func call(
         _ wire: Wire, _ message: [UInt8], encoding: MessageEncoding
-    ) throws -> (request: Bool, answer: Bool) {
+    ) throws -> Compressed {
         let stream = try wire.client.open(path: "/a.B/C", encoding: encoding)
         wire.client.send(message, on: stream)
         wire.client.halfClose(stream)
@@ -32,23 +37,23 @@ import Testing
         #expect(wire.atClient[stream.id]?.messages == [message])
         #expect(wire.atClient[stream.id]?.status == .success)
         let server = try #require(wire.serverStreams.last)
-        return (server.wasCompressed, stream.wasCompressed)
+        return Compressed(request: server.wasCompressed, answer: stream.wasCompressed)
     }
 
     @Test(arguments: [MessageEncoding.gzip, .deflate])
     func clientThatCompressesIsAnsweredAlike(encoding: MessageEncoding) throws {
         let seen = try call(echo(), long, encoding: encoding)
-        #expect(seen == (true, true))
+        #expect(seen == Compressed(request: true, answer: true))
     }
 
     @Test func acceptingCompressionAloneAsksForNone() throws {
         let seen = try call(echo(), long, encoding: .identity)
-        #expect(seen == (false, false))
+        #expect(seen == Compressed(request: false, answer: false))
     }
 
     @Test func shortMessagesStayAsTheyAre() throws {
         let seen = try call(echo(), short, encoding: .gzip)
-        #expect(seen == (false, false))
+        #expect(seen == Compressed(request: false, answer: false))
     }
 
     @Test func handlerDecidesPerMessageWhereItOffersCompression() throws {
@@ -56,7 +61,7 @@ import Testing
         #expect(
             try call(echo(offering: true, compressed: true), short, encoding: .identity).answer)
         let refused = try call(echo(offering: true, compressed: false), long, encoding: .gzip)
-        #expect(refused == (true, false))
+        #expect(refused == Compressed(request: true, answer: false))
         // Without an encoding in the header nothing can be compressed.
         #expect(try !call(echo(compressed: true), long, encoding: .identity).answer)
     }

@@ -16,7 +16,7 @@ final class MethodTable: CallDispatcher {
         let ingest = IngestService(context)
         let search = SearchService(context)
         let operations = OperationsService(context)
-        methods = [
+        let own: [String: MakeHandler] = [
             "/kyrodb.v2.Collections/Create": { _ in UnaryHandler(collections.create) },
             "/kyrodb.v2.Collections/Describe": { _ in UnaryHandler(collections.describe) },
             "/kyrodb.v2.Collections/List": { _ in UnaryHandler(collections.list) },
@@ -38,20 +38,13 @@ final class MethodTable: CallDispatcher {
             "/kyrodb.v2.Operations/Flush": { _ in UnaryHandler(operations.flush) },
             "/kyrodb.v2.Operations/CreateBackup": { _ in BackupHandler(context) },
         ]
-        .merging(
-            StockServices(
-                health: context.health, descriptors: .product,
-                services: HealthBoard.productNeeds.keys.filter { !$0.isEmpty },
-                transport: context.transport,
-                nowMillis: { [engine = context.engine] in
-                    engine.clockMillis
-                }
-            ).methods
-        ) { own, _ in own }
+        let engine = context.engine
+        let stock = StockServices(
+            health: context.health, descriptors: .product,
+            services: HealthBoard.productNeeds.keys.filter { !$0.isEmpty },
+            transport: context.transport, nowMillis: { engine.clockMillis })
+        methods = own.merging(stock.methods) { own, _ in own }
     }
-
-    /// Of every method there is.
-    var paths: [String] { Array(methods.keys) }
 
     func handler(for call: ServerCall) -> (any CallHandler)? { methods[call.path]?(call) }
 }

@@ -82,8 +82,6 @@ extension WireReader {
 }
 
 extension EchoStatus: WireDraft {
-    init() {}
-
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .varint): code = try reader.int32("code")
@@ -96,8 +94,6 @@ extension EchoStatus: WireDraft {
 }
 
 extension SimpleRequest: WireDraft {
-    init() {}
-
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .varint): responseType = try reader.int32("response_type")
@@ -127,8 +123,6 @@ private struct PayloadDraft: WireDraft {
 }
 
 extension StreamingInputRequest: WireDraft {
-    init() {}
-
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes):
@@ -144,8 +138,6 @@ extension StreamingInputRequest: WireDraft {
 }
 
 extension ResponseParameters: WireDraft {
-    init() {}
-
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .varint): size = try reader.int32("size")
@@ -159,8 +151,6 @@ extension ResponseParameters: WireDraft {
 }
 
 extension StreamingOutputRequest: WireDraft {
-    init() {}
-
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .varint): responseType = try reader.int32("response_type")

@@ -79,13 +79,12 @@ final class StreamingOutputHandler: CallHandler {
                 send(parameters, call)
                 continue
             }
-            let handler = LoopBound(self)
             let nanos = UInt64(parameters.intervalMicros) * 1_000
-            timer = call.loop.schedule(afterNanos: nanos) {
-                handler.value.timer = nil
+            timer = call.loop.schedule(afterNanos: nanos) { [self] in
+                timer = nil
                 if call.isFinished { return }
-                handler.value.send(parameters, call)
-                handler.value.answer(call)
+                send(parameters, call)
+                answer(call)
             }
         }
         guard next == waiting.count else { return }

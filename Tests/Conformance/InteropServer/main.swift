@@ -13,6 +13,7 @@ import KyroModel
 import KyroPlatform
 import KyroServer
 import KyroTLS
+import KyroWire
 
 struct Dispatcher: CallDispatcher {
     let stock: StockServices

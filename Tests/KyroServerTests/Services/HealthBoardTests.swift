@@ -6,8 +6,6 @@ import KyroWire
 import Testing
 
 @Suite struct HealthBoardTests {
-    private typealias Status = HealthCheckResponse.ServingStatus
-
     private func board(_ shards: [ShardState], isRecovered: Bool = true) -> HealthBoard {
         let board = HealthBoard(HealthBoard.productNeeds)
         board.expect(shardCount: shards.count)
@@ -17,12 +15,13 @@ import Testing
     }
 
     /// Shards, and whether "" and Search, Ingest, Operations, and the shards serve.
-    @Test(arguments: [
-        ([ShardState.serving, .serving], [true, true, true], [true, true]),
-        ([.serving, .recovering], [false, false, true], [true, false]),
-        ([.serving, .readOnly], [true, false, true], [true, false]),
-        ([.stopped, .serving], [false, false, true], [false, true]),
-    ])
+    @Test(
+        arguments: [
+            ([ShardState.serving, .serving], [true, true, true], [true, true]),
+            ([.serving, .recovering], [false, false, true], [true, false]),
+            ([.serving, .readOnly], [true, false, true], [true, false]),
+            ([.stopped, .serving], [false, false, true], [false, true]),
+        ] as [([ShardState], [Bool], [Bool])])
     func servicesFollowTheirShards(
         shards: [ShardState], services: [Bool], each: [Bool]
     ) {

@@ -62,7 +62,9 @@ package final class HealthBoard: Sendable {
 
     /// - Parameter needs: by service, without the stock services, which need nothing.
     package init(_ needs: [String: Need]) {
-        self.needs = needs.merging(StockServices.services.map { ($0, .nothing) }) { own, _ in own }
+        self.needs = needs.merging(StockServices.services.map { ($0, Need.nothing) }) { own, _ in
+            own
+        }
     }
 
     /// What a stream is ended with that would otherwise go on for ever.
@@ -72,7 +74,7 @@ package final class HealthBoard: Sendable {
     var isDraining: Bool { state.withLock { $0.isDraining } }
 
     package func status(of service: String) -> HealthCheckResponse.ServingStatus {
-        state.withLock { state in
+        state.withLock { state -> HealthCheckResponse.ServingStatus in
             if let need = needs[service] { return state.serves(need) ? .serving : .notServing }
             guard service.hasPrefix(Self.shardPrefix),
                 let shard = Int(service.dropFirst(Self.shardPrefix.count)),
@@ -85,8 +87,14 @@ package final class HealthBoard: Sendable {
 
     package var statuses: [(name: String, status: HealthCheckResponse.ServingStatus)] {
         state.withLock { state in
-            needs.map { ($0.key, state.serves($0.value) ? .serving : .notServing) }
-                + state.shards.indices.map { (Self.shardPrefix + String($0), state.status(of: $0)) }
+            var all: [(name: String, status: HealthCheckResponse.ServingStatus)] = []
+            for (name, need) in needs {
+                all.append((name, state.serves(need) ? .serving : .notServing))
+            }
+            for shard in state.shards.indices {
+                all.append((Self.shardPrefix + String(shard), state.status(of: shard)))
+            }
+            return all
         }
     }
 
