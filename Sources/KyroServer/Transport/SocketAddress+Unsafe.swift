@@ -1,7 +1,8 @@
 // The two ends of a connected socket.
 import Glibc
+import KyroPlatform
 
-public enum SocketAddress: Equatable, Sendable {
+enum SocketAddress: Equatable, Sendable {
     /// 4 or 16 bytes.
     case ip([UInt8], port: UInt16)
     /// Empty at the end that has no name.
@@ -11,12 +12,12 @@ public enum SocketAddress: Equatable, Sendable {
 }
 
 extension Socket {
-    public static func localAddress(_ fd: Int32) -> SocketAddress {
-        address { unsafe getsockname(fd, $0, &$1) }
+    static func localAddress(_ fd: Int32) -> SocketAddress {
+        unsafe address { unsafe getsockname(fd, $0, &$1) }
     }
 
-    public static func peerAddress(_ fd: Int32) -> SocketAddress {
-        address { unsafe getpeername(fd, $0, &$1) }
+    static func peerAddress(_ fd: Int32) -> SocketAddress {
+        unsafe address { unsafe getpeername(fd, $0, &$1) }
     }
 
     private static func address(
