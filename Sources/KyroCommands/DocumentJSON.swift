@@ -140,6 +140,14 @@ extension JSON {
             Member(
                 "metadata",
                 .object(schema.metadata.map { Member($0.name, .string($0.value.text)) })),
+            Member(
+                "multi_vectors",
+                .object(
+                    schema.multiVectors.map {
+                        Member(
+                            $0.name,
+                            .object([Member("dimension", .int(Int64($0.value.dimension)))]))
+                    })),
         ])
     }
 }

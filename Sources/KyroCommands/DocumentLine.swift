@@ -19,6 +19,8 @@ public struct LineMapping: Sendable {
     public var vectorFields: [String] = []
     /// Objects with `indices` and `values`.
     public var sparseFields: [String] = []
+    /// Lists of lists of numbers.
+    public var multiVectorFields: [String] = []
     /// Becomes the event time and no metadata.
     public var timeField: String?
     public var expiryField: String?
@@ -89,6 +91,8 @@ public struct LineMapping: Sendable {
             document.vectors[name] = try Self.floats(value, of: name)
         } else if sparseFields.contains(name) {
             document.sparseVectors[name] = try Self.sparse(value, of: name)
+        } else if multiVectorFields.contains(name) {
+            document.multiVectors[name] = try MultiVector(json: value, of: name)
         } else if timestampFields.contains(name) {
             document.metadata[name] = try timestamps(value, of: name)
         } else if let textFields {

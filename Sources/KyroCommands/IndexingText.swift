@@ -161,7 +161,16 @@ extension JSON {
         ])
     }
 
-    /// A collection with what serves its vector fields.
+    /// How far a change of a text field's analyser is.
+    public init(_ status: TextIndexStatus) {
+        self = .object([
+            Member("field", .string(status.field)),
+            Member("rebuild_rows_done", JSON(status.rebuildRowsDone)),
+            Member("rebuild_rows_total", JSON(status.rebuildRowsTotal)),
+        ])
+    }
+
+    /// A collection with what serves its fields.
     public init(_ description: DescribeCollectionResponse) {
         guard case .object(let members) = JSON(description.collection) else {
             preconditionFailure("a collection is an object")
@@ -170,6 +179,7 @@ extension JSON {
             members + [
                 Member("vector_indexes", .array(description.vectors.map { JSON($0) })),
                 Member("metadata_statistics", .array(description.metadata.map { JSON($0) })),
+                Member("text_indexes", .array(description.texts.map { JSON($0) })),
             ])
     }
 }

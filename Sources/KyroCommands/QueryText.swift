@@ -16,6 +16,34 @@ public enum VectorSource {
             }
             return try file.row(row)
         }
+        return try floats(try text(of: source), of: name(of: source))
+    }
+
+    /// A JSON list of lists of numbers; `-` for one on standard input; or a file: all rows of an
+    /// .npy, else a JSON list.
+    public static func multi(_ source: String) throws(InputError) -> MultiVector {
+        if source.hasPrefix("[") {
+            return try MultiVector(parsing: Array(source.utf8), of: "--rescore")
+        }
+        if source.hasSuffix(".npy") {
+            let file = try NPYFile(path: source)
+            guard file.header.rowCount <= Limits.rescoreRowsMax else {
+                throw InputError(
+                    "\(source) has \(file.header.rowCount) rows; the limit is "
+                        + "\(Limits.rescoreRowsMax)")
+            }
+            var vector = MultiVector(dimension: file.header.dimension, values: [])
+            for row in 0..<file.header.rowCount { vector.values += try file.row(row) }
+            return vector
+        }
+        return try MultiVector(parsing: try text(of: source), of: name(of: source))
+    }
+
+    private static func name(of source: String) -> String {
+        source == "-" ? "standard input" : source
+    }
+
+    private static func text(of source: String) throws(InputError) -> [UInt8] {
         let file = try InputFile(path: source)
         var bytes: [UInt8] = []
         while true {
@@ -26,7 +54,7 @@ public enum VectorSource {
                 throw InputError("\(source) is longer than \(fileBytesMax >> 20) MiB")
             }
         }
-        return try floats(bytes, of: source == "-" ? "standard input" : source)
+        return bytes
     }
 
     private static func floats(_ bytes: [UInt8], of source: String) throws(InputError) -> [Float] {

@@ -31,6 +31,19 @@ extension ValueType {
 
 extension Schema {
     /// `NAME:DIMENSION[:METRIC][,OPTION=VALUE]…`
+    /// `NAME:DIMENSION`.
+    public mutating func addMultiVector(_ text: String) throws(UsageError) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[0].isEmpty, let dimension = Int(parts[1]),
+            (1...Limits.dimensionMax).contains(dimension)
+        else {
+            throw UsageError(
+                "--multi-vector is \"\(text)\"; write NAME:DIMENSION, such as tokens:128, with a "
+                    + "dimension from 1 to \(Limits.dimensionMax)")
+        }
+        multiVectors[String(parts[0])] = MultiVectorField(dimension: dimension)
+    }
+
     public mutating func addVector(_ text: String) throws(UsageError) {
         var parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         var indexing = VectorIndexing.default

@@ -41,8 +41,8 @@ extension Engine {
         }
     }
 
-    /// Changes how vector fields are indexed and text fields analysed. The change is durable when it is answered, and each
-    /// shard's maintenance carries it out from then on.
+    /// Changes how vector fields are indexed and text fields analysed. The change is durable when it
+    /// is answered, and each shard's maintenance carries it out from then on.
     public func rebuild(
         _ request: RebuildRequest,
         completion: @escaping @Sendable (Result<CollectionDescription, KyroError>) -> Void
@@ -55,27 +55,13 @@ extension Engine {
             var schema = collection.schema
             for entry in request.vectors {
                 let path = "vectors[\"\(entry.name)\"]"
-                guard schema.vectors[entry.name] != nil else {
-                    let known = schema.vectors.names.joined(separator: ", ")
-                    throw KyroError(
-                        .fieldNotFound,
-                        "\(path): the collection's vector fields are: "
-                            + (known.isEmpty ? "none" : known),
-                        field: path)
-                }
+                try Self.checkKnown(entry.name, of: schema.vectors.names, "vector", field: path)
                 try IndexingValidation.check(entry.value, field: path)
                 schema.vectors[entry.name]?.indexing = entry.value
             }
             for entry in request.texts {
                 let path = "texts[\"\(entry.name)\"]"
-                guard schema.texts[entry.name] != nil else {
-                    let known = schema.texts.names.joined(separator: ", ")
-                    throw KyroError(
-                        .fieldNotFound,
-                        "\(path): the collection's text fields are: "
-                            + (known.isEmpty ? "none" : known),
-                        field: path)
-                }
+                try Self.checkKnown(entry.name, of: schema.texts.names, "text", field: path)
                 try SchemaValidation.check(entry.value, field: path)
                 schema.texts[entry.name] = entry.value
             }
@@ -85,13 +71,23 @@ extension Engine {
         }
     }
 
+    private static func checkKnown(
+        _ name: String, of names: [String], _ kind: String, field path: String
+    ) throws(KyroError) {
+        guard !names.contains(where: { $0.utf8.elementsEqual(name.utf8) }) else { return }
+        throw KyroError(
+            .fieldNotFound,
+            "\(path): the collection's \(kind) fields are: "
+                + (names.isEmpty ? "none" : names.joined(separator: ", ")), field: path)
+    }
+
     public func describeCollection(
         _ request: DescribeCollectionRequest
     ) throws(KyroError) -> DescribeCollectionResponse {
         let collection = try collection(of: request.scope)
         return DescribeCollectionResponse(
             collection: collection.description, vectors: collection.vectorStatus,
-            metadata: collection.metadataStatistics)
+            metadata: collection.metadataStatistics, texts: collection.textStatus)
     }
 
     /// Ordered by namespace; the page token is the last namespace of the page before.

@@ -4,8 +4,10 @@ import KyroModel
 import KyroPlatform
 
 extension Engine {
+    /// - Parameter pool: whose idle threads may search shards beside this one, which then waits for
+    ///   them; nil where the caller must not wait.
     public func search(
-        _ request: SearchRequest, cancellation: Cancellation
+        _ request: SearchRequest, cancellation: Cancellation, sharing pool: WorkerPool? = nil
     ) throws(KyroError) -> SearchResponse {
         let started = time.monotonicNanos()
         let collection = try collection(of: request.scope)
@@ -37,9 +39,7 @@ extension Engine {
             } ?? views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
             cancellation: cancellation, time: time, nowMillis: nowMillis)
         let planned = time.monotonicNanos()
-        var scratch = takeScratch()
-        let ranked = try execution.run(scratch: &scratch)
-        giveBack(scratch)
+        let ranked = try execution.run(scratches: scratches, sharing: pool)
         let highlights = try Highlights(
             query, views: execution.views, cancellation: cancellation)
         let searched = time.monotonicNanos()
@@ -82,7 +82,7 @@ extension Engine {
         past?.isEnded = response.nextPageToken.isEmpty
         if request.explain {
             var explain = Explain()
-            explain.shards = execution.explains
+            explain.shards = execution.answers.map(\.explain)
             explain.notes = notes(on: request, query, schema: collection.schema)
             if let learned { explain.notes.append(learned.note) }
             explain.planMicros = (planned - started) / 1_000
@@ -248,6 +248,10 @@ extension Engine {
             notes.append(
                 "formula field \"\(field.name)\" is unknown to the collection: it is missing "
                     + "everywhere")
+        }
+        if let field = query.ranking?.rescore?.field, schema.multiVectors[field] == nil {
+            notes.append(
+                "rescore field \"\(field)\" is unknown to the collection: MaxSim is 0 everywhere")
         }
         return notes
     }

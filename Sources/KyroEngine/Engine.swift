@@ -43,7 +43,7 @@ public final class Engine: Sendable {
     private let processes: Locked<[any ScheduledProcess]>
     private let recovering: Atomic<Int>
     private let isClosed = Atomic<Bool>(false)
-    private let scratches = Locked<[SearchScratch]>([])
+    let scratches = ScratchPool()
 
     /// Opens or creates a data directory and starts to recover it; `isServing` tells when it is
     /// done. Throws when the directory cannot be used at all: locked by another server, of a newer
@@ -276,19 +276,6 @@ public final class Engine: Sendable {
             "tenant \"\(scope.tenant)\" has no collection \"\(scope.namespace)\"; create it, or "
                 + "write with create_if_missing",
             field: "scope.namespace")
-    }
-
-    func takeScratch() -> SearchScratch {
-        scratches.withLock { $0.popLast() } ?? SearchScratch()
-    }
-
-    /// They come again as searches need them.
-    func dropScratches() { scratches.withLock { $0.removeAll() } }
-
-    /// Takes the scratch over: a copy still in use would be copied in full by its next user.
-    func giveBack(_ scratch: consuming SearchScratch) {
-        let scratch = scratch
-        scratches.withLock { if $0.count < 32 { $0.append(scratch) } }
     }
 
     /// Milliseconds since the engine was opened.

@@ -31,14 +31,17 @@ public struct DescribeCollectionResponse: Equatable, Sendable {
     public var vectors: [VectorIndexStatus]
     /// Ordered by field.
     public var metadata: [MetadataStatistics]
+    /// Ordered by field.
+    public var texts: [TextIndexStatus]
 
     public init(
         collection: CollectionDescription, vectors: [VectorIndexStatus] = [],
-        metadata: [MetadataStatistics] = []
+        metadata: [MetadataStatistics] = [], texts: [TextIndexStatus] = []
     ) {
         self.collection = collection
         self.vectors = vectors
         self.metadata = metadata
+        self.texts = texts
     }
 }
 

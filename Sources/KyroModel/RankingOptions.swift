@@ -45,6 +45,7 @@ public struct Diversity: Equatable, Sendable {
 /// Late interaction (ColBERT: Khattab & Zaharia 2020): the score becomes score weight × score + weight ×
 /// MaxSim, the sum over the query's rows of the greatest dot product with a row of the document.
 public struct Rescore: Equatable, Sendable {
+    /// Empty for the collection's only multi-vector field.
     public var field: String
     public var query: MultiVector
     /// Of the best hits; the others are left out. Zero for the default.

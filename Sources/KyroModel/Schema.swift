@@ -87,6 +87,13 @@ public struct SparseField: Equatable, Sendable {
     public init() {}
 }
 
+/// Rows of one dimension, as many as a document likes.
+public struct MultiVectorField: Equatable, Sendable {
+    public var dimension: Int
+
+    public init(dimension: Int) { self.dimension = dimension }
+}
+
 /// A collection's fields. Fields are only ever added, by declaration or by the first document that
 /// carries them.
 public struct Schema: Equatable, Sendable {
@@ -94,6 +101,7 @@ public struct Schema: Equatable, Sendable {
     public var sparseVectors: FieldMap<SparseField> = [:]
     public var texts: FieldMap<TextField> = [:]
     public var metadata: FieldMap<ValueType> = [:]
+    public var multiVectors: FieldMap<MultiVectorField> = [:]
 
     public init() {}
 }

@@ -1,6 +1,6 @@
 // One change to the catalog, and the catalog that the changes add up to.
 //
-//   u8       version, 4
+//   u8       version, 5
 //   u8       1 created, 2 schema, 3 dropped, 4 next id, 5 moment, 6 retention, 7 tunings
 //   varint   collection id (for 4: the lowest id not yet given out; for 5: zero)
 //   created: string tenant, string namespace, varint schema version, schema, durability
@@ -9,11 +9,12 @@
 //   moment:  u64 sequence of the changes that follow, up to the next moment
 //   tunings: a tuning history, see TuningCodec.swift; from version 4 on
 //
-// A schema is four maps in strictly rising order of names, each a varint count and entries:
+// A schema is five maps in strictly rising order of names, each a varint count and entries:
 //   dense vectors: name, varint dimension, u8 metric, indexing
 //   sparse vectors: name
 //   texts: name, u8 analyser, string language, f64 k1, f64 b, u8 options, stop words
 //   metadata: name, u8 type
+//   multi-vectors: name, varint dimension; from version 5 on
 //
 // An indexing is u8 kind, u8 codes, u8 rerank, u8 storage, and five varints: m, efConstruction,
 // efSearch, lists, probes. Zeros are the defaults. Versions 1 and 2 have none, which reads as zeros.
@@ -42,7 +43,7 @@ public enum CatalogRecord: Equatable, Sendable {
     /// The whole history as of this change.
     case tunings(CollectionID, TuningHistory)
 
-    static let versions: ClosedRange<UInt8> = 1...4
+    static let versions: ClosedRange<UInt8> = 1...5
 
     func encode(into writer: inout ByteWriter) {
         writer.writeByte(Self.versions.upperBound)
@@ -202,6 +203,11 @@ extension Schema {
             writer.writeString(entry.name)
             writer.writeByte(entry.value.rawValue)
         }
+        writer.writeVarint(UInt64(multiVectors.count))
+        for entry in multiVectors {
+            writer.writeString(entry.name)
+            writer.writeVarint(UInt64(entry.value.dimension))
+        }
     }
 
     /// - Parameter version: of the record.
@@ -237,6 +243,10 @@ extension Schema {
             let raw = try reader.byte()
             guard let type = ValueType(rawValue: raw) else { throw reader.malformed("type \(raw)") }
             return type
+        }
+        guard version >= 5 else { return schema }
+        schema.multiVectors = try decodeMap(from: &reader) { reader throws(StoreError) in
+            MultiVectorField(dimension: Int(try reader.varint32()))
         }
         return schema
     }

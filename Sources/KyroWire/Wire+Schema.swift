@@ -125,11 +125,27 @@ struct MetadataFieldDraft: WireDraft {
     }
 }
 
+struct MultiVectorFieldDraft: WireDraft {
+    var name = ""
+    var dimension: UInt32 = 0
+
+    mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
+        switch (field.number, field.type) {
+        case (1, .bytes): name = try reader.string("name")
+        case (2, .varint): dimension = try reader.uint32("dimension")
+        default: try reader.skip(field)
+        }
+    }
+
+    func finish() -> MultiVectorField { MultiVectorField(dimension: Int(dimension)) }
+}
+
 struct SchemaDraft: WireDraft {
     var vectors: [VectorFieldDraft] = []
     var sparseVectors: [SparseFieldDraft] = []
     var texts: [TextFieldDraft] = []
     var metadata: [MetadataFieldDraft] = []
+    var multiVectors: [MultiVectorFieldDraft] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
@@ -137,6 +153,7 @@ struct SchemaDraft: WireDraft {
         case (2, .bytes): try reader.declaration("sparse_vectors", appendingTo: &sparseVectors)
         case (3, .bytes): try reader.declaration("texts", appendingTo: &texts)
         case (4, .bytes): try reader.declaration("metadata", appendingTo: &metadata)
+        case (5, .bytes): try reader.declaration("multi_vectors", appendingTo: &multiVectors)
         default: try reader.skip(field)
         }
     }
@@ -147,6 +164,7 @@ struct SchemaDraft: WireDraft {
         schema.sparseVectors = try finishFields(sparseVectors, "sparse_vectors", \.name)
         schema.texts = try finishFields(texts, "texts", \.name)
         schema.metadata = try finishFields(metadata, "metadata", \.name)
+        schema.multiVectors = try finishFields(multiVectors, "multi_vectors", \.name)
         return schema
     }
 }
@@ -233,6 +251,16 @@ private struct MetadataFieldOnWire: WireEncodable {
     }
 }
 
+private struct MultiVectorFieldOnWire: WireEncodable {
+    let name: String
+    let field: MultiVectorField
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        sink.string(1, name)
+        sink.uint(2, UInt32(clamping: field.dimension))
+    }
+}
+
 extension Schema: WireEncodable {
     func encode<Sink: WireSink>(into sink: inout Sink) {
         for entry in vectors.entries {
@@ -246,6 +274,9 @@ extension Schema: WireEncodable {
         }
         for entry in metadata.entries {
             sink.message(4, MetadataFieldOnWire(name: entry.name, type: entry.value))
+        }
+        for entry in multiVectors.entries {
+            sink.message(5, MultiVectorFieldOnWire(name: entry.name, field: entry.value))
         }
     }
 }

@@ -119,12 +119,14 @@ struct DescribeCollectionResponseDraft: WireDraft {
     var collection = CollectionDraft()
     var vectors: [VectorIndexStatusDraft] = []
     var metadata: [MetadataStatisticsDraft] = []
+    var texts: [TextIndexStatusDraft] = []
 
     mutating func read(_ field: WireField, from reader: inout WireReader) throws(WireError) {
         switch (field.number, field.type) {
         case (1, .bytes): try reader.message("collection", into: &collection)
         case (2, .bytes): try reader.message("vectors", appendingTo: &vectors)
         case (3, .bytes): try reader.message("metadata", appendingTo: &metadata)
+        case (4, .bytes): try reader.message("texts", appendingTo: &texts)
         default: try reader.skip(field)
         }
     }
@@ -133,7 +135,8 @@ struct DescribeCollectionResponseDraft: WireDraft {
         DescribeCollectionResponse(
             collection: try collection.finish("collection"),
             vectors: try finishList(vectors, "vectors"),
-            metadata: try finishList(metadata, "metadata"))
+            metadata: try finishList(metadata, "metadata"),
+            texts: try finishList(texts, "texts"))
     }
 }
 
@@ -148,6 +151,7 @@ extension DescribeCollectionResponse: WireEncodable {
         sink.message(1, collection)
         sink.messages(2, vectors)
         sink.messages(3, metadata)
+        sink.messages(4, texts)
     }
 }
 

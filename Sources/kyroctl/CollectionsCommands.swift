@@ -25,7 +25,7 @@ extension Command {
         details: """
             Fields that are not declared here are added by the first document that carries them: a
             vector with its dimension and the cosine metric, a text with the standard analyzer,
-            metadata with the type of the value. A field's type never changes afterwards.
+            metadata with the type of the value, a multi-vector with its dimension. A field's type never changes afterwards.
 
             \(vectorOptionsHelp)
             """,
@@ -37,6 +37,9 @@ extension Command {
             Option(
                 "text", value: "NAME[:ANALYZER[:LANGUAGE]]", isRepeatable: true,
                 "a text field; analyzers are standard (default), code and raw"),
+            Option(
+                "multi-vector", value: "NAME:DIMENSION", isRepeatable: true,
+                "rows of one dimension, as many as a document has, for search --rescore"),
             Option(
                 "field", value: "NAME:TYPE", isRepeatable: true,
                 "a metadata field; types are string, int64, double, bool, timestamp, geo, and "
@@ -76,7 +79,8 @@ extension Command {
         positionals: "NAME",
         details: """
             Of each vector field: what serves it now, how many rows it has, how many of them are in
-            its index and how many are dead, and the memory of rows, codes and links.
+            its index and how many are dead, and the memory of rows, codes and links. Of each field
+            that is being rebuilt, vectors or text: how far that is.
             """,
         examples: [("collections describe commits", "fields of the collection commits")],
         run: describeCollection)
@@ -106,6 +110,7 @@ private func createCollection(_ session: Session) throws -> ExitCode {
     for text in arguments.strings("vector") { try schema.addVector(text) }
     for text in arguments.strings("text") { try schema.addText(text) }
     for text in arguments.strings("field") { try schema.addMetadata(text) }
+    for text in arguments.strings("multi-vector") { try schema.addMultiVector(text) }
     for name in arguments.strings("sparse") { schema.sparseVectors[name] = SparseField() }
     let durability = try arguments.string("durability").map(Durability.init(text:))
     let retention = try arguments.string("retention").map(retentionMillis)
@@ -178,6 +183,9 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
         ])
     }
     for name in schema.sparseVectors.names { table.append([name, "sparse vector", ""]) }
+    for field in schema.multiVectors {
+        table.append([field.name, "multi-vector", "rows of \(field.value.dimension) floats"])
+    }
     for field in schema.texts {
         let (text, bm25) = (field.value, field.value.bm25)
         table.append([
@@ -204,6 +212,10 @@ private func describeCollection(_ session: Session) throws -> ExitCode {
                 + "\(scope.namespace) --list\n")
     }
     VectorIndexOutput.show(description.vectors, session)
+    for status in description.texts where status.rebuildRowsTotal > 0 {
+        let (done, total) = (status.rebuildRowsDone, status.rebuildRowsTotal)
+        session.write("\(status.field): \(rebuildProgress(done, of: total))\n")
+    }
     return .done
 }
 

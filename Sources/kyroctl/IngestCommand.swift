@@ -31,6 +31,9 @@ extension Command {
                 "sparse-field", value: "NAME", isRepeatable: true,
                 "an object with indices and values"),
             Option(
+                "multi-vector-field", value: "NAME", isRepeatable: true,
+                "a list of lists of numbers, all of one length, for search --rescore"),
+            Option(
                 "vectors", value: "FILE.npy",
                 "vectors beside the lines, f16, f32 or f64: row k (from 0) belongs to line k + 1"),
             Option("vectors-as", value: "NAME", "field for them (default \"vector\")"),
@@ -89,6 +92,7 @@ struct IngestPlan {
         mapping.textFields = texts.isEmpty ? nil : texts
         mapping.vectorFields = arguments.strings("vector-field")
         mapping.sparseFields = arguments.strings("sparse-field")
+        mapping.multiVectorFields = arguments.strings("multi-vector-field")
         mapping.timeField = arguments.string("time-field")
         mapping.expiryField = arguments.string("expiry-field")
         mapping.timestampFields = arguments.strings("timestamp-field")

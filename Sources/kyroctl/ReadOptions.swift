@@ -120,10 +120,14 @@ enum ReadOptions {
             projection.sparseVectors.names.append(name)
             isKnown = true
         }
+        if schema.multiVectors[name] != nil {
+            projection.multiVectors.names.append(name)
+            isKnown = true
+        }
         guard !isKnown else { return }
         let all =
             schema.texts.names + schema.metadata.names + schema.vectors.names
-            + schema.sparseVectors.names
+            + schema.sparseVectors.names + schema.multiVectors.names
         let advice =
             nearest(to: name, among: all).map { "did you mean \($0)?" }
             ?? "there are \(all.joined(separator: ", "))"
@@ -138,6 +142,9 @@ extension Document {
         if let value = metadata[name] { return value.cell }
         if let vector = vectors[name] { return "[\(vector.count) floats]" }
         if let vector = sparseVectors[name] { return "[\(vector.indices.count) entries]" }
+        if let vector = multiVectors[name], vector.dimension > 0 {
+            return "[\(vector.rowCount) × \(vector.dimension) floats]"
+        }
         return ""
     }
 

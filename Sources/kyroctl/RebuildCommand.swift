@@ -78,15 +78,16 @@ private func runRebuild(_ session: Session) throws -> ExitCode {
     }
     let startNanos = Now.monotonicNanos
     let after = try client.rebuild(scope, vectors: vectors, texts: texts)
-    if !session.arguments.flag("no-wait") { try wait(client, scope, vectors.names, session) }
+    if !session.arguments.flag("no-wait") {
+        try wait(client, scope, vectors.names, texts.names, session)
+    }
     if session.isJSON {
         session.write(JSON(try client.describe(scope)))
         return .done
     }
     let micros = (Now.monotonicNanos - startNanos) / 1_000
-    // Of texts nothing tells how far they are.
     let took =
-        session.arguments.flag("no-wait") || !texts.isEmpty
+        session.arguments.flag("no-wait")
         ? "under way" : "done in \(TimeSpan.text(micros: micros))"
     for name in vectors.names {
         let text = after.schema.vectors[name]?.indexing.text ?? ""
@@ -103,17 +104,23 @@ private func runRebuild(_ session: Session) throws -> ExitCode {
 
 /// Until what serves these fields is what was asked for.
 private func wait(
-    _ client: CollectionsClient, _ scope: Scope, _ names: [String], _ session: Session
+    _ client: CollectionsClient, _ scope: Scope, _ vectors: [String], _ texts: [String],
+    _ session: Session
 ) throws {
     var line = Progress(
         isShown: Terminal.isErrorTerminal && !session.arguments.flag("quiet") && !session.isJSON,
         width: Terminal.width(of: 2), nowNanos: Now.monotonicNanos, unit: .rows)
     defer { line.clear() }
     while true {
-        let vectors = try client.describe(scope).vectors.filter { names.contains($0.field) }
-        let total = vectors.reduce(0) { $0 + $1.rebuildRowsTotal }
+        let status = try client.describe(scope)
+        let rows =
+            status.vectors.filter { vectors.contains($0.field) }
+            .map { (done: $0.rebuildRowsDone, total: $0.rebuildRowsTotal) }
+            + status.texts.filter { texts.contains($0.field) }
+            .map { (done: $0.rebuildRowsDone, total: $0.rebuildRowsTotal) }
+        let total = rows.reduce(0) { $0 + $1.total }
         if total == 0 { return }
-        let done = vectors.reduce(0) { $0 + min($1.rebuildRowsDone, $1.rebuildRowsTotal) }
+        let done = rows.reduce(0) { $0 + min($1.done, $1.total) }
         line.update(
             count: done, fraction: Double(done) / Double(total), nowNanos: Now.monotonicNanos)
         _ = Gate().wait(timeoutNanos: 100_000_000)

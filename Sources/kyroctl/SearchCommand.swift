@@ -73,6 +73,16 @@ extension Command {
                 "share of the true best to find, such as 0.97; the server takes the breadth it needs"
             ),
             Option("exact", "compare with every vector instead of walking the graph"),
+            Option(
+                "rescore", value: "SOURCE",
+                "rank the best hits again by MaxSim with these rows: a JSON list of lists, a file "
+                    + "with one, all rows of a .npy file, or - for input"),
+            Option(
+                "rescore-field", value: "NAME", "which multi-vectors (default: the only ones)"),
+            Option("rescore-top", value: "N", "of so many hits (default 100)"),
+            Option(
+                "rescore-weights", value: "MAXSIM,SCORE",
+                "the score becomes MAXSIM x MaxSim + SCORE x score (default 1,0)"),
             Option("group-by", value: "FIELD", "one hit for each value of this metadata field"),
             Option(
                 "per-group", value: "N", "hits of each group (default 1); --limit counts groups"),
@@ -105,6 +115,10 @@ extension Command {
             (
                 "search -n commits --vector queries.npy --recall 0.97 --explain",
                 "as good as asked, and what it took"
+            ),
+            (
+                "search -n papers --text 'graph index' --rescore tokens.npy",
+                "the best hundred by words, in the order of their token vectors"
             ),
             (
                 "search -n commits --text '+\"flow control\" -window stream*' --highlight",
@@ -246,47 +260,6 @@ extension SearchRequest {
         return request
     }
 
-    private static func ranking(_ arguments: Arguments) throws(UsageError) -> RankingOptions {
-        var ranking = RankingOptions(formula: arguments.string("formula") ?? "")
-        let hitsPerGroup = try arguments.integer("per-group", in: 1...Limits.hitsMax)
-        let missing = try arguments.choice("missing-group", of: MissingGroupName.self)
-        if let field = arguments.string("group-by") {
-            ranking.grouping = Grouping(
-                field: field, hitsPerGroup: UInt32(hitsPerGroup ?? 0),
-                missing: missing?.missing ?? .alone)
-        } else if hitsPerGroup != nil || missing != nil {
-            throw UsageError("--per-group and --missing-group need --group-by")
-        }
-        let pool = try arguments.integer("diversity-pool", in: 1...Limits.diversityPoolMax)
-        if let text = arguments.string("diversify") {
-            guard let lambda = Double(text), lambda >= 0, lambda <= 1 else {
-                throw UsageError("--diversify is \"\(text)\"; it must lie in 0...1")
-            }
-            ranking.diversity = Diversity(lambda: lambda, pool: UInt32(pool ?? 0))
-        } else if pool != nil {
-            throw UsageError("--diversity-pool needs --diversify")
-        }
-        return ranking
-    }
-
-    private static func decay(
-        _ arguments: Arguments, originMillis: Int64?
-    ) throws(UsageError) -> TimeDecay? {
-        guard let halfLife = try arguments.millis("decay") else {
-            for name in ["origin", "shape", "offset", "floor"]
-            where arguments.string("decay-\(name)") != nil {
-                throw UsageError("--decay-\(name) needs --decay")
-            }
-            return nil
-        }
-        return TimeDecay(
-            halfLifeMillis: halfLife, originMillis: originMillis,
-            shape: try arguments.choice("decay-shape", of: DecayShapeName.self)?.shape
-                ?? .exponential,
-            offsetMillis: try arguments.millis("decay-offset") ?? 0,
-            floor: try arguments.share("decay-floor") ?? 0)
-    }
-
     private static func textQuery(_ text: String, _ arguments: Arguments) throws -> TextQuery {
         let fields = arguments.string("text-fields")?.split(separator: ",").map(String.init) ?? []
         var query =
@@ -318,28 +291,6 @@ extension SearchRequest {
             throw UsageError("--fragments and --fragment-size need --highlight")
         }
         return query
-    }
-
-    private static func fusion(_ arguments: Arguments) throws(UsageError) -> Fusion? {
-        let rrfK = try arguments.integer("rrf-k", in: 1...Limits.rrfKMax)
-        let weights = try arguments.string("weights").map {
-            text throws(UsageError) in try LegWeights(parsing: text)
-        }
-        let candidates = try arguments.string("leg-candidates").map {
-            text throws(UsageError) in try LegCandidates(parsing: text)
-        }
-        let name = try arguments.choice("fusion", of: FusionName.self)
-        let normalisation = try arguments.choice("normalise", of: NormalisationName.self)
-        let isRRF = arguments.flag("rrf") || rrfK != nil
-        if isRRF, let name, name != .rrf {
-            throw UsageError("--rrf and --fusion \(name.rawValue) exclude each other")
-        }
-        guard isRRF || name != nil || weights != nil || candidates != nil || normalisation != nil
-        else { return nil }
-        return Fusion(
-            method: isRRF ? .rrf : name?.method ?? .weighted, rrfK: UInt32(rrfK ?? 0),
-            weights: weights, normalisation: normalisation?.normalisation ?? .minMax,
-            candidates: candidates)
     }
 }
 

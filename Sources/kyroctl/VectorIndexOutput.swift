@@ -23,15 +23,15 @@ enum VectorIndexOutput {
         session.write("\n")
         session.write(table)
         for status in vectors where status.rebuildRowsTotal > 0 {
-            session.write("\(status.field): \(progress(of: status))\n")
+            let (done, total) = (status.rebuildRowsDone, status.rebuildRowsTotal)
+            session.write("\(status.field): \(rebuildProgress(done, of: total))\n")
         }
     }
+}
 
-    /// Of a change under way.
-    static func progress(of status: VectorIndexStatus) -> String {
-        let total = status.rebuildRowsTotal
-        let done = min(status.rebuildRowsDone, total)
-        return "being rebuilt, \(countText(done)) of \(countText(total)) rows "
-            + "(\(total == 0 ? 100 : 100 * done / total) %)"
-    }
+/// Of a change under way.
+func rebuildProgress(_ rowsDone: UInt64, of total: UInt64) -> String {
+    let done = min(rowsDone, total)
+    return "being rebuilt, \(countText(done)) of \(countText(total)) rows "
+        + "(\(total == 0 ? 100 : 100 * done / total) %)"
 }

@@ -2,7 +2,9 @@
 """Writes the golden data directories of one format version with the server KYRODB_BINARY, which must
 write that version: Tests/Fixtures/golden/vN. To be run once, before the format changes again.
 
-usage: golden_make.py N
+usage: golden_make.py N [--without-indexed]
+
+--without-indexed where vector indexes are written as by the version before.
 """
 import gzip
 import json
@@ -80,7 +82,8 @@ def main():
     assert not folder.exists(), f"{folder} is there; golden files are never made anew"
     make(folder / "clean", 100 + version, "clean")
     make(folder / "killed", 200 + version, "killed")
-    make_indexed(folder / "indexed")
+    if "--without-indexed" not in sys.argv:
+        make_indexed(folder / "indexed")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"RESULT {folder}: {size} bytes")
 

@@ -479,11 +479,54 @@ def check_texts(ctl):
                   code=REFUSED)
     check('stop_word_list[1] is "b c"; it must be one word' in refused.err, refused.err)
     rebuilt = ctl("rebuild", "words", "--text", "t:language=english,stop=none,fold=no,stem=yes")
-    check("language=english,stop=none" in rebuilt.out, rebuilt.out)
+    check("language=english,stop=none" in rebuilt.out and "done in" in rebuilt.out, rebuilt.out)
+    described = ctl("collections", "describe", "words", "--json").json()
+    check.equal(described["text_indexes"],
+                [{"field": "t", "rebuild_rows_done": 0, "rebuild_rows_total": 0}], "rebuilt")
     check("nothing changes" in ctl("rebuild", "words", "--text", "t:stop=none").out, "again")
     ctl("rebuild", "words", "--text", "t:colour=red", code=USAGE)
     ctl("rebuild", "words", "--text", "u:stop=none", code=REFUSED)
     ctl("collections", "drop", "words", "--yes")
+
+
+def check_multi_vectors(ctl, folder):
+    """Token vectors come in as lists of lists, and rank again what words have found."""
+    chance = np.random.default_rng(7)
+    tokens = {n: chance.integers(-8, 9, (n % 4 + 1, 3)) / 4 for n in range(30)}
+    lines = [json.dumps({"id": n, "text": "some words", "tokens": tokens[n].tolist()}) for n in tokens]
+    lines.append(json.dumps({"id": 100, "tokens": [[1, 2]]}))
+    lines.append(json.dumps({"id": 101, "tokens": [[1, 2, 3], [1]]}))
+    refused = ctl("ingest", "-", "-n", "tokens", "--create", "--multi-vector-field", "tokens",
+                  text="\n".join(lines), code=SOME_FAILED)
+    check('line 31: mutations[30].upsert.multi_vectors["tokens"] has rows of 2 dimensions; the '
+          "collection has it with 3" in refused.err, refused.err)
+    check("1 numbers in row 1 and 3 in row 0" in refused.err, refused.err)
+    check.equal(ctl("collections", "describe", "tokens", "--json").json()["multi_vectors"],
+                {"tokens": {"dimension": 3}}, "multi-vectors")
+    check("rows of 3 floats" in ctl("collections", "describe", "tokens").out, "a multi-vector")
+    query = chance.integers(-8, 9, (2, 3)) / 4
+    np.save(folder / "tokens.npy", query.astype("<f4"))
+    sums = {n: (query @ rows.T).max(axis=1).sum() for n, rows in tokens.items()}
+    wanted = sorted(sums, key=lambda n: (-sums[n], n))
+    asked = ("-n", "tokens", "--text", "words", "--limit", "30")
+    for source in (json.dumps(query.tolist()), folder / "tokens.npy"):
+        hits = ctl.hits(*asked, "--rescore", source)
+        check.equal([hit["id"] for hit in hits], wanted, f"rescored by {source}")
+        check.equal([hit["score"] for hit in hits], [sums[n] for n in wanted], f"MaxSim by {source}")
+    top = ctl.hits("-n", "tokens", "--text", "words", "--limit", "3", "--rescore", "[[1,0,0]]",
+                   "--rescore-field", "tokens", "--rescore-top", "5", "--rescore-weights", "0.5,2",
+                   "--explain", "--fields", "tokens")
+    for hit in top:
+        told = hit["details"]
+        check.equal(hit["score"], 0.5 * told["max_sim"] + 2 * told["score_before"], "weights")
+        check.equal(hit["document"]["multi_vectors"]["tokens"], tokens[hit["id"]].tolist(), "rows")
+    ctl(*("search", *asked, "--rescore", "[[1, 2]]"), code=REFUSED)
+    ctl(*("search", *asked, "--rescore", "[1, 2]"), code=UNREADABLE)
+    ctl(*("search", *asked, "--rescore-top", "5"), code=USAGE)
+    ctl("collections", "create", "declared", "--multi-vector", "t:8")
+    ctl("collections", "create", "declared2", "--multi-vector", "t", code=USAGE)
+    for name in ("tokens", "declared"):
+        ctl("collections", "drop", name, "--yes")
 
 
 def check_operations(ctl):
@@ -568,6 +611,7 @@ def main():
         check_bad_lines(ctl)
         check_search(ctl, server.folder)
         check_texts(ctl)
+        check_multi_vectors(ctl, server.folder)
         check_aggregations(ctl)
         check_tune(ctl, server.folder)
         check_documents(ctl)

@@ -289,6 +289,12 @@ def tour(kyro, client):
         filter=filters.all_of(filters.at_least("files", 5), filters.less_than("files", 8)),
         rescore_field="tokens", rescore_vectors=np.eye(4, dtype=np.float32))
     check.equal([(hit.id, hit.score) for hit in late.hits], [(7, 3), (6, 2), (5, 1)], "rescored")
+    described = client.describe_collection("notes")
+    check.equal(described.schema.multi_vectors, {"tokens": 4}, "a field of multi-vectors")
+    check.equal({(s.rebuild_rows_done, s.rebuild_rows_total) for s in described.text_indexes},
+                {(0, 0)}, "no analyser changes")
+    refused = client.write("notes", [kyro.Document(7, multi_vectors={"tokens": np.eye(3)})])
+    check.equal(refused[0].error.reason, "DIMENSION_MISMATCH", "rows of another dimension")
     ordered = client.scan("notes", order_by=["-files", ""], limit=3, vectors=False)
     check.equal([d.id for d in ordered], [3, 19, 39], "scan, sorted")
 

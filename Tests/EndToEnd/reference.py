@@ -4,20 +4,13 @@ sets, asked of servers with 1, 2 and 7 shards and of DuckDB on the same rows.
 
     reference.py [--count EXPRESSIONS] [--seed N] [--rows N]
 """
-import argparse
 import random
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 
-import duckdb
-from harness import Checks, Server, Stubs, collections, search, types
-from reference_world import DataSet, Expressions, time_range
+from harness import Checks, collections, search, types
+from reference_world import EVERYTHING, SHARDS, DataSet, Expressions, drive, time_range
 
-SHARDS = (1, 2, 7)
-PER_DATA_SET = 250
 PER_STATEMENT = 25
-EVERYTHING = types.SparseVector(indices=[0], values=[1])
 check = Checks()
 
 
@@ -97,34 +90,5 @@ def compare(name, seed, servers, duck, pool, rows, count):
     return sum(map(len, wanted))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=1_500)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=150)
-    options = parser.parse_args()
-    started, matched, done, sets = time.monotonic(), 0, 0, 0
-    duck = duckdb.connect(config={"threads": 1})
-    flags = ("--fsync", "never")
-    with (Server("--shards", "1", *flags) as one, Server("--shards", "2", *flags) as two,
-          Server("--shards", "7", *flags) as seven, ThreadPoolExecutor(len(SHARDS)) as pool):
-        servers = [Stubs(server.target) for server in (one, two, seven)]
-        while done < options.count and check.failed < 10:
-            count = min(PER_DATA_SET, options.count - done)
-            rows = options.rows if sets % 10 else 4 * options.rows
-            matched += compare(
-                f"set{sets}", options.seed * 1_000_000 + sets, servers, duck, pool, rows, count)
-            done, sets = done + count, sets + 1
-            if sets % 20 == 0:
-                print(f"{done} expressions, {check.failed} failed, "
-                      f"{time.monotonic() - started:.0f} s", flush=True)
-        for stubs in servers:
-            stubs.close()
-    print(f"RESULT {done} expressions over {sets} data sets, seed {options.seed}: "
-          f"{check.passed} answers of {'/'.join(map(str, SHARDS))} shards equal DuckDB's, "
-          f"{matched} documents matched, {check.failed} failed, {time.monotonic() - started:.1f} s")
-    return 1 if check.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(drive(compare, check, 1_500, "expressions", "documents matched"))

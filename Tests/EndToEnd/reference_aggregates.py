@@ -7,22 +7,16 @@ sets, asked of servers with 1, 2 and 7 shards and of DuckDB on the same rows.
 DuckDB groups, counts and sorts. What lies beyond its types is put together here from its rows: sums
 of doubles are exact there (Fraction), quantiles interpolate between two of its sorted values.
 """
-import argparse
 import math
 import random
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
-import duckdb
-from harness import Checks, Server, Stubs, collections, ingest, search, types
+from harness import Checks, collections, ingest, search, types
 from kyrodb.v2 import aggregations_pb2 as aggregations
-from reference_world import INT_MAX, INT_MIN, DataSet, Expressions, time_range
+from reference_world import (
+    EVERYTHING, INT_MAX, INT_MIN, SHARDS, DataSet, Expressions, drive, time_range)
 
-SHARDS = (1, 2, 7)
-PER_DATA_SET = 250
-EVERYTHING = types.SparseVector(indices=[0], values=[1])
 CYCLE_MS = 146_097 * 86_400_000  # 400 years, in which the calendar repeats, weeks too
 check = Checks()
 
@@ -342,34 +336,5 @@ def compare(name, seed, servers, duck, pool, rows, count):
     return sum(map(len, wanted))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=150)
-    options = parser.parse_args()
-    started, compared, done, sets = time.monotonic(), 0, 0, 0
-    duck = duckdb.connect(config={"threads": 1})
-    flags = ("--fsync", "never")
-    with (Server("--shards", "1", *flags) as one, Server("--shards", "2", *flags) as two,
-          Server("--shards", "7", *flags) as seven, ThreadPoolExecutor(len(SHARDS)) as pool):
-        servers = [Stubs(server.target) for server in (one, two, seven)]
-        while done < options.count and check.failed < 10:
-            count = min(PER_DATA_SET, options.count - done)
-            rows = options.rows if sets % 10 else 4 * options.rows
-            compared += compare(
-                f"set{sets}", options.seed * 1_000_000 + sets, servers, duck, pool, rows, count)
-            done, sets = done + count, sets + 1
-            if sets % 20 == 0:
-                print(f"{done} questions, {compared} aggregations, {check.failed} failed, "
-                      f"{time.monotonic() - started:.0f} s", flush=True)
-        for stubs in servers:
-            stubs.close()
-    print(f"RESULT {compared} aggregations of {done} questions, sorted scans and pages over {sets} data "
-          f"sets, seed {options.seed}: {check.passed} answers of {'/'.join(map(str, SHARDS))} shards "
-          f"equal DuckDB's, {check.failed} failed, {time.monotonic() - started:.1f} s")
-    return 1 if check.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(drive(compare, check, 500, "questions", "aggregations, beside sorted scans and pages"))

@@ -4,11 +4,18 @@ A data set is a list of typed fields and of rows, some of which lack a field (NU
 DuckDB is told never leans on its own rules for NULL inside functions: a comparison with a list or a
 place is NULL where the field is NULL, by CASE, and AND, OR, NOT and IS NOT TRUE do the rest.
 """
+import argparse
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from harness import collections, ingest, types
+import duckdb
+from harness import Server, Stubs, collections, ingest, types
 
+SHARDS = (1, 2, 7)
+# What each row carries, for the one leg that finds them all.
+EVERYTHING = types.SparseVector(indices=[0], values=[1])
+PER_DATA_SET = 250
 INT_MIN, INT_MAX = -2**63, 2**63 - 1
 EARTH_RADIUS = 6_371_008.8
 STRINGS = ["", "a", "A", "ab", "abc", "apple/swift", "apple/swift-nio", "Ä", "ä", "a\u0308", "ß", "日本",
@@ -389,3 +396,38 @@ def time_range(rng):
     if not bounds:
         return None, "TRUE"
     return types.TimeRange(**bounds), " AND ".join(tests)
+
+
+def drive(compare, check, count, noun, summed):
+    """`count` questions unless the command line says otherwise, to servers with 1, 2 and 7 shards; the
+    process's exit status.
+
+    `compare(name, seed, servers, duck, pool, rows, count)` makes one data set, asks so many questions
+    of it and returns how many things it saw: `summed` names them, `noun` the questions.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=count)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=150)
+    options = parser.parse_args()
+    started, seen, done, sets = time.monotonic(), 0, 0, 0
+    duck = duckdb.connect(config={"threads": 1})
+    flags = ("--fsync", "never")
+    with (Server("--shards", "1", *flags) as one, Server("--shards", "2", *flags) as two,
+          Server("--shards", "7", *flags) as seven, ThreadPoolExecutor(len(SHARDS)) as pool):
+        servers = [Stubs(server.target) for server in (one, two, seven)]
+        while done < options.count and check.failed < 10:
+            count = min(PER_DATA_SET, options.count - done)
+            rows = options.rows if sets % 10 else 4 * options.rows
+            seen += compare(
+                f"set{sets}", options.seed * 1_000_000 + sets, servers, duck, pool, rows, count)
+            done, sets = done + count, sets + 1
+            if sets % 20 == 0:
+                print(f"{done} {noun}, {seen} {summed}, {check.failed} failed, "
+                      f"{time.monotonic() - started:.0f} s", flush=True)
+        for stubs in servers:
+            stubs.close()
+    print(f"RESULT {done} {noun} over {sets} data sets, seed {options.seed}: "
+          f"{check.passed} answers of {'/'.join(map(str, SHARDS))} shards equal DuckDB's, "
+          f"{seen} {summed}, {check.failed} failed, {time.monotonic() - started:.1f} s")
+    return 1 if check.failed else 0

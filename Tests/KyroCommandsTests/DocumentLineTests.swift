@@ -53,6 +53,25 @@ import Testing
             result.sparseVectors == ["s": SparseVector(indices: [3, 1], values: [0.5, 2])])
     }
 
+    @Test("Multi-vectors are lists of rows, and come back as such")
+    func multiVectors() throws {
+        let result = try document(#"{"id": "a", "m": [[1, 2.5], [0, -1], [3, 4]]}"#) {
+            $0.multiVectorFields = ["m"]
+        }
+        let rows = MultiVector(dimension: 2, values: [1, 2.5, 0, -1, 3, 4])
+        #expect(result.multiVectors == ["m": rows])
+        #expect(result.metadata.isEmpty)
+        #expect(try VectorSource.multi(JSON(rows).text) == rows)
+        for (source, problem) in [
+            ("[[1, 2], [3]]", "1 numbers in row 1 and 2 in row 0"), ("[]", "has no rows"),
+            ("[[]]", "0 numbers in row 0"), ("[1, 2]", "in the place of row 0"),
+            ("[[1, \"a\"]]", "holds a string"), ("[[1,", "not JSON"),
+        ] {
+            let error = #expect(throws: InputError.self) { try VectorSource.multi(source) }
+            #expect(error?.description.contains(problem) == true, "\(error as Any)")
+        }
+    }
+
     @Test("Times are numbers of the unit or RFC 3339")
     func times() throws {
         let line = #"{"id": "a", "t": 1500, "x": "2024-01-31", "m": [1, 2], "skip": {}}"#
@@ -76,6 +95,8 @@ import Testing
         (#"{"id": 1, "l": [1, "a"]}"#, "mixes types"), (#"{"id": 1, "l": [null]}"#, "holds null"),
         (#"{"id": 1, "v": 3}"#, "not a list of numbers"),
         (#"{"id": 1, "v": [1, "a"]}"#, "holds a string"),
+        (#"{"id": 1, "m": [1, 2]}"#, "in the place of row 0"),
+        (#"{"id": 1, "m": {}}"#, "not a list of lists"),
         (#"{"id": 1, "t": "yesterday"}"#, "not a time"),
         (#"{"id": 1, "t": 9223372036854775807}"#, "beyond 64 bits"),
     ]
@@ -85,6 +106,7 @@ import Testing
         do {
             _ = try document(line) {
                 $0.vectorFields = ["v"]
+                $0.multiVectorFields = ["m"]
                 $0.timeField = "t"
             }
             Issue.record("\(line) was taken")

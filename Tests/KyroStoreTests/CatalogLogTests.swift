@@ -25,6 +25,8 @@ import Testing
             indexing: VectorIndexing(
                 kind: .graph, codes: .none, m: 32, efConstruction: 2_048, efSearch: 10_000))
         schema.sparseVectors["s"] = SparseField()
+        schema.multiVectors["m"] = MultiVectorField(dimension: 1)
+        schema.multiVectors["n"] = MultiVectorField(dimension: 16_384)
         schema.texts["t"] = TextField(
             analyzer: .code, language: "german", bm25: BM25Parameters(k1: 0.9, b: 0.4))
         schema.texts["u"] = TextField(

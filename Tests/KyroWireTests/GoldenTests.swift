@@ -99,15 +99,20 @@ import Testing
         status.rows = 300
         status.indexedRows = 2
         status.rebuildRowsTotal = 5
+        var schema = Schema()
+        schema.multiVectors["m"] = MultiVectorField(dimension: 300)
         let response = DescribeCollectionResponse(
             collection: CollectionDescription(
                 scope: Scope(tenant: "a", namespace: "b"), id: CollectionID(1), schemaVersion: 2,
-                schema: Schema()),
-            vectors: [status])
+                schema: schema),
+            vectors: [status],
+            texts: [TextIndexStatus(field: "t", rebuildRowsDone: 3, rebuildRowsTotal: 300)])
         let bytes = hex(
             """
-            0a 0e 0a 06 0a 01 61 12 01 62 10 01 18 02 22 00
+            0a 16 0a 06 0a 01 61 12 01 62 10 01 18 02
+              22 08 2a 06 0a 01 6d 10 ac 02
             12 0e 0a 01 76 10 01 18 02 30 ac 02 38 02 70 05
+            22 08 0a 01 74 10 03 18 ac 02
             """)
         #expect(response.encodeWire() == bytes)
         #expect(try DescribeCollectionResponse.decode(wire: bytes) == response)

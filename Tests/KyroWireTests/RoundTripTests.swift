@@ -62,6 +62,11 @@ struct RoundTrip: Sendable, CustomTestStringConvertible {
                             field: random.text(), rows: random.number(),
                             distinctStrings: random.number(), lowest: random.maybe { $0.value() },
                             highest: random.maybe { $0.value() })
+                    },
+                    texts: random.list(4) {
+                        TextIndexStatus(
+                            field: $0.text(), rebuildRowsDone: $0.number(),
+                            rebuildRowsTotal: $0.number())
                     })
             }, DescribeCollectionResponse.decode, { $0.encodeWire() }),
         RoundTrip(

@@ -179,6 +179,7 @@ struct Random: RandomNumberGenerator {
             $0.textField()
         }
         schema.metadata = fields { ValueType.allCases[$0.below(12)] }
+        schema.multiVectors = fields { MultiVectorField(dimension: $0.below(16_384)) }
         return schema
     }
 

@@ -195,6 +195,30 @@ final class Rebuild: @unchecked Sendable {
             bytes.store(new.residentBytes + map.residentBytes, ordering: .relaxed)
         }
         reportVectors()
+        reportTexts()
+    }
+
+    private func reportTexts() {
+        guard let tasks else { return }
+        var rows: FieldMap<UInt64> = [:]
+        for name in new.currentRoot.texts.names {
+            rows[name] = UInt64(textRowsDone(name, tasks))
+        }
+        old.rebuildTextRows.withLock { [rows] in $0 = rows }
+    }
+
+    /// Rows of the old part whose texts are in the new index, or have none.
+    private func textRowsDone(_ name: String, _ tasks: [Task]) -> Int {
+        for (index, task) in tasks.enumerated() {
+            switch task {
+            case .lengths(name), .postings(name): return 0
+            case .missing:
+                if missing.texts[name] != nil { return index == 0 ? position : 0 }
+            case .eventTimes, .metadata, .vectors, .lengths, .postings, .sparse, .graph, .tail:
+                continue
+            }
+        }
+        return map.count
     }
 
     /// A row counts half when it is copied, and whole when it is linked, where it is to be.
@@ -454,6 +478,7 @@ final class Rebuild: @unchecked Sendable {
         bulk?.cancel()
         old.endRebuild()
         old.rebuildRows.withLock { $0 = [:] }
+        old.rebuildTextRows.withLock { $0 = [:] }
         state.store(.abandoned, ordering: .releasing)
     }
 }

@@ -12,10 +12,16 @@ struct CheckedRescore {
     var scoreWeight: Double
 
     /// - Parameter end: offset + limit.
-    init(_ rescore: Rescore, end: Int) throws(KyroError) {
+    init(_ rescore: Rescore, end: Int, schema: Schema) throws(KyroError) {
         let path = "ranking.rescore"
-        try NameValidation.check(rescore.field, field: path + ".field")
+        field = try CheckedQuery.only(
+            rescore.field, of: schema.multiVectors.names, path: path + ".field",
+            kind: "multi-vector")
+        try NameValidation.check(field, field: path + ".field")
         try DocumentValidation.check(rescore.query, field: path + ".query")
+        if let declared = schema.multiVectors[field] {
+            try DocumentValidation.check(rescore.query, of: declared, field: path + ".query")
+        }
         guard rescore.query.rowCount <= Limits.rescoreRowsMax else {
             throw .overLimit(
                 path + ".query",
@@ -34,7 +40,6 @@ struct CheckedRescore {
         ] where !weight.isFinite {
             throw .invalid(path + "." + name, "is \(weight); it must be finite")
         }
-        field = rescore.field
         query = rescore.query
         top = max(rescore.top == 0 ? Limits.candidatesDefault : Int(rescore.top), end)
         weight = rescore.weight == 0 ? 1 : rescore.weight

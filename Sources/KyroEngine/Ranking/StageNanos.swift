@@ -2,8 +2,9 @@
 import KyroModel
 import KyroPlatform
 
-/// Wall time by stage, over all shards; what fetching documents takes, the engine knows.
-struct StageNanos {
+/// Time by stage; of stages that ask every shard, which may happen side by side, all shards' times
+/// together. What fetching documents takes, the engine knows.
+struct StageNanos: Sendable {
     var filter: UInt64 = 0
     var vector: UInt64 = 0
     var sparse: UInt64 = 0
@@ -18,6 +19,14 @@ struct StageNanos {
         let now = time.monotonicNanos()
         stage += now - mark
         mark = now
+    }
+
+    /// Adds one shard's.
+    mutating func add(_ shard: StageNanos) {
+        filter += shard.filter
+        vector += shard.vector
+        sparse += shard.sparse
+        text += shard.text
     }
 
     var micros: StageMicros {

@@ -4,8 +4,7 @@ import KyroModel
 
 /// A shard's recall is that of the hits which it contributes to the merged answer, see
 /// `RecallWeights`, so that the merged answer has the mean over the shards.
-struct RecallTally {
-    private let target: Double
+struct RecallTally: Sendable {
     private var rowCount = 0
     private var sum = 0.0
     private var worstDecile = 1.0
@@ -14,14 +13,12 @@ struct RecallTally {
     private var efSearch = 0
     private var probes = 0
 
-    init(target: Double) { self.target = target }
-
     /// Plans the search of one shard for the target, and counts in what is to be expected of it.
     ///
     /// - Parameter request: without a number of candidates.
     mutating func plan(
-        _ request: VectorIndex.Request, _ index: VectorIndex, _ recall: ShardRecall,
-        visibility: Visibility, mask: SlotMask?, maskCount: Int
+        _ request: VectorIndex.Request, for target: Double, _ index: VectorIndex,
+        _ recall: ShardRecall, visibility: Visibility, mask: SlotMask?, maskCount: Int
     ) -> (VectorIndex.Request, VectorPlan) {
         let choice = recall.choice(target: target, k: request.k)
         let request = index.keeping(choice.efSearch, request)
@@ -62,7 +59,18 @@ struct RecallTally {
         if samples == 0 { isUnknown = true }
     }
 
-    var estimate: RecallEstimate {
+    /// Counts in what was counted of other shards.
+    mutating func add(_ other: RecallTally) {
+        rowCount += other.rowCount
+        sum += other.sum
+        worstDecile = min(worstDecile, other.worstDecile)
+        if let samples = other.sampleCount { sampleCount = min(sampleCount ?? samples, samples) }
+        isUnknown = isUnknown || other.isUnknown
+        efSearch = max(efSearch, other.efSearch)
+        probes = max(probes, other.probes)
+    }
+
+    func estimate(target: Double) -> RecallEstimate {
         let known = rowCount == 0 ? 1 : sum / Double(rowCount)
         return RecallEstimate(
             target: target, mean: isUnknown ? 0 : known, worstDecile: isUnknown ? 0 : worstDecile,

@@ -44,7 +44,7 @@ extension Engine {
         guard now >= process.nextNanos else { return }
         process.nextNanos = now + 1_000_000_000
         let admission = admission
-        if admission != .open { dropScratches() }
+        if admission != .open { scratches.drop() }
         budget.maintain(admission)
         directory.restoreReserve()
         if admission != process.admission {

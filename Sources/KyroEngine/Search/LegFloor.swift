@@ -1,7 +1,8 @@
-// What one shard's answer spares the next.
+// What one shard's answer spares the others.
 import KyroIndex
+import KyroPlatform
 
-/// The score that the best `count` of the shards asked so far have at least: what scores less in
+/// The score that the best `count` of the shards that have answered have at least: what scores less in
 /// another shard is not among the leg's candidates. What scores the same may be, by its id.
 struct LegFloor {
     private let count: Int
@@ -28,4 +29,16 @@ struct LegFloor {
         }
         best = merged
     }
+}
+
+/// A floor that shards raise as they answer, in whichever order.
+final class SharedFloor: Sendable {
+    private let floor: Locked<LegFloor>
+
+    init(count: Int) { floor = Locked(LegFloor(count: count)) }
+
+    var score: Float { floor.withLock { $0.score } }
+
+    /// - Parameter found: of one shard, best first.
+    func take(_ found: [ScoredSlot]) { floor.withLock { $0.take(found) } }
 }

@@ -31,16 +31,7 @@ struct PageToken: Equatable {
         writer.writeFixed32(candidates)
         writer.writeFixed32(passed)
         writer.writeFixed64(score.bitPattern)
-        switch id {
-        case .number(let value):
-            writer.writeByte(0)
-            writer.writeFixed64(value)
-        case .text(let value):
-            writer.writeByte(1)
-            writer.writeUTF8(value)
-        }
-        writer.writeFixed32(crc32c(writer.bytes))
-        return writer.bytes
+        return writer.token(endingWith: id)
     }
 
     static func decode(_ bytes: [UInt8]) throws(KyroError) -> PageToken {
@@ -54,52 +45,24 @@ struct PageToken: Equatable {
     }
 
     private static func parse(_ bytes: [UInt8]) -> PageToken? {
-        guard bytes.count >= 46 else { return nil }
-        let content = 0..<(bytes.count - 4)
-        do throws(ByteError) {
-            var tail = ByteReader(bytes, range: content.upperBound..<bytes.count)
-            guard try tail.readFixed32() == crc32c(bytes, range: content) else { return nil }
-            var reader = ByteReader(bytes, range: content)
+        let token = readToken(bytes) { reader throws(ByteError) -> PageToken? in
             guard try reader.readByte() == Self.version else { return nil }
-            let requestHash = try reader.readFixed64()
-            let seq = Sequence(try reader.readFixed64())
-            let nowMillis = Int64(bitPattern: try reader.readFixed64())
-            let candidates = try reader.readFixed32()
-            let passed = try reader.readFixed32()
-            let score = Double(bitPattern: try reader.readFixed64())
-            let id: DocumentID
-            switch try reader.readByte() {
-            case 0: id = .number(try reader.readFixed64())
-            case 1: id = .text(try reader.readString(count: reader.remaining))
-            default: return nil
-            }
-            guard reader.remaining == 0, candidates <= Limits.hitsMax, passed <= Limits.hitsMax
-            else { return nil }
-            return PageToken(
-                requestHash: requestHash, seq: seq, nowMillis: nowMillis, candidates: candidates,
-                passed: passed, score: score, id: id)
-        } catch {
-            return nil
+            let token = PageToken(
+                requestHash: try reader.readFixed64(), seq: Sequence(try reader.readFixed64()),
+                nowMillis: Int64(bitPattern: try reader.readFixed64()),
+                candidates: try reader.readFixed32(), passed: try reader.readFixed32(),
+                score: Double(bitPattern: try reader.readFixed64()), id: .number(0))
+            return token.candidates <= Limits.hitsMax && token.passed <= Limits.hitsMax
+                ? token : nil
         }
+        guard let token else { return nil }
+        var content = token.content
+        content.id = token.id
+        return content
     }
 }
 
 extension SearchRequest {
     /// Whether the answer is one of several pages.
     var isPage: Bool { paged || !pageToken.isEmpty }
-
-    /// Of all that decides the ranking. By the values' description, which names every field of the
-    /// request, also those that come to it later.
-    var pageHash: UInt64 {
-        var request = self
-        request.limit = 0
-        request.offset = 0
-        request.projection = nil
-        request.aggregations = []
-        request.minSeq = .zero
-        request.explain = false
-        request.paged = false
-        request.pageToken = []
-        return xxh3(Array("\(request)".utf8))
-    }
 }

@@ -58,13 +58,14 @@ enum Ranking {
         var hits: [RankedHit] = []
         var positions: [UInt64: Int] = [:]
         positions.reserveCapacity(legs.reduce(0) { $0 + $1.candidates.count })
+        let weights = fusion?.weights ?? LegWeights()
         var fused = FusedLegs()
         fused.takesGreatest = fusion?.method == .max
         for leg in legs {
             let scale =
                 keepsRawScore
                 ? .raw
-                : LegScale(leg.candidates, fusion: fusion, weight: weight(of: leg.kind, fusion))
+                : LegScale(leg.candidates, fusion: fusion, weight: weights[leg.kind])
             fused[leg.kind] = scale
             for (index, candidate) in leg.candidates.enumerated() {
                 let position: Int
@@ -94,15 +95,6 @@ enum Ranking {
         return (hits, fused)
     }
 
-    static func weight(of kind: Leg.Kind, _ fusion: Fusion?) -> Double {
-        let weights = fusion?.weights ?? LegWeights()
-        return switch kind {
-        case .vector: weights.vector
-        case .sparse: weights.sparse
-        case .text: weights.text
-        }
-    }
-
     /// Best first, equal scores by id.
     static func sort(_ hits: inout [RankedHit], precedes: RowPrecedes) {
         hits.sort { a, b in
@@ -117,5 +109,24 @@ enum Ranking {
         sort(&hits, precedes: precedes)
         let from = min(offset, hits.count)
         return hits[from..<min(from + limit, hits.count)]
+    }
+}
+
+extension LegWeights {
+    subscript(kind: Ranking.Leg.Kind) -> Double {
+        get {
+            switch kind {
+            case .vector: vector
+            case .sparse: sparse
+            case .text: text
+            }
+        }
+        set {
+            switch kind {
+            case .vector: vector = newValue
+            case .sparse: sparse = newValue
+            case .text: text = newValue
+            }
+        }
     }
 }

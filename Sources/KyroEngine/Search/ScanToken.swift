@@ -17,16 +17,7 @@ struct ScanToken: Equatable {
         writer.writeByte(orderHash == 0 ? 1 : 2)
         writer.writeFixed64(seq.raw)
         if orderHash != 0 { writer.writeFixed64(orderHash) }
-        switch after {
-        case .number(let value):
-            writer.writeByte(0)
-            writer.writeFixed64(value)
-        case .text(let value):
-            writer.writeByte(1)
-            writer.writeUTF8(value)
-        }
-        writer.writeFixed32(crc32c(writer.bytes))
-        return writer.bytes
+        return writer.token(endingWith: after)
     }
 
     init(seq: Sequence, after: DocumentID, orderHash: UInt64 = 0) {
@@ -45,27 +36,12 @@ struct ScanToken: Equatable {
     }
 
     private static func parse(_ bytes: [UInt8]) -> ScanToken? {
-        guard bytes.count >= 14 else { return nil }
-        let content = 0..<(bytes.count - 4)
-        do throws(ByteError) {
-            var tail = ByteReader(bytes, range: content.upperBound..<bytes.count)
-            guard try tail.readFixed32() == crc32c(bytes, range: content) else { return nil }
-            var reader = ByteReader(bytes, range: content)
+        let token = readToken(bytes) { reader throws(ByteError) -> (Sequence, UInt64)? in
             let version = try reader.readByte()
             guard version == 1 || version == 2 else { return nil }
             let seq = Sequence(try reader.readFixed64())
-            let order = version == 2 ? try reader.readFixed64() : 0
-            switch try reader.readByte() {
-            case 0:
-                return ScanToken(
-                    seq: seq, after: .number(try reader.readFixed64()), orderHash: order)
-            case 1:
-                let text = try reader.readString(count: reader.remaining)
-                return ScanToken(seq: seq, after: .text(text), orderHash: order)
-            default: return nil
-            }
-        } catch {
-            return nil
+            return (seq, version == 2 ? try reader.readFixed64() : 0)
         }
+        return token.map { ScanToken(seq: $0.content.0, after: $0.id, orderHash: $0.content.1) }
     }
 }

@@ -10,7 +10,7 @@ extension SearchExecution {
         var matching: [SlotMask] = []
         if asked.contains(where: { $0.over == .filter }) {
             for (index, view) in views.enumerated() {
-                if let mask = masks[index] {
+                if let mask = answers[index].mask {
                     matching.append(mask)
                 } else {
                     matching.append(

@@ -6,51 +6,8 @@
 import KyroIndex
 import KyroModel
 
-extension SearchExecution {
-    /// Whether some shards analyse one of the fields in another way than others do.
-    func isAnalyserChanging(_ leg: CheckedQuery.TextLeg) -> Bool {
-        guard views.count > 1 else { return false }
-        for field in leg.fields {
-            var known: TextIndex?
-            for view in views {
-                guard let index = view.root.texts[field] else { continue }
-                if let known, known.field != index.field { return true }
-                known = index
-            }
-        }
-        return false
-    }
-
-    mutating func structuredTextLeg(
-        _ leg: CheckedQuery.TextLeg
-    ) throws(KyroError) -> [[Candidate]] {
-        for field in leg.fields {
-            for view in views { try view.shard.requireText(field) }
-        }
-        let plans = try TextLegPlans(
-            leg, views: views, isOfThePast: query.isOfThePast, cancellation: cancellation)
-        var perShard: [[Candidate]] = []
-        for (index, view) in views.enumerated() {
-            let started = time.monotonicNanos()
-            defer { count(started, index) }
-            let plan = plans.plan(ofView: index)
-            let indexes = plans.fields.map { view.root.texts[$0.name] }
-            if query.explains {
-                counters[index].postingsListed += plan.estimatedPostings(indexes)
-            }
-            let found = try StructuredTextSearch.run(
-                plan, indexes: indexes, k: query.candidates(of: .text),
-                visibility: view.visibility, mask: masks[index], order: view.shard.rows,
-                counters: &counters[index], cancellation: cancellation)
-            explains[index].textCandidates = UInt64(found.count)
-            perShard.append(Self.candidates(found, shard: index))
-        }
-        return perShard
-    }
-}
-
 /// A plan for every way in which the views' fields are analysed: one, but while analysers change.
-struct TextLegPlans {
+struct TextLegPlans: Sendable {
     /// Those of the leg that some view has and that count for something.
     let fields: [(name: String, boost: Double)]
     private var plans: [TextPlan] = []
@@ -90,6 +47,20 @@ struct TextLegPlans {
             numbers.append(ways.count)
             ways.append(way)
         }
+    }
+
+    /// Whether some shards analyse one of the fields in another way than others do.
+    static func isAnalyserChanging(_ leg: CheckedQuery.TextLeg, _ views: [CollectionView]) -> Bool {
+        guard views.count > 1 else { return false }
+        for field in leg.fields {
+            var known: TextIndex?
+            for view in views {
+                guard let index = view.root.texts[field] else { continue }
+                if let known, known.field != index.field { return true }
+                known = index
+            }
+        }
+        return false
     }
 
     private static func field(

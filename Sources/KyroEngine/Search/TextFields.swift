@@ -2,14 +2,41 @@
 import KyroIndex
 import KyroModel
 
-extension SearchExecution {
+/// The text leg in the terms of the whole collection.
+enum CollectionTextLeg: Sendable {
+    /// Not asked for.
+    case none
     /// The fields that some shard has, with their terms and statistics, for `inShard` to finish.
-    func textFields(
-        _ leg: CheckedQuery.TextLeg
+    case words([(name: String, leg: TextLeg)], TextScoring)
+    case structured(TextLegPlans)
+
+    init(
+        _ query: CheckedQuery, views: [CollectionView], cancellation: Cancellation
+    ) throws(KyroError) {
+        guard let leg = query.text else {
+            self = .none
+            return
+        }
+        for field in leg.fields {
+            for view in views { try view.shard.requireText(field) }
+        }
+        if leg.node != nil || TextLegPlans.isAnalyserChanging(leg, views) {
+            self = .structured(
+                try TextLegPlans(
+                    leg, views: views, isOfThePast: query.isOfThePast, cancellation: cancellation))
+        } else {
+            let fields = try Self.fields(
+                leg, views, isOfThePast: query.isOfThePast, cancellation: cancellation)
+            self = .words(fields, leg.scoring)
+        }
+    }
+
+    private static func fields(
+        _ leg: CheckedQuery.TextLeg, _ views: [CollectionView], isOfThePast: Bool,
+        cancellation: Cancellation
     ) throws(KyroError) -> [(name: String, leg: TextLeg)] {
         var fields: [(name: String, leg: TextLeg)] = []
         for (position, name) in leg.fields.enumerated() {
-            for view in views { try view.shard.requireText(name) }
             guard let any = views.lazy.compactMap({ $0.root.texts[name] }).first else { continue }
             let terms = any.analyze(leg.query)
             guard terms.count <= Limits.queryTermsMax else {
@@ -23,7 +50,7 @@ extension SearchExecution {
                 guard let texts = view.root.texts[name] else { continue }
                 statistics =
                     try statistics
-                    + (query.isOfThePast
+                    + (isOfThePast
                         ? texts.statistics(
                             of: terms, at: view.visibility, cancellation: cancellation)
                         : texts.statistics(of: terms))

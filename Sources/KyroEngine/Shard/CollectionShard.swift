@@ -95,6 +95,8 @@ final class CollectionShard: Sendable {
     let agreedVersion = Atomic<UInt32>(0)
     /// How far a rebuild of this part is, by vector field; none while there is no rebuild.
     let rebuildRows = Locked<FieldMap<RebuildRows>>([:])
+    /// Rows that a rebuild of this part has in its new text indexes; none while there is no rebuild.
+    let rebuildTextRows = Locked<FieldMap<UInt64>>([:])
     /// Rows that expire some day.
     private let expiring = Atomic<Int>(0)
 

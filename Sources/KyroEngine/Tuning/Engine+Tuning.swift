@@ -69,9 +69,7 @@ extension Engine {
             views: views(of: collection, shards: router.shards(for: request), nowMillis: nowMillis),
             cancellation: cancellation, time: time, nowMillis: nowMillis)
         execution.keepsLegs = true
-        var scratch = takeScratch()
-        _ = try execution.run(scratch: &scratch)
-        giveBack(scratch)
+        _ = try execution.run(scratches: scratches, sharing: nil)
         return (query, execution)
     }
 

@@ -144,22 +144,3 @@ struct TopGains {
         (0..<count).reduce(0) { $0 + Double(gains[$1]) * NDCG.discounts[$1] }
     }
 }
-
-extension LegWeights {
-    subscript(kind: Ranking.Leg.Kind) -> Double {
-        get {
-            switch kind {
-            case .vector: vector
-            case .sparse: sparse
-            case .text: text
-            }
-        }
-        set {
-            switch kind {
-            case .vector: vector = newValue
-            case .sparse: sparse = newValue
-            case .text: text = newValue
-            }
-        }
-    }
-}

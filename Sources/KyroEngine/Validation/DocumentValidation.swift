@@ -66,6 +66,11 @@ struct DocumentValidation {
             var field: String { "\(path()).multi_vectors[\"\(entry.name)\"]" }
             try NameValidation.check(entry.name, field: field)
             try Self.check(entry.value, field: field)
+            if let declared = grown.multiVectors[entry.name] {
+                try Self.check(entry.value, of: declared, field: field)
+            } else {
+                grown.multiVectors[entry.name] = MultiVectorField(dimension: entry.value.dimension)
+            }
         }
         try checkSize(document, path: path())
         if grown != schema {
@@ -73,6 +78,7 @@ struct DocumentValidation {
             try SchemaValidation.checkCount(grown.sparseVectors.count, path() + ".sparse_vectors")
             try SchemaValidation.checkCount(grown.texts.count, path() + ".texts")
             try SchemaValidation.checkCount(grown.metadata.count, path() + ".metadata")
+            try SchemaValidation.checkCount(grown.multiVectors.count, path() + ".multi_vectors")
             schema = grown
             addsFields = true
         }
@@ -101,6 +107,19 @@ struct DocumentValidation {
         }
         guard vector.values.allSatisfy(\.isFinite) else {
             throw .invalid(field(), "contains NaN or infinity; every component must be finite")
+        }
+    }
+
+    /// Also what a rescoring query has to satisfy.
+    static func check(
+        _ vector: MultiVector, of declared: MultiVectorField, field: @autoclosure () -> String
+    ) throws(KyroError) {
+        guard vector.dimension == declared.dimension else {
+            throw KyroError(
+                .dimensionMismatch,
+                "\(field()) has rows of \(vector.dimension) dimensions; the collection has it with "
+                    + "\(declared.dimension)",
+                field: field())
         }
     }
 

@@ -23,7 +23,7 @@ struct CheckedRanking {
         }
         let end = Int(request.offset) + Int(request.limit)
         if let rescore = options.rescore {
-            self.rescore = try CheckedRescore(rescore, end: end)
+            self.rescore = try CheckedRescore(rescore, end: end, schema: schema)
         }
         if let grouping = options.grouping {
             try RankingValidation.check(grouping, end: end, schema: schema)

@@ -8,6 +8,7 @@ enum SchemaValidation {
         try checkCount(schema.sparseVectors.count, "schema.sparse_vectors")
         try checkCount(schema.texts.count, "schema.texts")
         try checkCount(schema.metadata.count, "schema.metadata")
+        try checkCount(schema.multiVectors.count, "schema.multi_vectors")
         for entry in schema.vectors {
             let path = "schema.vectors[\"\(entry.name)\"]"
             try NameValidation.check(entry.name, field: path + ".name")
@@ -25,6 +26,11 @@ enum SchemaValidation {
         }
         for entry in schema.metadata {
             try NameValidation.check(entry.name, field: "schema.metadata[\"\(entry.name)\"].name")
+        }
+        for entry in schema.multiVectors {
+            let path = "schema.multi_vectors[\"\(entry.name)\"]"
+            try NameValidation.check(entry.name, field: path + ".name")
+            try checkDimension(entry.value.dimension, field: path + ".dimension")
         }
     }
 
@@ -93,26 +99,5 @@ enum SchemaValidation {
         guard count <= Limits.fieldsMax else {
             throw .overLimit(field(), "has \(count) fields; the limit is \(Limits.fieldsMax)")
         }
-    }
-}
-
-extension Schema {
-    /// The fields of `other` that this schema lacks, added. A field that both have keeps its type
-    /// here; the caller has checked that they agree.
-    func merging(_ other: Schema) -> Schema {
-        var result = self
-        for entry in other.vectors where result.vectors[entry.name] == nil {
-            result.vectors[entry.name] = entry.value
-        }
-        for entry in other.sparseVectors where result.sparseVectors[entry.name] == nil {
-            result.sparseVectors[entry.name] = entry.value
-        }
-        for entry in other.texts where result.texts[entry.name] == nil {
-            result.texts[entry.name] = entry.value
-        }
-        for entry in other.metadata where result.metadata[entry.name] == nil {
-            result.metadata[entry.name] = entry.value
-        }
-        return result
     }
 }

@@ -119,7 +119,8 @@ struct WindowCell: Sendable {
             let required = unsafe requiredLists()
             if required != 0 {
                 drivers = required
-                from = unsafe visitShared(required, from: from, to: to)
+                unsafe visitShared(required, from: from, to: to)
+                from = to
             } else {
                 let (leading, rest) = unsafe leadingLists()
                 drivers = leading
@@ -236,25 +237,27 @@ struct WindowCell: Sendable {
 
     // MARK: candidates that required lists share
 
-    /// Returns where to go on: behind a document that has raised the threshold, or at `to`.
     @inline(__always)
-    mutating func visitShared(_ required: UInt64, from: Int, to: Int) -> Int {
-        let driver = unsafe shortest(required)
+    mutating func visitShared(_ required: UInt64, from: Int, to: Int) {
+        var required = required
+        var driver = unsafe shortest(required)
         unsafe clauses[driver].cursor.advance(to: from)
         while unsafe clauses[driver].cursor.slot < to {
             let slot = unsafe clauses[driver].cursor.slot
             let next = unsafe firstShared(required, behind: slot)
             if next > slot {
-                if next >= to { return to }
+                if next >= to { return }
                 unsafe clauses[driver].cursor.advance(to: next)
-                continue
+            } else if unsafe mask?.contains(slot) ?? true, unsafe scoreShared(required, slot) {
+                // The threshold has risen: more lists may be required now, or all miss it.
+                if unsafe misses(total) { return }
+                required = unsafe requiredLists()
+                driver = unsafe shortest(required)
+                unsafe clauses[driver].cursor.advance(to: slot + 1)
+            } else {
+                unsafe clauses[driver].cursor.next()
             }
-            if unsafe mask?.contains(slot) ?? true, unsafe scoreShared(required, slot) {
-                return slot + 1
-            }
-            unsafe clauses[driver].cursor.next()
         }
-        return to
     }
 
     @inline(__always)

@@ -9,8 +9,8 @@ public enum PostingStrategy: Sendable {
     /// Blocks that cannot matter are passed over, wherever that is possible at all.
     case pruned
 
-    /// Fewer postings are all scored: windows and bounds would cost more than they save.
-    private static let prunedPostingsMin = 4_096
+    /// Fewer postings a list are all scored: windows and bounds would cost more than they save.
+    private static let postingsPerList = 8_192
     /// So many postings for each wanted document at least, or the threshold comes too late.
     private static let postingsPerHit = 16
 
@@ -20,7 +20,8 @@ public enum PostingStrategy: Sendable {
         case .exhaustive: return false
         case .pruned: return true
         case .automatic:
-            return postings >= Self.prunedPostingsMin && postings / Self.postingsPerHit >= k
+            return postings >= Self.postingsPerList * max(1, lists)
+                && postings / Self.postingsPerHit >= k
         }
     }
 }

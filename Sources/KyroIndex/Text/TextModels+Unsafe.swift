@@ -4,19 +4,13 @@ import KyroBytes
 
 func naturalLogarithm(_ x: Double) -> Double { log(x) }
 
-/// One term in one field: weight × tf / (tf + constant + perToken × length).
-struct BM25Model: PostingModel {
-    let lengths: Column<UInt32>
-    /// Boost of the field × idf of the term.
-    let weight: Double
-    let constant: Double
-    let perToken: Double
+/// What a posting adds follows from the term's frequency and the document's length.
+protocol TextModel: PostingModel {
+    var lengths: Column<UInt32> { get }
+    func part(_ tf: Double, _ length: Double) -> Double
+}
 
-    @inline(__always)
-    func part(_ tf: Double, _ length: Double) -> Double {
-        weight * tf / (tf + constant + perToken * length)
-    }
-
+extension TextModel {
     func part(_ entry: UInt64) -> Double {
         part(Double(UInt32(entry >> 32)), length(of: entry, in: lengths))
     }
@@ -30,6 +24,20 @@ struct BM25Model: PostingModel {
             body(slot, part(tf, length))
         }
     }
+}
+
+/// One term in one field: weight × tf / (tf + constant + perToken × length).
+struct BM25Model: TextModel {
+    let lengths: Column<UInt32>
+    /// Boost of the field × idf of the term.
+    let weight: Double
+    let constant: Double
+    let perToken: Double
+
+    @inline(__always)
+    func part(_ tf: Double, _ length: Double) -> Double {
+        weight * tf / (tf + constant + perToken * length)
+    }
 
     func bound(_ block: borrowing PostingCursor) -> PostingBound {
         impactBound(block) { part($0, $1) }
@@ -38,7 +46,7 @@ struct BM25Model: PostingModel {
 
 /// One term in one field among several: boost × tf / (1 − b + b × length / average), which the
 /// fields of a term add up before they saturate (Robertson & Zaragoza 2009, section 3.6).
-struct BM25FModel: PostingModel {
+struct BM25FModel: TextModel {
     let lengths: Column<UInt32>
     let boost: Double
     /// 1 − b.
@@ -53,20 +61,6 @@ struct BM25FModel: PostingModel {
     @inline(__always)
     func part(_ tf: Double, _ length: Double) -> Double {
         boost * tf / (constant + perToken * length)
-    }
-
-    func part(_ entry: UInt64) -> Double {
-        part(Double(UInt32(entry >> 32)), length(of: entry, in: lengths))
-    }
-
-    @inline(__always) @unsafe
-    func forEachPart(
-        _ entries: UnsafeBufferPointer<UInt64>, isWanted: (Int) -> Bool,
-        _ body: (_ slot: Int, _ part: Double) -> Void
-    ) {
-        unsafe forEachLength(entries, lengths, isWanted: isWanted) { slot, tf, length in
-            body(slot, part(tf, length))
-        }
     }
 
     /// The score of a term whose fields add up to `part`. Fields together never gain more than the

@@ -41,6 +41,11 @@ import Glibc
     public func submit(_ job: @escaping Job) -> Bool {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
+        return append(job)
+    }
+
+    /// Under the lock.
+    private func append(_ job: @escaping Job) -> Bool {
         guard !isStopping, count < jobs.count else { return false }
         jobs[(head + count) % jobs.count] = job
         count += 1
@@ -48,11 +53,44 @@ import Glibc
         return true
     }
 
+    /// Runs `body(0)` to `body(parts - 1)`, each once, and returns when all are done: here, and on
+    /// those threads of the pool that have nothing to do now. Nobody waits for a thread: where all
+    /// are busy, the caller does everything, in order.
+    ///
+    /// Blocks, so it is not for event loops.
+    public func share(_ parts: Int, _ body: @escaping @Sendable (Int) -> Void) {
+        guard parts > 1 else {
+            if parts == 1 { body(0) }
+            return
+        }
+        let work = SharedWork(parts, body)
+        enlist(parts - 1, for: work)
+        work.takePart()
+        work.wait()
+    }
+
+    /// - Parameter most: threads that there is work for.
+    private func enlist(_ most: Int, for work: SharedWork) {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        // Threads that were woken and have not yet taken their job count as idle, too.
+        for _ in 0..<min(most, max(0, idleThreads - count)) {
+            guard append({ work.takePart() }) else { return }
+        }
+    }
+
     /// Jobs that wait for a thread.
     public var depth: Int {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         return count
+    }
+
+    /// Threads that wait for a job now.
+    package var idleThreadCount: Int {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return max(0, idleThreads - count)
     }
 
     /// Takes no more jobs, runs those it has, and ends its threads. One caller, not a job.

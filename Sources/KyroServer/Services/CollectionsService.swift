@@ -9,14 +9,9 @@ struct CollectionsService: Sendable {
     init(_ context: ServiceContext) { self.context = context }
 
     @Sendable func create(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            let request = try CreateCollectionRequest.decode(wire: message)
-            context.engine.createCollection(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message, CreateCollectionRequest.decode(wire:), by: context.engine.createCollection
+        ) { $0.encodeWire() }
     }
 
     @Sendable func describe(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
@@ -38,46 +33,26 @@ struct CollectionsService: Sendable {
     }
 
     @Sendable func drop(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            let request = try DropCollectionRequest.decode(wire: message)
-            context.engine.dropCollection(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message, DropCollectionRequest.decode(wire:), by: context.engine.dropCollection
+        ) { $0.encodeWire() }
     }
 
     @Sendable func rebuild(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            let request = try RebuildRequest.decode(wire: message)
-            context.engine.rebuild(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message, RebuildRequest.decode(wire:), by: context.engine.rebuild
+        ) { $0.encodeWire() }
     }
 
     @Sendable func setRetention(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            let request = try SetRetentionRequest.decode(wire: message)
-            context.engine.setRetention(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message, SetRetentionRequest.decode(wire:), by: context.engine.setRetention
+        ) { $0.encodeWire() }
     }
 
     @Sendable func rollBackTuning(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            let request = try RollBackTuningRequest.decode(wire: message)
-            context.engine.rollBackTuning(request) { result in
-                reply.complete(result.map { $0.encodeWire() })
-            }
-        } catch {
-            reply.fail(error)
-        }
+        reply.answer(
+            message, RollBackTuningRequest.decode(wire:), by: context.engine.rollBackTuning
+        ) { $0.encodeWire() }
     }
 }

@@ -60,17 +60,18 @@ struct ServiceContext: Sendable {
     /// Distances that a search may cost and still run on its loop: about half a millisecond.
     static let inlineCostMax = 6_000
 
-    /// Runs `work` here when it is short and the loop has nothing else to do, on the pool otherwise.
+    /// Runs `work` here when it is short and the loop has nothing else to do, on the pool otherwise;
+    /// there it may share itself with the pool, which it is given.
     func run(
         cost: Int, on call: ServerCall, orFail reply: Reply,
-        _ work: @escaping @Sendable () -> Void
+        _ work: @escaping @Sendable (_ sharing: WorkerPool?) -> Void
     ) {
         if cost <= Self.inlineCostMax,
             !(cost > Self.inlineCostMax / 8 && call.loop.hasOtherReadyWork)
         {
-            return work()
+            return work(nil)
         }
-        guard pool.submit(work) else {
+        guard pool.submit({ [pool] in work(pool) }) else {
             return reply.fail(
                 KyroError(
                     .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50))

@@ -25,20 +25,14 @@ struct OperationsService: Sendable {
     }
 
     @Sendable func snapshot(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            _ = try SnapshotRequest.decode(wire: message)
-        } catch {
-            return reply.fail(error)
-        }
-        context.engine.snapshot { result in reply.complete(result.map { $0.encodeWire() }) }
+        reply.answer(
+            message, SnapshotRequest.decode(wire:), by: { context.engine.snapshot(completion: $1) }
+        ) { $0.encodeWire() }
     }
 
     @Sendable func flush(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        do throws(KyroError) {
-            _ = try FlushRequest.decode(wire: message)
-        } catch {
-            return reply.fail(error)
-        }
-        context.engine.flush { result in reply.complete(result.map { $0.encodeWire() }) }
+        reply.answer(
+            message, FlushRequest.decode(wire:), by: { context.engine.flush(completion: $1) }
+        ) { $0.encodeWire() }
     }
 }

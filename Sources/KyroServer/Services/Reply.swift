@@ -68,6 +68,20 @@ struct Reply: @unchecked Sendable {
         }
     }
 
+    /// Decodes the message, hands the request on, and answers with what becomes of it.
+    func answer<Request, Answer>(
+        _ message: [UInt8], _ decode: ([UInt8]) throws(KyroError) -> Request,
+        by perform: (Request, @escaping @Sendable (Result<Answer, KyroError>) -> Void) -> Void,
+        _ encode: @escaping @Sendable (Answer) -> [UInt8]
+    ) {
+        do throws(KyroError) {
+            let request = try decode(message)
+            perform(request) { complete($0.map(encode)) }
+        } catch {
+            fail(error)
+        }
+    }
+
     /// Runs at once when this is the call's loop already.
     func onLoop(_ body: @escaping @Sendable (ServerCall) -> Void) {
         if call.loop.isInLoop { return body(call) }

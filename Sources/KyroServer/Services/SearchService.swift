@@ -2,6 +2,7 @@
 import KyroEngine
 import KyroHTTP2
 import KyroModel
+import KyroPlatform
 import KyroWire
 
 struct SearchService: Sendable {
@@ -14,9 +15,10 @@ struct SearchService: Sendable {
             let request = try SearchRequest.decode(wire: message)
             let engine = context.engine
             let cancellation = call.cancellation
-            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) {
+            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) { pool in
                 do throws(KyroError) {
-                    let response = try engine.search(request, cancellation: cancellation)
+                    let response = try engine.search(
+                        request, cancellation: cancellation, sharing: pool)
                     reply.succeed(response.encodeWire())
                 } catch {
                     reply.fail(error)
@@ -32,7 +34,7 @@ struct SearchService: Sendable {
             let request = try LookupRequest.decode(wire: message)
             let engine = context.engine
             let cancellation = call.cancellation
-            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) {
+            context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) { _ in
                 do throws(KyroError) {
                     let response = try engine.lookup(request, cancellation: cancellation)
                     reply.succeed(response.encodeWire())
@@ -152,10 +154,11 @@ final class SearchManyHandler: CallHandler {
         let engine = context.engine
         let cancellation = call.cancellation
         let handler = LoopBound(self)
-        let work: @Sendable () -> Void = { [reply] in
+        let work: @Sendable (WorkerPool?) -> Void = { [reply] pool in
             let result: Result<SearchResponse, KyroError>
             do throws(KyroError) {
-                result = .success(try engine.search(request.search, cancellation: cancellation))
+                result = .success(
+                    try engine.search(request.search, cancellation: cancellation, sharing: pool))
             } catch {
                 result = .failure(error)
             }
@@ -169,8 +172,8 @@ final class SearchManyHandler: CallHandler {
         if engine.estimatedCost(request.search) <= ServiceContext.inlineCostMax,
             !call.loop.hasOtherReadyWork
         {
-            work()
-        } else if !context.pool.submit(work) {
+            work(nil)
+        } else if !context.pool.submit({ [pool = context.pool] in work(pool) }) {
             let error = KyroError(
                 .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50)
             let answer = SearchManyResponse(tag: request.tag, result: .failure(error))

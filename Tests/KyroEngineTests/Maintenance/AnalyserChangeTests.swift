@@ -59,6 +59,12 @@ import Testing
                 uniqueKeysWithValues: hits.map { ($0.id, Float($0.score)) })
         }
 
+        func status() throws -> TextIndexStatus? {
+            let answer = try stepped.engine.describeCollection(
+                DescribeCollectionRequest(scope: AnalyserChangeTests.scope))
+            return answer.texts.first { $0.field == "t" }
+        }
+
         func change(_ field: TextField) throws -> CollectionDescription {
             try stepped.awaited { done in
                 stepped.engine.rebuild(
@@ -130,6 +136,35 @@ import Testing
             #expect(try life.ids(query) == wanted, "\(query)")
         }
         fresh.stepped.engine.close()
+    }
+
+    @Test(
+        "Describe tells how far a change is, and nothing of one that is done",
+        arguments: [1, 2, 7])
+    func progressIsTold(shardCount: Int) throws {
+        var life = try Life(seed: 11, shardCount: shardCount, field: Self.plain)
+        for _ in 0..<60 { try life.write(30) }
+        life.stepped.scheduler.settle()
+        #expect(try life.status() == TextIndexStatus(field: "t"))
+        _ = try life.change(Self.folded)
+        var told: [TextIndexStatus] = []
+        for _ in 0..<100_000 {
+            let status = try #require(try life.status())
+            if status != told.last { told.append(status) }
+            if status.rebuildRowsTotal == 0 { break }
+            life.stepped.scheduler.step()
+        }
+        #expect(told.first?.rebuildRowsDone == 0)
+        #expect(told.last == TextIndexStatus(field: "t"))
+        let under = told.dropLast()
+        #expect(under.allSatisfy { $0.rebuildRowsTotal >= UInt64(life.documents.count) })
+        #expect(under.allSatisfy { $0.rebuildRowsDone <= $0.rebuildRowsTotal })
+        // A shard that is done has no dead rows any more, so that both numbers fall.
+        let left = under.map { $0.rebuildRowsTotal - $0.rebuildRowsDone }
+        #expect(zip(left, left.dropFirst()).allSatisfy { $0 >= $1 }, "\(told)")
+        #expect(left.last.map { $0 < left[0] } == true)
+        #expect(told.count >= 3, "\(told)")
+        life.stepped.engine.close()
     }
 
     @Test func anotherWeightingTakesTermsOver() throws {

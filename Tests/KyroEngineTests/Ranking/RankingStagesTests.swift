@@ -30,14 +30,25 @@ import Testing
             if dice.chance(70) { document.metadata["share"] = .double(Double(dice.below(5)) / 4) }
             if dice.chance(70) { document.metadata["done"] = .bool(dice.chance(50)) }
             if dice.chance(80) {
-                let dimension = dice.chance(90) ? 3 : 4
                 let rows = 1 + dice.below(6)
                 document.multiVectors["tokens"] = MultiVector(
-                    dimension: dimension,
-                    values: (0..<(rows * dimension)).map { _ in Float(dice.below(9) - 4) / 4 })
+                    dimension: 3,
+                    values: (0..<(rows * 3)).map { _ in Float(dice.below(9) - 4) / 4 })
             }
             return document
         }
+    }
+
+    /// Engines with 1, 2 and 7 shards of these documents.
+    private static func loaded(
+        _ documents: [Document]
+    ) throws -> (engines: [TestEngine], byID: [DocumentID: Document]) {
+        let engines = try [1, 2, 7].map { shards in
+            let test = try TestEngine(MemoryFileSystem(), EngineSettings(shardCount: shards))
+            try test.write(documents.map { .upsert($0) }, to: scope, creating: schema)
+            return test
+        }
+        return (engines, Dictionary(uniqueKeysWithValues: documents.map { ($0.id, $0) }))
     }
 
     /// Fused or of a lone leg, with everything that a formula may say among the candidates.
@@ -73,15 +84,8 @@ import Testing
     @Test func groupsAndDiverseOrdersEqualBruteForceForAnyNumberOfShards() throws {
         let seed: UInt64 = 58
         var dice = Dice(seed: seed)
-        let documents = Self.documents(&dice, count: 150)
-        let engines = try [1, 2, 7].map { shards in
-            let test = try TestEngine(MemoryFileSystem(), EngineSettings(shardCount: shards))
-            try test.write(documents.map { .upsert($0) }, to: Self.scope, creating: Self.schema)
-            return test
-        }
+        let (engines, byID) = try Self.loaded(Self.documents(&dice, count: 150))
         defer { engines.forEach { $0.close() } }
-        var byID: [DocumentID: Document] = [:]
-        for document in documents { byID[document.id] = document }
         for round in 0..<scaled(400) {
             let request = Self.question(&dice)
             let answers = try engines.map { Self.unnumbered(try $0.search(request).hits) }
@@ -189,15 +193,8 @@ import Testing
     @Test func rescoringEqualsMaxSimByBruteForceForAnyNumberOfShards() throws {
         let seed: UInt64 = 59
         var dice = Dice(seed: seed)
-        let documents = Self.documents(&dice, count: 150)
-        let engines = try [1, 2, 7].map { shards in
-            let test = try TestEngine(MemoryFileSystem(), EngineSettings(shardCount: shards))
-            try test.write(documents.map { .upsert($0) }, to: Self.scope, creating: Self.schema)
-            return test
-        }
+        let (engines, byID) = try Self.loaded(Self.documents(&dice, count: 150))
         defer { engines.forEach { $0.close() } }
-        var byID: [DocumentID: Document] = [:]
-        for document in documents { byID[document.id] = document }
         for round in 0..<scaled(300) {
             var request = Self.question(&dice)
             request.ranking = RankingOptions(
@@ -206,7 +203,7 @@ import Testing
             plain.limit = 200
             let rows = 1 + dice.below(5)
             let rescore = Rescore(
-                field: "tokens",
+                field: dice.pick(["tokens", ""]),
                 query: MultiVector(
                     dimension: 3,
                     values: (0..<(3 * rows)).map { _ in Float(dice.below(9) - 4) / 4 }),
@@ -244,7 +241,7 @@ import Testing
 
     /// Of quarters, so that every order of additions gives the same sum.
     private static func maxSim(_ query: MultiVector, _ stored: MultiVector?) -> Double {
-        guard let stored, stored.dimension == query.dimension else { return 0 }
+        guard let stored else { return 0 }
         func row(_ vector: MultiVector, _ index: Int) -> [Double] {
             (0..<3).map { Double(vector.values[3 * index + $0]) }
         }
@@ -273,7 +270,7 @@ import Testing
             (MultiVector(dimension: 2, values: [1]), ""),
             (MultiVector(dimension: 2, values: []), ""),
             (MultiVector(dimension: 1, values: [.nan]), ""),
-            (MultiVector(dimension: 1, values: Array(repeating: 1, count: 1 << 20 + 1)), "upsert"),
+            (MultiVector(dimension: 2, values: Array(repeating: 1, count: 1 << 20 + 2)), "upsert"),
         ]
         for (vector, suffix) in wrong {
             document.multiVectors["a"] = vector
@@ -332,6 +329,8 @@ import Testing
         schema.metadata["tags"] = .strings
         schema.sparseVectors["s"] = SparseField()
         schema.vectors["wide"] = VectorField(dimension: 16_384)
+        schema.multiVectors["m"] = MultiVectorField(dimension: 3)
+        schema.multiVectors["n"] = MultiVectorField(dimension: 3)
         try test.create(Self.scope, schema)
         let cases: [(RankingOptions, String, String)] = [
             (RankingOptions(grouping: Grouping(field: "")), "ranking.grouping.field", "empty"),
@@ -369,6 +368,17 @@ import Testing
                 "ranking.rescore.top", "1001"
             ),
             (
+                RankingOptions(
+                    rescore: Rescore(field: "m", query: MultiVector(dimension: 1, values: [1]))),
+                "ranking.rescore.query", "rows of 1 dimensions; the collection has it with 3"
+            ),
+            (
+                RankingOptions(
+                    rescore: Rescore(
+                        field: "", query: MultiVector(dimension: 3, values: [1, 1, 1]))),
+                "ranking.rescore.field", "name one of m, n"
+            ),
+            (
                 RankingOptions(diversity: Diversity(lambda: 1, field: "no")),
                 "ranking.diversity.field", "\"no\""
             ),
@@ -385,5 +395,22 @@ import Testing
             #expect(error?.field == field, "\(error as Any)")
             #expect(error?.message.contains(words) == true, "\(error as Any)")
         }
+    }
+
+    @Test func anUnknownFieldOfMultiVectorsAddsNothingAndIsNoted() throws {
+        let test = try TestEngine(MemoryFileSystem())
+        defer { test.close() }
+        var document = Document(id: .number(1))
+        document.sparseVectors["s"] = SparseVector(indices: [1], values: [2])
+        try test.write([.upsert(document)], to: Self.scope, creating: Schema())
+        var request = SearchRequest(scope: Self.scope)
+        request.sparse = SparseQuery(vector: SparseVector(indices: [1], values: [1]))
+        request.ranking = RankingOptions(
+            rescore: Rescore(
+                field: "m", query: MultiVector(dimension: 1, values: [1]), scoreWeight: 1))
+        request.explain = true
+        let response = try test.search(request)
+        #expect(response.hits.map(\.score) == [2])
+        #expect(response.explain?.notes.contains { $0.contains("rescore field \"m\"") } == true)
     }
 }

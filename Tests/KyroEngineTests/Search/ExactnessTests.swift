@@ -22,6 +22,8 @@ import Testing
             return try TestEngine(MemoryFileSystem(), settings)
         }
         defer { engines.forEach { $0.close() } }
+        let pool = WorkerPool(name: "exactness", threadCount: 2, jobsMax: 8)
+        defer { pool.stop() }
         for engine in engines { try engine.create(Self.scope, World.schema) }
         var tally = Tally()
         for round in 0..<Self.rounds {
@@ -43,6 +45,10 @@ import Testing
                         signature(hits) == signature(answers[0]),
                         "\(engine.engine.status().shards.count) shards differ; \(context())")
                 }
+                let shared = try engines[2].search(request, sharing: pool).hits
+                try #require(
+                    signature(shared) == signature(answers[0]),
+                    "shards searched side by side differ; \(context())")
                 let expected = oracle.answer(request, schema: World.schema)
                 tally.add(expected, answers[0], request)
                 if let difference = difference(expected, answers[0], request) {

@@ -141,8 +141,10 @@ final class TestEngine: Sendable {
         }.get()
     }
 
-    func search(_ request: SearchRequest) throws -> SearchResponse {
-        try engine.search(request, cancellation: Cancellation())
+    func search(
+        _ request: SearchRequest, sharing pool: WorkerPool? = nil
+    ) throws -> SearchResponse {
+        try engine.search(request, cancellation: Cancellation(), sharing: pool)
     }
 
     func lookup(

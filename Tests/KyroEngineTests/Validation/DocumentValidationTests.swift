@@ -72,6 +72,13 @@ import Testing
         upsert(.invalidField, ".metadata[\"d\"]", " is NaN or infinite") {
             $0.metadata["d"] = .double(.nan)
         },
+        upsert(
+            .dimensionMismatch, ".multi_vectors[\"m\"]",
+            " has rows of 3 dimensions; the collection has it with 2"
+        ) { $0.multiVectors["m"] = MultiVector(dimension: 3, values: [1, 2, 3]) },
+        upsert(
+            .limitExceeded, ".multi_vectors[\"x\"].dimension", " is 0; it must lie in 1...16384"
+        ) { $0.multiVectors["x"] = MultiVector(dimension: 0, values: []) },
         upsert(.invalidField, ".metadata[\"\"]", " is empty; it must have 1 to 128 bytes") {
             $0.metadata[""] = .bool(true)
         },
@@ -89,6 +96,7 @@ import Testing
         var schema = Schema()
         schema.vectors["v"] = VectorField(dimension: 3)
         schema.metadata["n"] = .int64
+        schema.multiVectors["m"] = MultiVectorField(dimension: 2)
         try test.create(Self.scope, schema)
         for (index, item) in Self.cases.enumerated() {
             let good = Document(id: .number(UInt64(1_000 + index)))
@@ -118,6 +126,44 @@ import Testing
             }, to: Self.scope, creating: Schema())
         #expect(response.outcomes.map(\.isApplied) == [true, false, true, false])
         #expect(try test.describe(Self.scope).schema.metadata["n"] == .int64)
+    }
+
+    /// Whoever comes first, in a batch or before a restart.
+    @Test func theFirstMultiVectorFixesAFieldsDimension() throws {
+        let disk = MemoryFileSystem()
+        func write(_ test: TestEngine, _ dimensions: [Int]) throws -> [KyroError?] {
+            try test.write(
+                dimensions.enumerated().map { index, dimension in
+                    var document = Document(id: .number(UInt64(index)))
+                    document.multiVectors["tokens"] = MultiVector(
+                        dimension: dimension, values: Array(repeating: 1, count: 2 * dimension))
+                    return .upsert(document)
+                }, to: Self.scope, creating: Schema()
+            ).outcomes.map(\.error)
+        }
+        var test = try TestEngine(disk, EngineSettings(shardCount: 3))
+        let first = try write(test, [4, 3, 4])
+        #expect(first.map { $0 == nil } == [true, false, true])
+        #expect(
+            first[1]?.message
+                == "mutations[1].upsert.multi_vectors[\"tokens\"] has rows of 3 dimensions; the "
+                + "collection has it with 4")
+        for _ in 0..<2 {
+            #expect(
+                try test.describe(Self.scope).schema.multiVectors["tokens"]
+                    == MultiVectorField(dimension: 4))
+            test.close()
+            test = try TestEngine(disk, EngineSettings(shardCount: 3))
+            #expect(try write(test, [3, 4, 8]).map { $0 == nil } == [false, true, false])
+            try test.snapshot()
+        }
+        var declared = Schema()
+        declared.multiVectors["m"] = MultiVectorField(dimension: 16_385)
+        let error = #expect(throws: KyroError.self) {
+            try test.create(Scope(namespace: "declared"), declared)
+        }
+        #expect(error?.field == "schema.multi_vectors[\"m\"].dimension")
+        test.close()
     }
 
     /// An update is judged with what it would make of the document.

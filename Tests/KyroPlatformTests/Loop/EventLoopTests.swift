@@ -212,37 +212,6 @@ final class Latch: Sendable {
     }
 }
 
-@Suite struct WorkerPoolTests {
-    @Test func fullQueueRefuses() throws {
-        let pool = WorkerPool(name: "pool", threadCount: 1, jobsMax: 2)
-        let running = try Latch()
-        let gate = try Latch()
-        #expect(
-            pool.submit {
-                running.count()
-                _ = gate.wait()
-            })
-        #expect(running.wait())
-        let done = try Latch(2)
-        #expect(pool.submit { done.count() })
-        #expect(pool.submit { done.count() })
-        #expect(!pool.submit { done.count() })
-        #expect(pool.depth == 2)
-        gate.count()
-        #expect(done.wait())
-        pool.stop()
-        #expect(!pool.submit {})
-    }
-
-    @Test func stopRunsWhatWasTaken() {
-        let ran = Mutex(0)
-        let pool = WorkerPool(name: "pool", threadCount: 3, jobsMax: 1000)
-        for _ in 0..<1000 { _ = pool.submit { ran.withLock { $0 += 1 } } }
-        pool.stop()
-        #expect(ran.withLock { $0 } == 1000)
-    }
-}
-
 @Suite struct HistogramTests {
     @Test func quantilesAreWithinOneBucket() {
         var histogram = Histogram()

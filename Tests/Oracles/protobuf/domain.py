@@ -231,8 +231,9 @@ def text_field(m, path, out):
 
 
 def schema(m, path, out):
-    fields_max(m, ("vectors", "sparse_vectors", "texts", "metadata"), path, out)
-    for kind in ("vectors", "sparse_vectors", "texts", "metadata"):
+    kinds = ("vectors", "sparse_vectors", "texts", "metadata", "multi_vectors")
+    fields_max(m, kinds, path, out)
+    for kind in kinds:
         fields = getattr(m, kind)
         names = set()
         for index, item in enumerate(fields):

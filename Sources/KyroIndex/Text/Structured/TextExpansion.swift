@@ -110,9 +110,6 @@ extension TextIndex {
         if isCancelled { try cancellation.check() }
         return similar
     }
-
-    /// About what finding expansions takes, in terms looked at. Any thread.
-    public var expansionCost: Int { dictionary.count }
 }
 
 /// The scalars of a term, which is UTF-8 as analysers write it.

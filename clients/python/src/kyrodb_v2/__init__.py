@@ -31,6 +31,7 @@ from .types import (
     Stats,
     Status,
     TextField,
+    TextIndexStatus,
     Tuning,
     Update,
     VectorField,
@@ -44,7 +45,7 @@ __all__ = [
     "Backup", "Client", "Collection", "Count", "Document", "Explain", "Facet", "FacetBucket",
     "GeoPoint", "Histogram", "HistogramBucket", "Hit", "IngestReport", "ItemFailure", "JudgedQuery",
     "KyroError", "LearnedFusion", "LegContribution", "LegScore", "LookupResult", "Query",
-    "RecallEstimate", "Schema", "ScoreDetails", "SearchResult", "SnapshotResult", "SparseVector", "Stats", "Status", "TextField", "Tuning",
+    "RecallEstimate", "Schema", "ScoreDetails", "SearchResult", "SnapshotResult", "SparseVector", "Stats", "Status", "TextField", "TextIndexStatus", "Tuning",
     "Update", "VectorField", "VectorIndexStatus", "VectorIndexing", "WriteOutcome", "WriteResult",
     "aggregations", "filters", "text",
 ]

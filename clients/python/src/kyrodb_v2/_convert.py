@@ -259,6 +259,8 @@ def schema(raw: types.Schema) -> collections_pb2.Schema:
     message.texts.extend(text_field(text) for text in raw.texts)
     for name, type_name in raw.metadata.items():
         message.metadata.add(name=name, type=_position(type_name, _VALUE_TYPES, "metadata type"))
+    for name, dimension in raw.multi_vectors.items():
+        message.multi_vectors.add(name=name, dimension=dimension)
     return message
 
 
@@ -281,6 +283,7 @@ def durability_back(message: collections_pb2.Durability) -> str:
 def collection_back(
     message: collections_pb2.Collection,
     vectors: Sequence[collections_pb2.VectorIndexStatus] = (),
+    texts: Sequence[collections_pb2.TextIndexStatus] = (),
 ) -> types.Collection:
     fields = message.schema
     return types.Collection(
@@ -293,6 +296,8 @@ def collection_back(
         retention=message.retention_ms * _MILLI,
         tuning=tuning_back(message.tuning) if message.HasField("tuning") else None,
         tuning_history=[tuning_back(tuning) for tuning in message.tuning_history],
+        text_indexes=[types.TextIndexStatus(
+            status.field, status.rebuild_rows_done, status.rebuild_rows_total) for status in texts],
         schema=types.Schema(
             vectors=[types.VectorField(
                 v.name, v.dimension, _METRICS[v.metric], indexing_back(v.indexing))
@@ -304,7 +309,8 @@ def collection_back(
                 None if t.stop_words == 0 else list(t.stop_word_list), not t.no_stemming)
                 for t in fields.texts],
             sparse_vectors=[s.name for s in fields.sparse_vectors],
-            metadata={m.name: _VALUE_TYPES[m.type] for m in fields.metadata}))
+            metadata={m.name: _VALUE_TYPES[m.type] for m in fields.metadata},
+            multi_vectors={m.name: m.dimension for m in fields.multi_vectors}))
 
 
 def tuning_back(message: tuning_pb2.Tuning) -> types.Tuning:

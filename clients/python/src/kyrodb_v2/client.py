@@ -88,7 +88,7 @@ class Client:
     def describe_collection(self, namespace: str) -> types.Collection:
         request = collections_pb2.DescribeCollectionRequest(scope=self._scope(namespace))
         response = self._call(self._collections.Describe, request)
-        return _convert.collection_back(response.collection, response.vectors)
+        return _convert.collection_back(response.collection, response.vectors, response.texts)
 
     def set_retention(self, namespace: str, retention: timedelta) -> types.Collection:
         """Changes how long what is overwritten or removed stays readable by `as_of`."""

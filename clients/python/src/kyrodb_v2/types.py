@@ -108,6 +108,14 @@ class VectorIndexStatus:
 
 
 @dataclass(frozen=True)
+class TextIndexStatus:
+    """How far a change of a text field's analyser is, over all shards."""
+    field: str
+    rebuild_rows_done: int
+    rebuild_rows_total: int  # 0 when no change is under way
+
+
+@dataclass(frozen=True)
 class TextField:
     name: str
     analyzer: str = "standard"  # or "code", "raw"
@@ -126,6 +134,7 @@ class Schema:
     texts: Sequence[TextField] = ()
     sparse_vectors: Sequence[str] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)  # name → "string", "int64", …
+    multi_vectors: Mapping[str, int] = field(default_factory=dict)  # name → dimension
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,7 @@ class Collection:
     retention: timedelta = timedelta(0)  # how long the past can be read at least
     tuning: Tuning | None = None  # what searches go by that say nothing of fusion
     tuning_history: Sequence[Tuning] = ()  # oldest first; not from list_collections
+    text_indexes: Sequence[TextIndexStatus] = ()  # from describe_collection alone
 
 
 @dataclass(frozen=True)
@@ -241,7 +251,7 @@ class Query:
     leg_candidates: Mapping[str, int] | None = None  # of "vector", "sparse", "text"
     formula: str = ""  # makes the final score: "score * (1 + 0.1 * log(1 + meta.stars))"
     weights: Mapping[str, float] | None = None  # of "vector", "sparse", "text"; 0 where missing
-    rescore_field: str = ""  # multi-vectors of the documents; the score becomes
+    rescore_field: str = ""  # multi-vectors; "" for the only ones; the score becomes
     rescore_vectors: Vector | None = None  # score_weight × score + weight × MaxSim with these rows
     rescore_top: int = 0
     rescore_weight: float = 1
