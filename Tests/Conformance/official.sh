@@ -29,8 +29,9 @@ trap finish EXIT
 
 # start NAME OPTIONS…: sets plain, tls and pid.
 start() {
-    local log=$work/$1
+    local log=$work/$1.ports
     shift
+    : > "$log"
     "$server" --plain 0 --tls 0 "$@" > "$log" &
     pid=$!
     pids+=("$pid")
@@ -48,8 +49,23 @@ start interop --cert "$credentials/server1.pem" --key "$credentials/server1.key"
 echo "plaintext"
 python3 "$kit/interop.py" 127.0.0.1 "$plain" --ext "$ext" --clients cpp || failures=$((failures + 1))
 echo "TLS"
-python3 "$kit/interop.py" 127.0.0.1 "$tls" --ext "$ext" --clients cpp --tls \
+cases=empty_unary,large_unary,client_streaming,server_streaming,ping_pong,empty_stream
+cases+=,cancel_after_begin,cancel_after_first_response,timeout_on_sleeping_server,custom_metadata
+cases+=,status_code_and_message,special_status_message,unimplemented_method,unimplemented_service
+cases+=,client_compressed_unary,server_compressed_unary,client_compressed_streaming
+cases+=,server_compressed_streaming,half_duplex,rpc_soak,channel_soak
+python3 "$kit/interop.py" 127.0.0.1 "$tls" --ext "$ext" --clients cpp --tls --cases "$cases" \
     || failures=$((failures + 1))
+# For this case the client opens a plaintext channel in spite of --use_tls, also to its own server,
+# unless its credentials are named.
+if "$ext/cpp-interop/cpp_interop_client" --server_host=127.0.0.1 --server_port="$tls" \
+    --server_host_override=foo.test.google.fr --use_tls=true --use_test_ca=true \
+    --custom_credentials_type=ssl --test_case=pick_first_unary; then
+    echo "pick_first_unary                    ok"
+else
+    echo "pick_first_unary                  FAIL"
+    failures=$((failures + 1))
+fi
 
 # A throw-away authority for the checks.
 mkdir "$work/certs"

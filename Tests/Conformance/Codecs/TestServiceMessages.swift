@@ -9,7 +9,7 @@ public struct EchoStatus: Sendable {
 public struct SimpleRequest: Sendable {
     public var responseType: Int32 = 0
     public var responseSize: Int32 = 0
-    /// nil where the client does not care, in all of these.
+    /// nil where the client does not say; an answer goes uncompressed then.
     public var responseCompressed: Bool?
     public var expectCompressed: Bool?
     public var responseStatus: EchoStatus?

@@ -97,6 +97,6 @@ final class StreamingOutputHandler: CallHandler {
         next += 1
         call.send(
             TestResponses.payload(type: responseType, byteCount: Int(parameters.size)),
-            compressed: parameters.compressed)
+            compressed: parameters.compressed ?? false)
     }
 }

@@ -107,7 +107,7 @@ final class UnaryCallHandler: CallHandler {
         call.send(
             TestResponses.payload(
                 type: request.responseType, byteCount: Int(request.responseSize)),
-            compressed: request.responseCompressed)
+            compressed: request.responseCompressed ?? false)
         call.finishEchoing()
     }
 

@@ -148,7 +148,7 @@ package final class HealthBoard: Sendable {
 
     @Sendable func list(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            try decodeEmptyMessage(message)
+            _ = try StatusRequest.decode(wire: message)
             let named = statuses.sorted { $0.name < $1.name }
             reply.succeed(HealthListResponse(statuses: named).encodeWire())
         } catch {
