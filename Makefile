@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 SHIP := .build/ship
 # Statically linked Swift, Debian's C libraries: starts in milliseconds, links no Foundation.
-SWIFT_BUILD := swift build -c release --static-swift-stdlib --scratch-path $(SHIP) \
+SWIFT_BUILD := KYRODB_SHIPPED=1 swift build -c release --static-swift-stdlib --scratch-path $(SHIP) \
     --explicit-target-dependency-import-check error
 BIN := $(SHIP)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build clients demo test interop faults simulate plant flips accept format lint clean
+.PHONY: help deps build clients demo test interop faults fuzz simulate plant flips accept format lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) \
@@ -34,6 +34,9 @@ interop: build ## gRPC's official C++ client, all of its cases (with the kit of 
 
 faults: build ## a million writes under 500 kills and 100 power cuts; EIO, full disks, clocks
 	@Tests/Tooling/faults.sh $(BIN)
+
+fuzz: deps ## fuzz the HTTP/2 session and gRPC's framing, 20 s each (FUZZ_SECONDS)
+	@Tests/Tooling/fuzz.sh $(or $(FUZZ_SECONDS),20)
 
 simulate: build ## 100,000 seeds of the simulator (make test runs 1,000)
 	$(BIN)/kyro-simulator --seeds '0..<100000' --jobs $$(nproc)

@@ -1,12 +1,19 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// With `KYRODB_SHIPPED` set, as `make build` does, variables of classes are not watched at run time for
+/// overlapping accesses: the tests, which run without it, do that, and a request passes hundreds.
+let unwatched: [SwiftSetting] =
+    Context.environment["KYRODB_SHIPPED"] == nil
+    ? [] : [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
+
 /// Library targets: Swift 6 language mode, strict memory safety, no warning survives.
-let strict: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .strictMemorySafety(),
-    .treatAllWarnings(as: .error),
-]
+let strict: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .strictMemorySafety(),
+        .treatAllWarnings(as: .error),
+    ] + unwatched
 
 /// Executables and tests: the same, without the memory-safety audit of every expression.
 let plain: [SwiftSetting] = [
@@ -43,6 +50,7 @@ let package = Package(
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         system("CStemmer", apt: "libstemmer-dev"),
         system("CRoaring", apt: "libroaring-dev"),
+        system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
         system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
 
         .target(name: "CLinux"),
@@ -66,29 +74,38 @@ let package = Package(
             "KyroServer",
             [
                 "KyroHTTP2", "KyroTLS", "KyroWire", "KyroEngine", "KyroDescriptors", "KyroModel",
-                "KyroPlatform", "KyroBytes",
+                "KyroPlatform", "KyroBytes", "KyroAccess", "CMicroHTTPD",
             ]),
         library(
             "KyroClient",
             ["KyroHTTP2", "KyroTLS", "KyroWire", "KyroModel", "KyroPlatform", "KyroBytes"]),
 
-        library("KyroCommands", ["KyroModel", "KyroBytes"]),
+        library("KyroJSON", []),
+        library(
+            "KyroAccess", ["KyroModel", "KyroPlatform", "KyroBytes", "KyroJSON", "COpenSSL"]),
+        library("KyroCommands", ["KyroModel", "KyroBytes", "KyroJSON"]),
 
         executable(
             "kyrodb",
             [
-                "KyroServer", "KyroCommands", "KyroEngine", "KyroStore", "KyroModel",
+                "KyroServer", "KyroCommands", "KyroAccess", "KyroEngine", "KyroStore", "KyroModel",
                 "KyroPlatform",
             ]),
         executable(
             "kyroctl",
-            ["KyroCommands", "KyroClient", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
+            [
+                "KyroCommands", "KyroAccess", "KyroClient", "KyroStore", "KyroModel",
+                "KyroPlatform", "KyroBytes",
+            ]),
         executable(
             "kyrobench",
             [
-                "KyroCommands", "KyroClient", "KyroWire", "KyroEngine", "KyroIndex", "KyroModel",
-                "KyroPlatform", "KyroBytes", "CKernels",
+                "KyroCommands", "KyroClient", "KyroHTTP2", "KyroWire", "KyroEngine", "KyroIndex",
+                "KyroModel", "KyroPlatform", "KyroBytes", "CKernels",
             ]),
+        .executableTarget(
+            name: "kyro-echo", dependencies: ["KyroServer", "KyroHTTP2", "KyroPlatform"],
+            path: "Tests/Bench/Echo", swiftSettings: plain),
         .executableTarget(
             name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
             path: "Tests/WireTestee", swiftSettings: plain),
@@ -122,6 +139,12 @@ let package = Package(
         tests("KyroWireTests", ["KyroWire", "KyroModel", "KyroBytes"]),
         tests("KyroHTTP2Tests", ["KyroHTTP2", "KyroBytes"]),
         tests("KyroTLSTests", ["KyroTLS"]),
+        tests("KyroJSONTests", ["KyroJSON", "TestSupport"]),
+        tests(
+            "KyroAccessTests",
+            [
+                "KyroAccess", "KyroJSON", "KyroModel", "KyroPlatform", "COpenSSL", "TestSupport",
+            ]),
         tests(
             "KyroServerTests",
             [
@@ -149,6 +172,27 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+/// Fuzzers are linked with libFuzzer, which the ordinary build has not: `make fuzz` sets `KYRODB_FUZZ`.
+if Context.environment["KYRODB_FUZZ"] != nil {
+    func fuzzer(_ name: String, _ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+        .executableTarget(
+            name: name, dependencies: dependencies, path: "Tests/Fuzz/\(folder)",
+            swiftSettings: [.swiftLanguageMode(.v5)])
+    }
+    package.targets += [
+        fuzzer("fuzz-http2", "HTTP2Session", ["KyroHTTP2"]),
+        fuzzer("fuzz-grpc", "GRPCFraming", ["KyroHTTP2"]),
+    ]
+}
+
+/// With `KYRODB_WITHOUT_METRICS` set no call is counted, timed or named: what that costs is the
+/// difference (`kyrobench cost --without`).
+if Context.environment["KYRODB_WITHOUT_METRICS"] != nil {
+    for target in package.targets where target.name == "KyroServer" {
+        target.swiftSettings = strict + [.define("KYRODB_WITHOUT_METRICS")]
+    }
+}
 
 /// With `KYRODB_TARGETS` set to names, divided by commas, there are only those targets and what they
 /// need: for a sanitizer, which compiles all of them once more, and for work on one layer.

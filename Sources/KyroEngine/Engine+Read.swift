@@ -116,8 +116,10 @@ extension Engine {
         _ request: LookupRequest, cancellation: Cancellation
     ) throws(KyroError) -> LookupResponse {
         // Documents on other shards are beyond doubt while one is stopped.
+        let isWhole = shards.allSatisfy { $0.state != .stopped }
         let collection = try collection(
-            of: request.scope, inShards: Set(request.ids.map { router.home(of: $0) }))
+            of: request.scope,
+            inShards: isWhole ? [] : Set(request.ids.map { router.home(of: $0) }))
         guard request.ids.count <= Limits.lookupIDsMax else {
             throw .overLimit(
                 "ids", "has \(request.ids.count) entries; the limit is \(Limits.lookupIDsMax)")
@@ -130,17 +132,20 @@ extension Engine {
             request.asOf, in: collection, minSeq: request.minSeq, cancellation: cancellation)
         let seen = past?.seq ?? max(clock.stable, request.minSeq)
         let nowMillis = expiry.nowMillis()
-        let views =
-            past.map { past in
-                collection.shards.map { $0.view(seq: past.seq, nowMillis: nowMillis) }
-            } ?? views(of: collection, shards: Array(0..<shards.count), nowMillis: nowMillis)
+        // Of the shards that are asked alone.
+        var views = [CollectionView?](repeating: nil, count: shards.count)
         let projection = request.projection ?? .everything
         var response = LookupResponse(results: [], seq: seen)
         response.results.reserveCapacity(request.ids.count)
         var size = AnswerSize()
         for (index, id) in request.ids.enumerated() {
             if index % 16 == 15 { try cancellation.check() }
-            let view = views[router.home(of: id)]
+            let home = router.home(of: id)
+            let view =
+                views[home]
+                ?? (past.map { collection.shard(home).view(seq: $0.seq, nowMillis: nowMillis) }
+                    ?? latestView(of: collection, shard: home, nowMillis: nowMillis))
+            views[home] = view
             guard let slot = view.slot(of: id) else {
                 response.results.append(LookupResult(id: id, document: nil, seq: .zero))
                 continue
@@ -221,12 +226,16 @@ extension Engine {
         // Each shard at its latest published state: the sequence is read before the part, and the
         // row count after it. A part that took another's place in between may have dropped what died
         // since that sequence.
-        return indices.map { index in
-            while true {
-                let seq = shards[index].published
-                let part = collection.shard(index)
-                if part.horizon <= seq { return part.view(seq: seq, nowMillis: nowMillis) }
-            }
+        return indices.map { latestView(of: collection, shard: $0, nowMillis: nowMillis) }
+    }
+
+    private func latestView(
+        of collection: Collection, shard index: Int, nowMillis: Int64
+    ) -> CollectionView {
+        while true {
+            let seq = shards[index].published
+            let part = collection.shard(index)
+            if part.horizon <= seq { return part.view(seq: seq, nowMillis: nowMillis) }
         }
     }
 

@@ -28,11 +28,16 @@ package enum Base64 {
         return out
     }
 
-    /// nil where the text is no base64: a foreign byte, or a lone last digit.
+    /// nil where the text is no base64: a foreign byte, a lone last digit, or padding that does not
+    /// fill the last four. Padding may be missing altogether.
     package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var text = text
+        let paddedCount = text.count
         while text.last == UInt8(ascii: "=") { text.removeLast() }
-        guard text.count % 4 != 1 else { return nil }
+        let padding = paddedCount - text.count
+        guard text.count % 4 != 1, padding == 0 || (padding <= 2 && paddedCount % 4 == 0) else {
+            return nil
+        }
         var out: [UInt8] = []
         out.reserveCapacity(text.count * 3 / 4)
         var bits: UInt32 = 0

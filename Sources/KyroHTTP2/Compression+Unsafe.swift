@@ -63,6 +63,10 @@ enum MessageCompression {
     }
 
     private static let stepBytes = 64 << 10
+    /// What has become so much, and so many times its size, may be a bomb (zlib packs 1,032 to 1): it
+    /// is measured to its end before it gets more memory.
+    private static let bombBytes = 1 << 20
+    private static let bombFactor = 32
 
     /// Inflates gzip or zlib (the header tells which), at most `bytesMax` bytes.
     static func inflate(_ bytes: [UInt8], bytesMax: Int) throws(Failure) -> [UInt8] {
@@ -76,11 +80,17 @@ enum MessageCompression {
         var input = bytes
         var out: [UInt8] = []
         var result = Z_OK
-        unsafe input.withUnsafeMutableBufferPointer { source in
+        var isMeasured = false
+        try unsafe input.withUnsafeMutableBufferPointer { source throws(Failure) in
             unsafe stream.next_in = source.baseAddress
             unsafe stream.avail_in = UInt32(source.count)
             while result == Z_OK, out.count <= bytesMax {
                 let start = out.count
+                let taken = source.count - Int(unsafe stream.avail_in)
+                if !isMeasured, start > Self.bombBytes, start / Self.bombFactor > taken {
+                    isMeasured = true
+                    out.reserveCapacity(try measure(bytes, bytesMax: bytesMax) + 1)
+                }
                 let room = min(max(Self.stepBytes, start), bytesMax + 1 - start)
                 guard room > 0 else { break }
                 out.append(contentsOf: repeatElement(0, count: room))
@@ -95,6 +105,34 @@ enum MessageCompression {
         guard out.count <= bytesMax else { throw .tooLarge }
         guard result == Z_STREAM_END, unsafe stream.avail_in == 0 else { throw .damaged }
         return out
+    }
+
+    /// What `bytes` inflate to; keeps none of it.
+    private static func measure(_ bytes: [UInt8], bytesMax: Int) throws(Failure) -> Int {
+        var stream = unsafe z_stream()
+        let size = unsafe Int32(MemoryLayout<z_stream>.size)
+        guard unsafe inflateInit2_(&stream, 15 + 32, ZLIB_VERSION, size) == Z_OK else {
+            throw .damaged
+        }
+        defer { _ = unsafe inflateEnd(&stream) }
+        var input = bytes
+        var total = 0
+        var result = Z_OK
+        unsafe input.withUnsafeMutableBufferPointer { source in
+            unsafe stream.next_in = source.baseAddress
+            unsafe stream.avail_in = UInt32(source.count)
+            unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.stepBytes) { room in
+                while result == Z_OK, total <= bytesMax {
+                    unsafe stream.next_out = room.baseAddress
+                    unsafe stream.avail_out = UInt32(room.count)
+                    result = unsafe CZlib.inflate(&stream, Z_NO_FLUSH)
+                    total += room.count - Int(unsafe stream.avail_out)
+                }
+            }
+        }
+        guard total <= bytesMax else { throw .tooLarge }
+        guard result == Z_STREAM_END else { throw .damaged }
+        return total
     }
 
     /// nil where zlib has no memory: send the message as it is.

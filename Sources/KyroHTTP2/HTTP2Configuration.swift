@@ -35,6 +35,11 @@ public struct HTTP2Configuration: Sendable {
     public var resetsPerSecond: UInt64 = 100
     /// CONTINUATION frames behind one HEADERS (CVE-2024-28182).
     public var continuationsMax: Int = 8
+    /// Frames that ask for nothing and carry nothing (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, GOAWAY,
+    /// DATA without data, frames of unknown types): so many are forgiven at once, and per second.
+    /// Every answer that was sent allows four more.
+    public var idleFrameBurst: UInt64 = 1000
+    public var idleFramesPerSecond: UInt64 = 100
     /// SETTINGS and PING acknowledgements queued for a peer that does not read.
     public var queuedAcksMax: Int = 1000
 
@@ -47,4 +52,7 @@ public enum HTTP2Error: Error, Equatable, Sendable {
     case connection(code: Int32, reason: String)
     /// Stream ids are used up, or the peer is going away: open a new connection.
     case noMoreStreams
+
+    /// The code for bytes that are not the client's preface (NGHTTP2_ERR_BAD_CLIENT_MAGIC).
+    public static let badPreface: Int32 = -903
 }

@@ -29,17 +29,28 @@ enum WireEvent {
     var paths = PathTable()
 
     /// Keeps streams alive while nghttp2 holds their address.
-    private var live: [HTTP2Stream?] = []
+    private(set) var live: [HTTP2Stream?] = []
     private var freeSlots: [Int] = []
     private(set) var streamCount = 0
 
     /// DATA bytes on all streams that were not taken.
-    private var heldBytes = 0
+    private(set) var heldBytes = 0
     /// DATA bytes whose connection window was not given back.
     private var connectionUnacknowledgedBytes = 0
     /// Server: bytes of messages that have begun, and of those that handlers keep.
     private(set) var unfinishedBytes = 0
     private var failure: HTTP2Error?
+
+    /// Streams of which a part of a message is there.
+    var unfinishedStreams = 0
+    /// A monotonic clock, set by the owner before each use; the session has none of its own.
+    var nowNanos: UInt64 = 0
+    /// Server: what comes in, counted.
+    var scanner: FrameScanner
+    /// Server: why the connection ends, when the client floods it.
+    private(set) var abuse: HTTP2Abuse?
+    /// Of the GOAWAY that was sent.
+    var goAwayCode: UInt32 = 0
 
     /// Requests and messages received and not yet reported.
     var pendingCount = 0
@@ -49,14 +60,16 @@ enum WireEvent {
     init(isServer: Bool, configuration: HTTP2Configuration) {
         self.isServer = isServer
         self.configuration = configuration
+        scanner = FrameScanner(configuration)
         var option: OpaquePointer?
         unsafe nghttp2_option_new(&option)
         unsafe nghttp2_option_set_no_auto_window_update(option, 1)
         unsafe nghttp2_option_set_no_closed_streams(option, 1)
         unsafe nghttp2_option_set_max_outbound_ack(option, configuration.queuedAcksMax)
         unsafe nghttp2_option_set_max_settings(option, 32)
+        // The scanner comes first at a server; its clock is finer.
         unsafe nghttp2_option_set_stream_reset_rate_limit(
-            option, configuration.resetBurst, configuration.resetsPerSecond)
+            option, 2 * configuration.resetBurst, 2 * configuration.resetsPerSecond)
         unsafe nghttp2_option_set_max_continuations(option, configuration.continuationsMax)
         var made: OpaquePointer?
         let callbacks = unsafe NGHTTP2Callbacks.shared.pointer
@@ -70,7 +83,6 @@ enum WireEvent {
         unsafe session = made
         unsafe nghttp2_session_set_user_data(
             session, Unmanaged.passUnretained(self).toOpaque())
-        output.reserveCapacity(16 << 10)
         submitSettings()
     }
 
@@ -105,11 +117,33 @@ enum WireEvent {
     func receive(_ bytes: [UInt8], count: Int) throws(HTTP2Error) {
         precondition(count >= 0 && count <= bytes.count, "\(count) of \(bytes.count) bytes")
         if let failure { throw failure }
+        if abuse != nil { return }
+        if isServer, let finding = scanner.scan(bytes, count: count, nowNanos: nowNanos) {
+            switch finding {
+            case .abuse(let found): endForAbuse(found)
+            case .streamClosed: terminate(code: NGHTTP2_STREAM_CLOSED.rawValue)
+            }
+            return
+        }
         let taken = unsafe bytes.withUnsafeBufferPointer {
             unsafe nghttp2_session_mem_recv(session, $0.baseAddress, count)
         }
         settleConnectionWindow()
         if taken < 0 { throw fail(Int32(taken)) }
+    }
+
+    /// The client is told to calm down, and not listened to any more.
+    func endForAbuse(_ found: HTTP2Abuse) {
+        guard abuse == nil else { return }
+        abuse = found
+        terminate(code: NGHTTP2_ENHANCE_YOUR_CALM.rawValue)
+    }
+
+    /// The buffer of an idle connection, if nothing of it waits.
+    func releaseOutput() {
+        guard outputOffset == output.count else { return }
+        output = []
+        outputOffset = 0
     }
 
     /// Serialises frames into `output` until it is full or nothing is left to send.
@@ -188,6 +222,7 @@ enum WireEvent {
         }
         precondition(left == 0, "\(left) of \(count) bytes promised and not there")
         stream.queuedBytes -= count
+        stream.takenNanos = nowNanos
         queuedBytes -= count
         if stream.isAboveLowWater, stream.queuedBytes <= configuration.lowWaterBytes {
             stream.isAboveLowWater = false
@@ -208,10 +243,14 @@ enum WireEvent {
         streamCount += 1
     }
 
+    /// What nghttp2 keeps of a stream: its address, as `live` holds it.
+    @unsafe func streamPointer(_ id: Int32) -> UnsafeMutableRawPointer? {
+        unsafe nghttp2_session_get_stream_user_data(session, id)
+    }
+
+    @inline(__always)
     func stream(_ id: Int32) -> HTTP2Stream? {
-        guard let pointer = unsafe nghttp2_session_get_stream_user_data(session, id) else {
-            return nil
-        }
+        guard let pointer = unsafe streamPointer(id) else { return nil }
         return unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
     }
 
@@ -273,6 +312,7 @@ enum WireEvent {
     private func dropUnfinished(_ stream: HTTP2Stream) {
         unfinishedBytes -= stream.assembler.bodyBytes
         stream.assembler = MessageAssembler()
+        noteUnfinished(stream)
     }
 
     /// Counts a message that a handler keeps; false when it is too much.
@@ -303,6 +343,8 @@ enum WireEvent {
         heldBytes += bytes.count
         queueReadable(stream)
         var offset = 0
+        var anew = false
+        defer { noteUnfinished(stream, anew: anew) }
         while !stream.discardsInput, offset < bytes.count {
             do {
                 let begun = stream.assembler.bodyBytes
@@ -310,6 +352,7 @@ enum WireEvent {
                     in: bytes, from: &offset, bytesMax: configuration.messageBytesMax)
                 unfinishedBytes += stream.assembler.bodyBytes - begun
                 guard let message else { return refuseAboveBudget(stream) }
+                anew = true
                 stream.inboxBytes += message.wireBytes
                 stream.inbox.append(message)
                 pendingCount += 1
@@ -416,6 +459,7 @@ enum WireEvent {
     }
 
     func enqueue(_ message: WireMessage, on stream: HTTP2Stream) {
+        if stream.queuedBytes == 0 { stream.takenNanos = nowNanos }
         stream.queuedBytes += message.wireBytes
         queuedBytes += message.wireBytes
         stream.outbox.append(message)

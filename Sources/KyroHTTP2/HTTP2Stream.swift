@@ -21,7 +21,7 @@ public final class HTTP2Stream {
 
     // Receiving.
     var assembler = MessageAssembler()
-    var inbox = FIFO<WireMessage>()
+    var inbox = ShortFIFO<WireMessage>()
     var inboxBytes = 0
     /// DATA bytes received whose window was not given back.
     var unacknowledgedBytes = 0
@@ -33,6 +33,9 @@ public final class HTTP2Stream {
     var endReported = false
     var headReported = false
     var isReadableQueued = false
+    /// A part of a message is there, since then.
+    var isUnfinished = false
+    var unfinishedSinceNanos: UInt64 = 0
     /// Server: bytes of messages that its handler keeps.
     var keptBytes = 0
     public internal(set) var isReadingPaused = false
@@ -44,7 +47,7 @@ public final class HTTP2Stream {
     var sendEncoding = MessageEncoding.identity
     /// Server: names an encoding also where the request used none.
     var offersCompression = false
-    var outbox = FIFO<WireMessage>()
+    var outbox = ShortFIFO<WireMessage>()
     /// Bytes of the first message in `outbox` already sent, its prefix included.
     var outboxOffset = 0
     /// Bytes accepted by `send` that are not yet in the session's output.
@@ -54,6 +57,8 @@ public final class HTTP2Stream {
     var localEnded = false
     var finalStatus: GRPCStatus?
     var finalTrailers: GRPCMetadata = []
+    /// When the last of it was taken by the client's window, or the first was queued.
+    var takenNanos: UInt64 = 0
     /// nghttp2 was told that nothing is there, and must be told otherwise.
     var isDeferred = false
     var isAboveLowWater = false
@@ -80,6 +85,31 @@ struct StreamHead {
     var status: Int32?
     var message: [UInt8] = []
     var details: [UInt8] = []
+}
+
+/// A queue that mostly has one element at most, which then takes no memory of its own.
+struct ShortFIFO<Element> {
+    private var front: Element?
+    private var rest = FIFO<Element>()
+
+    var isEmpty: Bool { front == nil }
+    var count: Int { front == nil ? 0 : 1 + rest.count }
+    var first: Element? { front }
+
+    mutating func append(_ element: Element) {
+        if front == nil { front = element } else { rest.append(element) }
+    }
+
+    mutating func popFirst() -> Element? {
+        guard let element = front.take() else { return nil }
+        if !rest.isEmpty { front = rest.popFirst() }
+        return element
+    }
+
+    mutating func removeAll() {
+        front = nil
+        if !rest.isEmpty { rest.removeAll() }
+    }
 }
 
 /// A queue over one array; the front is cut off when half of it is read.

@@ -2,20 +2,32 @@
 
 /// Paths seen on a connection: a client calls few methods, many times.
 struct PathTable {
-    private var paths: [String] = []
+    private var paths: [(bytes: [UInt8], string: String)] = []
+    private var last = 0
+    /// A connection has one authority, most of them.
+    private var authority: [UInt8] = []
     private static let countMax = 64
 
     @unsafe mutating func string(for bytes: UnsafeBufferPointer<UInt8>) -> String {
-        for path in paths where path.utf8.count == bytes.count {
-            var path = path
-            let isEqual = path.withUTF8 { stored in
-                unsafe zip(stored, bytes).allSatisfy { $0 == $1 }
-            }
-            if isEqual { return path }
+        if last < paths.count, unsafe equals(bytes, paths[last].bytes) { return paths[last].string }
+        for i in paths.indices where unsafe equals(bytes, paths[i].bytes) {
+            last = i
+            return paths[i].string
         }
         let path = unsafe String(decoding: bytes, as: UTF8.self)
-        if paths.count < Self.countMax { paths.append(path) }
+        if paths.count < Self.countMax { paths.append((unsafe Array(bytes), path)) }
         return path
+    }
+
+    @unsafe mutating func authority(for bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+        if unsafe !equals(bytes, authority) { authority = unsafe Array(bytes) }
+        return authority
+    }
+
+    private func equals(_ bytes: UnsafeBufferPointer<UInt8>, _ stored: [UInt8]) -> Bool {
+        guard bytes.count == stored.count else { return false }
+        for i in 0..<bytes.count where unsafe bytes[i] != stored[i] { return false }
+        return true
     }
 }
 
@@ -59,7 +71,7 @@ extension HTTP2Stream {
         } else if unsafe equals(name, ":method") {
             head.isPost = unsafe equals(value, "POST")
         } else if unsafe equals(name, ":authority") {
-            authority = unsafe Array(value)
+            authority = unsafe paths.authority(for: value)
         } else if unsafe equals(name, ":status") {
             head.httpStatus = unsafe Int(String(decoding: value, as: UTF8.self)) ?? 0
         }

@@ -48,6 +48,31 @@ import CNGHTTP2
     }
 }
 
+/// Runs `body` with a connection that its caller keeps alive: nothing is retained for it. Callbacks come
+/// some twenty times a request.
+@inline(__always)
+private func withCore<Result>(
+    _ user: UnsafeMutableRawPointer?, else none: Result, _ body: (HTTP2Core) -> Result
+) -> Result {
+    guard let user = unsafe user else { return none }
+    return unsafe Unmanaged<HTTP2Core>.fromOpaque(user)._withUnsafeGuaranteedRef { body($0) }
+}
+
+/// The same with one of its streams, which `live` keeps; `none` where there is none.
+@inline(__always)
+private func withStream<Result>(
+    _ user: UnsafeMutableRawPointer?, _ id: Int32, else none: Result,
+    _ body: (HTTP2Core, HTTP2Stream) -> Result
+) -> Result {
+    unsafe withCore(user, else: none) { core in
+        guard let pointer = unsafe core.streamPointer(id) else { return none }
+        return unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef {
+            body(core, $0)
+        }
+    }
+}
+
+@inline(__always)
 private func core(_ user: UnsafeMutableRawPointer?) -> HTTP2Core? {
     guard let user = unsafe user else { return nil }
     return unsafe Unmanaged<HTTP2Core>.fromOpaque(user).takeUnretainedValue()
@@ -72,17 +97,23 @@ private let beginHeaders: nghttp2_on_begin_headers_callback = { _, frame, user i
     return 0
 }
 
+/// A header list so many times the limit is no mistake: nine bytes of a frame may stand for 4 KiB each.
+private let bombFactor = 16
+
 private let readHeader: nghttp2_on_header_callback = {
     _, frame, name, nameCount, value, valueCount, _, user in
-    guard let core = unsafe core(user), let frame = unsafe frame,
-        let stream = unsafe core.stream(frame.pointee.hd.stream_id)
-    else { return 0 }
-    unsafe stream.readField(
-        name: UnsafeBufferPointer(start: name, count: nameCount),
-        value: UnsafeBufferPointer(start: value, count: valueCount),
-        inTrailers: frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS,
-        listBytesMax: Int(core.configuration.headerListBytesMax), paths: &core.paths)
-    return 0
+    guard let frame = unsafe frame else { return 0 }
+    return unsafe withStream(user, frame.pointee.hd.stream_id, else: 0) { core, stream in
+        let limit = Int(core.configuration.headerListBytesMax)
+        unsafe stream.readField(
+            name: UnsafeBufferPointer(start: name, count: nameCount),
+            value: UnsafeBufferPointer(start: value, count: valueCount),
+            inTrailers: frame.pointee.headers.cat == NGHTTP2_HCAT_HEADERS,
+            listBytesMax: limit, paths: &core.paths)
+        guard core.isServer, stream.head.listBytes / bombFactor > limit else { return 0 }
+        core.endForAbuse(.headerBomb)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
+    }
 }
 
 private let frameReceived: nghttp2_on_frame_recv_callback = { _, frame, user in
@@ -120,9 +151,10 @@ private let frameReceived: nghttp2_on_frame_recv_callback = { _, frame, user in
 
 private let dataReceived: nghttp2_on_data_chunk_recv_callback = {
     _, _, id, bytes, count, user in
-    guard let core = unsafe core(user), let stream = core.stream(id) else { return 0 }
-    unsafe core.received(UnsafeBufferPointer(start: bytes, count: count), on: stream)
-    return 0
+    unsafe withStream(user, id, else: 0) { core, stream in
+        unsafe core.received(UnsafeBufferPointer(start: bytes, count: count), on: stream)
+        return 0
+    }
 }
 
 private let streamClosed: nghttp2_on_stream_close_callback = { _, id, code, user in
@@ -131,14 +163,28 @@ private let streamClosed: nghttp2_on_stream_close_callback = { _, id, code, user
     return 0
 }
 
-/// A server that has answered before the request was complete tells the client to stop sending
-/// (RFC 9113 §8.1).
 private let frameSent: nghttp2_on_frame_send_callback = { _, frame, user in
-    guard let core = unsafe core(user), let frame = unsafe frame, core.isServer,
-        unsafe type(frame) == NGHTTP2_HEADERS.rawValue, unsafe isEndOfStream(frame),
-        let stream = unsafe core.stream(frame.pointee.hd.stream_id), !stream.remoteEnded
-    else { return 0 }
-    core.reset(stream, code: NGHTTP2_NO_ERROR.rawValue)
+    guard let core = unsafe core(user), let frame = unsafe frame, core.isServer else { return 0 }
+    switch unsafe type(frame) {
+    case NGHTTP2_HEADERS.rawValue:
+        core.scanner.answered()
+        // A server that has answered before the request was complete tells the client to stop
+        // sending (RFC 9113 §8.1).
+        guard unsafe isEndOfStream(frame),
+            let stream = unsafe core.stream(frame.pointee.hd.stream_id), !stream.remoteEnded
+        else { return 0 }
+        core.reset(stream, code: NGHTTP2_NO_ERROR.rawValue)
+    case NGHTTP2_DATA.rawValue:
+        core.scanner.answered()
+    case NGHTTP2_RST_STREAM.rawValue:
+        let code = unsafe frame.pointee.rst_stream.error_code
+        guard code != NGHTTP2_NO_ERROR.rawValue, code != NGHTTP2_CANCEL.rawValue else { return 0 }
+        if !core.scanner.provokedReset(nowNanos: core.nowNanos) { core.endForAbuse(.resets) }
+    case NGHTTP2_GOAWAY.rawValue:
+        core.goAwayCode = unsafe frame.pointee.goaway.error_code
+    default:
+        break
+    }
     return 0
 }
 
@@ -158,12 +204,15 @@ private let frameNotSent: nghttp2_on_frame_not_send_callback = { _, frame, _, us
 }
 
 private let sendData: nghttp2_send_data_callback = { _, _, header, count, source, user in
-    guard let core = unsafe core(user), let header = unsafe header,
-        let pointer = unsafe source?.pointee.ptr
-    else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
-    // Full: nghttp2 keeps the frame and asks again at the next `produce`.
-    guard !core.isOutputFull else { return NGHTTP2_ERR_WOULDBLOCK.rawValue }
-    let stream = unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
-    unsafe core.appendData(of: stream, frameHeader: header, count: count)
-    return 0
+    guard let header = unsafe header, let pointer = unsafe source?.pointee.ptr else {
+        return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+    }
+    return unsafe withCore(user, else: NGHTTP2_ERR_CALLBACK_FAILURE.rawValue) { core in
+        // Full: nghttp2 keeps the frame and asks again at the next `produce`.
+        guard !core.isOutputFull else { return NGHTTP2_ERR_WOULDBLOCK.rawValue }
+        return unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef {
+            unsafe core.appendData(of: $0, frameHeader: header, count: count)
+            return 0
+        }
+    }
 }

@@ -10,6 +10,8 @@ public enum ServerEvent {
     case message(HTTP2Stream, [UInt8])
     /// The client sends no more messages.
     case halfClosed(HTTP2Stream)
+    /// A request was answered by the session itself, and never shows otherwise.
+    case refused(HTTP2Refusal)
     /// The request could not be read; the session has already answered with this status.
     case failed(HTTP2Stream, GRPCStatus)
     /// `queuedBytes` has fallen to the low-water mark.
@@ -21,9 +23,19 @@ public enum ServerEvent {
     case pong([UInt8])
 }
 
+/// Why a request never reaches a handler.
+public enum HTTP2Refusal: Sendable {
+    /// Another method than POST, or another content type.
+    case notGRPC
+    case metadataTooLarge
+    /// grpc-timeout or base64 that cannot be read.
+    case malformedMetadata
+    case unknownEncoding
+}
+
 /// One thread at a time.
 public final class ServerSession {
-    private let core: HTTP2Core
+    let core: HTTP2Core
     private enum Drain { case none, noticed, final }
     private var drain = Drain.none
     private static let drainPing = Array("kyrodrai".utf8)
@@ -46,6 +58,23 @@ public final class ServerSession {
     public var outputOffset: Int { core.outputOffset }
     public func outputWritten(_ count: Int) { core.outputWritten(count) }
     public var wantsWrite: Bool { core.wantsWrite }
+    /// A monotonic clock; set it before `receive`, `produce` and `endOverdue`.
+    public var nowNanos: UInt64 {
+        get { core.nowNanos }
+        set { core.nowNanos = newValue }
+    }
+    /// The client has said its preface and its first SETTINGS.
+    public var isEstablished: Bool { core.scanner.hasSettings }
+    /// When a header block began that is not complete.
+    public var headerBlockSinceNanos: UInt64? { core.scanner.headerBlockSinceNanos }
+    /// A part of a message is there on some stream.
+    public var hasUnfinishedMessages: Bool { core.unfinishedStreams > 0 }
+    /// The connection ends since the client floods it.
+    public var abuse: HTTP2Abuse? { core.abuse }
+    /// Of the GOAWAY that was sent; 0 without one, and when there was nothing wrong.
+    public var goAwayCode: UInt32 { core.goAwayCode }
+    /// Gives back what an idle connection does not need.
+    public func releaseMemory() { core.releaseOutput() }
     /// Neither side has anything to say any more: close the socket.
     public var isFinished: Bool { !core.wantsRead && !core.wantsWrite }
     public var streamCount: Int { core.streamCount }
@@ -65,7 +94,8 @@ public final class ServerSession {
             switch event {
             case .head(let stream):
                 core.pendingCount -= 1
-                guard accept(stream) else { continue }
+                if stream.isClosed { continue }
+                if let refusal = refusal(of: stream) { return .refused(refusal) }
                 stream.headReported = true
                 return .request(stream)
             case .readable(let stream):
@@ -125,28 +155,30 @@ public final class ServerSession {
 
     // MARK: requests
 
-    /// False when the request was refused, and answered.
-    private func accept(_ stream: HTTP2Stream) -> Bool {
-        if stream.isClosed { return false }
+    /// Why the request is refused; it is answered then.
+    private func refusal(of stream: HTTP2Stream) -> HTTP2Refusal? {
         if stream.head.isTooLarge {
             let limit = core.configuration.headerListBytesMax
             refuse(
                 stream, GRPCCode.resourceExhausted, "request metadata exceeds \(limit) bytes")
+            return .metadataTooLarge
         } else if !stream.head.isPost {
             refuse(stream, httpStatus: "405")
+            return .notGRPC
         } else if !stream.head.isGRPC {
             refuse(stream, httpStatus: "415")
+            return .notGRPC
         } else if stream.head.isMalformed {
             refuse(
                 stream, GRPCCode.internal, "malformed grpc-timeout or binary metadata")
+            return .malformedMetadata
         } else if stream.head.encoding == nil {
             refuse(
                 stream, GRPCCode.unimplemented,
                 "grpc-encoding is not one of \(MessageEncoding.accepted)")
-        } else {
-            return true
+            return .unknownEncoding
         }
-        return false
+        return nil
     }
 
     private func refuse(_ stream: HTTP2Stream, _ code: Int32, _ message: String) {

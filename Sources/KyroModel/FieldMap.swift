@@ -43,6 +43,18 @@ public struct FieldMap<Value: Sendable>: Sendable {
         }
     }
 
+    /// Adds an entry behind all others, without looking for its place.
+    ///
+    /// - Precondition: `name` sorts behind every name that is there.
+    @inlinable public mutating func append(rising name: String, _ value: Value) {
+        assert(
+            sorted.last.map { $0.name.utf8.lexicographicallyPrecedes(name.utf8) } ?? true,
+            "\(name) does not sort behind \(sorted.last?.name ?? "")")
+        sorted.append(Entry(name: name, value: value))
+    }
+
+    @inlinable public mutating func reserveCapacity(_ count: Int) { sorted.reserveCapacity(count) }
+
     /// Where `name` is, or where it belongs.
     @inlinable func find(_ name: String) -> (position: Int, isPresent: Bool) {
         var low = 0

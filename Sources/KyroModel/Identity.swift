@@ -4,10 +4,14 @@
 public struct Scope: Hashable, Sendable {
     public var tenant: String
     public var namespace: String
+    /// The request named no tenant: `tenant` is the default, or whatever the caller's rights make of
+    /// it. No part of a scope's identity.
+    public let isTenantImplied: Bool
 
     public init(tenant: String = Scope.defaultTenant, namespace: String) {
         self.tenant = tenant.isEmpty ? Scope.defaultTenant : tenant
         self.namespace = namespace
+        isTenantImplied = tenant.isEmpty
     }
 
     public static let defaultTenant = "default"
@@ -19,10 +23,10 @@ public struct Scope: Hashable, Sendable {
             && a.namespace.utf8.elementsEqual(b.namespace.utf8)
     }
 
+    /// A string's own hash is equal wherever its bytes are, and takes them in one piece.
     public func hash(into hasher: inout Hasher) {
-        for byte in tenant.utf8 { hasher.combine(byte) }
-        hasher.combine(0 as UInt8)
-        for byte in namespace.utf8 { hasher.combine(byte) }
+        hasher.combine(tenant)
+        hasher.combine(namespace)
     }
 }
 

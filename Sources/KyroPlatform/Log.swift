@@ -1,4 +1,5 @@
-// What the server tells its operator: one line an event, to standard error, fields as key=value.
+// What the server tells its operator: one line an event, to standard error, as text with key=value or
+// as a JSON object.
 import Glibc
 import Synchronization
 
@@ -20,8 +21,21 @@ public enum LogLevel: Int, Comparable, Sendable {
     public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
 }
 
+public enum LogFormat: Int, Sendable {
+    /// `2026-01-02T03:04:05.678Z info "event" key=value key="with spaces"`
+    case text
+    /// `{"time":"2026-01-02T03:04:05.678Z","level":"info","event":"…","key":"value","number":1}`
+    case json
+}
+
 public enum Log {
     private static let threshold = Atomic<Int>(LogLevel.info.rawValue)
+    private static let shape = Atomic<Int>(LogFormat.text.rawValue)
+
+    public static var format: LogFormat {
+        get { LogFormat(rawValue: shape.load(ordering: .relaxed)) ?? .text }
+        set { shape.store(newValue.rawValue, ordering: .relaxed) }
+    }
 
     public static var level: LogLevel {
         get { LogLevel(rawValue: threshold.load(ordering: .relaxed)) ?? .info }
@@ -48,18 +62,58 @@ public enum Log {
         _ level: LogLevel, _ event: String, _ fields: KeyValuePairs<String, Any>
     ) {
         guard level >= self.level else { return }
-        let line = Array((timestamp() + " " + format(level, event, fields) + "\n").utf8)
+        let line = Array((line(format, timestamp(), level, event, fields) + "\n").utf8)
         // One write a line, so that lines of several threads do not mix.
         _ = unsafe line.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) }
     }
 
-    /// `info "event" key=value key="value with spaces"`
-    static func format(
-        _ level: LogLevel, _ event: String, _ fields: KeyValuePairs<String, Any>
+    static func line(
+        _ format: LogFormat, _ time: String, _ level: LogLevel, _ event: String,
+        _ fields: KeyValuePairs<String, Any>
     ) -> String {
-        var line = "\(level.name) \(quoted(event, always: true))"
-        for (key, value) in fields { line += " \(key)=\(quoted(String(describing: value)))" }
-        return line
+        switch format {
+        case .text:
+            var line = "\(time) \(level.name) \(quoted(event, always: true))"
+            for (key, value) in fields { line += " \(key)=\(quoted(String(describing: value)))" }
+            return line
+        case .json:
+            var line =
+                "{\"time\":\(json(time)),\"level\":\(json(level.name)),\"event\":\(json(event))"
+            for (key, value) in fields { line += ",\(json(key)):\(jsonValue(value))" }
+            return line + "}"
+        }
+    }
+
+    /// Numbers and booleans as such, the rest by its description.
+    private static func jsonValue(_ value: Any) -> String {
+        switch value {
+        case let number as any FixedWidthInteger: return "\(number)"
+        case let number as Double: return number.isFinite ? "\(number)" : "null"
+        case let flag as Bool: return flag ? "true" : "false"
+        default: return json(String(describing: value))
+        }
+    }
+
+    /// RFC 8259 §7.
+    private static func json(_ text: String) -> String {
+        var out = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": out += "\\\""
+            case "\\": out += "\\\\"
+            case "\n": out += "\\n"
+            case "\t": out += "\\t"
+            case "\r": out += "\\r"
+            default:
+                if scalar.value < 0x20 {
+                    let digits = String(scalar.value, radix: 16)
+                    out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                } else {
+                    out.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return out + "\""
     }
 
     private static func quoted(_ text: String, always: Bool = false) -> String {

@@ -104,6 +104,9 @@ public enum ProcessMemory {
         return paths
     }
 
+    /// Raises the number of files that the process may have open as far as it may, and tells it.
+    public static func raiseFileLimit() -> Int { Int(clamping: kyro_raise_file_limit()) }
+
     /// Cores that this process may run on.
     public static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 }

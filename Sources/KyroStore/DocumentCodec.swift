@@ -177,13 +177,15 @@ func decodeMap<Value: Sendable>(
 ) throws(StoreError) -> FieldMap<Value> {
     var map = FieldMap<Value>()
     let count = try reader.count(bytesEach: bytesEach)
+    if count == 0 { return map }
+    map.reserveCapacity(min(count, 16))
     var last: String?
     for _ in 0..<count {
         let name = try reader.string()
         if let last, !last.utf8.lexicographicallyPrecedes(name.utf8) {
             throw reader.malformed("field \"\(name)\" after \"\(last)\"")
         }
-        map[name] = try value(&reader)
+        map.append(rising: name, try value(&reader))
         last = name
     }
     return map

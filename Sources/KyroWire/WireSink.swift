@@ -126,6 +126,7 @@ struct SizeSink: WireSink {
     private(set) var byteCount = 0
     /// Lengths of the nested messages, each before those inside it.
     private(set) var lengths: [Int] = []
+    private static let lengthsReserved = 24
 
     @inline(__always)
     mutating func put(varint value: UInt64) { byteCount += varintByteCount(value) }
@@ -137,6 +138,8 @@ struct SizeSink: WireSink {
 
     mutating func message<Message: WireEncodable>(_ number: UInt32, _ message: Message) {
         let index = lengths.count
+        // An answer has some: room for them at once, not for one, two, four and eight.
+        if index == 0 { lengths.reserveCapacity(Self.lengthsReserved) }
         lengths.append(0)
         tag(number, .bytes)
         let before = byteCount

@@ -72,7 +72,7 @@ protocol NamedBenchmark {
 let benchmarks: [any NamedBenchmark.Type] = [
     KernelOptions.self, VectorOptions.self, FilterOptions.self, ChurnOptions.self,
     RecallOptions.self, MixedOptions.self, MemoryOptions.self, HybridOptions.self,
-    RelevanceOptions.self, TextOptions.self,
+    RelevanceOptions.self, TextOptions.self, CostOptions.self,
 ]
 
 extension KernelOptions: NamedBenchmark {
@@ -105,6 +105,10 @@ extension HybridOptions: NamedBenchmark {
 
 extension TextOptions: NamedBenchmark {
     func run() throws -> Int32 { try TextBenchmark(options: self).run() }
+}
+
+extension CostOptions: NamedBenchmark {
+    func run() throws -> Int32 { try CostBenchmark(options: self).run() }
 }
 
 extension MemoryOptions: NamedBenchmark {

@@ -24,6 +24,11 @@ func serve(_ options: ServerOptions, portFile: String?) -> Int32 {
     }
     do {
         port = try server.start()
+        if let plane = options.operations, let port = server.operationsPort {
+            let address = Arguments.address(plane.host, port)
+            if let file = plane.portFile { try writeFile(address + "\n", atomicallyTo: file) }
+            printToStandardError("kyrodb: metrics and state on http://\(address)")
+        }
         if let portFile {
             let address = Arguments.address(options.transport.host, port)
             try writeFile(address + "\n", atomicallyTo: portFile)
@@ -37,7 +42,7 @@ func serve(_ options: ServerOptions, portFile: String?) -> Int32 {
     let address = Arguments.address(options.transport.host, port)
     printToStandardError(
         "kyrodb \(version) serving on \(address)\(security), data \(options.engine.path)")
-    _ = Signals.waitForStop()
+    _ = Signals.waitForStop(hungUp: server.reloadCredentials)
     server.stop()
     return 0
 }

@@ -75,13 +75,20 @@ mkdir "$work/certs"
     openssl req -newkey rsa:2048 -noenc -keyout server.key -out server.csr -subj /CN=server
     openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
         -extfile <(echo subjectAltName=DNS:localhost,IP:127.0.0.1) -out server.pem
+    openssl req -newkey rsa:2048 -noenc -keyout client.key -out client.csr -subj /CN=client
+    openssl x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out client.pem
 ) 2> /dev/null
 mkdir -p "$ext/pygen"
 .venv/bin/python -m grpc_tools.protoc -I"$sources" --python_out="$ext/pygen" \
     --grpc_python_out="$ext/pygen" --descriptor_set_out="$work/testing.binpb" --include_imports \
     "$sources"/src/proto/grpc/testing/{empty,messages,test}.proto
 start checks --cert "$work/certs/server.pem" --key "$work/certs/server.key" \
-    --descriptors "$work/testing.binpb"
+    --descriptors "$work/testing.binpb" --mtls 0 --ca "$work/certs/ca.pem"
+for _ in {1..100}; do
+    mtls=$(sed -n 's/^mtls //p' "$work/checks.ports")
+    [[ -n $mtls ]] && break
+    sleep 0.1
+done
 PYTHONPATH=$ext/pygen .venv/bin/python "$kit/checks.py" --plain "$plain" --tls "$tls" \
-    --certs "$work/certs" --pid "$pid" || failures=$((failures + 1))
+    --mtls "$mtls" --certs "$work/certs" --pid "$pid" || failures=$((failures + 1))
 ((failures == 0))

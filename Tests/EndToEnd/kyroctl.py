@@ -505,11 +505,11 @@ def check_multi_vectors(ctl, folder):
                 {"tokens": {"dimension": 3}}, "multi-vectors")
     check("rows of 3 floats" in ctl("collections", "describe", "tokens").out, "a multi-vector")
     query = chance.integers(-8, 9, (2, 3)) / 4
-    np.save(folder / "tokens.npy", query.astype("<f4"))
+    np.save(f"{folder}/tokens.npy", query.astype("<f4"))
     sums = {n: (query @ rows.T).max(axis=1).sum() for n, rows in tokens.items()}
     wanted = sorted(sums, key=lambda n: (-sums[n], n))
     asked = ("-n", "tokens", "--text", "words", "--limit", "30")
-    for source in (json.dumps(query.tolist()), folder / "tokens.npy"):
+    for source in (json.dumps(query.tolist()), f"{folder}/tokens.npy"):
         hits = ctl.hits(*asked, "--rescore", source)
         check.equal([hit["id"] for hit in hits], wanted, f"rescored by {source}")
         check.equal([hit["score"] for hit in hits], [sums[n] for n in wanted], f"MaxSim by {source}")

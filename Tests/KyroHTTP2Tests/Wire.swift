@@ -24,6 +24,7 @@ final class Wire {
     var atServer: [Int32: Seen] = [:]
     var serverStreams: [HTTP2Stream] = []
     var goAways = 0
+    var refusals = 0
     var pongs: [[UInt8]] = []
     /// What the server does with its events; sees them after they were noted.
     var serve: (ServerSession, ServerEvent) -> Void = { _, _ in }
@@ -88,6 +89,7 @@ final class Wire {
             case .message(let stream, let bytes):
                 atServer[stream.id, default: Seen()].messages.append(bytes)
             case .halfClosed(let stream): atServer[stream.id, default: Seen()].halfClosed += 1
+            case .refused: refusals += 1
             case .failed(let stream, let status):
                 atServer[stream.id, default: Seen()].failed = status
             case .writable(let stream): atServer[stream.id, default: Seen()].writable += 1

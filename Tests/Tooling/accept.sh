@@ -57,6 +57,7 @@ bench recall recall --strict "${here[@]}"
 bench mixed mixed --strict "${server[@]}" "${here[@]}"
 bench memory memory "${server[@]}" "${here[@]}"
 bench hybrid hybrid --strict "${server[@]}" "${here[@]}"
+bench cost cost --strict "${server[@]}"
 bench vectors-million vectors --data-set synthetic "${million[@]}" --strict "${server[@]}" \
     "${here[@]}" --svg "$out/vectors-million.svg"
 bench filters-million filters --synthetic 1000000,768 --strict "${here[@]}"

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 packages=(
     git make gcc libc6-dev pkg-config                    # tools
     libnghttp2-dev libssl-dev libzstd-dev zlib1g-dev     # the server's libraries
-    libstemmer-dev libroaring-dev libxxhash-dev
+    libstemmer-dev libroaring-dev libxxhash-dev libmicrohttpd-dev
     openssl                                              # certificates for the tests
     libprotobuf-c-dev protobuf-c-compiler protobuf-compiler  # the C client, and an oracle
     libprotobuf-dev g++                                  # protobuf's conformance suite

@@ -74,6 +74,12 @@ end_to_end() {
     PYTHONPATH=Tests/EndToEnd "$python" "Tests/EndToEnd/$1.py"
 }
 
+# With Prometheus' own judge of metrics, where its package can be had.
+operations() {
+    Tests/Tooling/promtool.sh || echo "promtool: skipped"
+    end_to_end operations
+}
+
 # Drives the shipped binary with a test that the other lane builds.
 freshness() {
     while [[ ! -e $1 ]]; do sleep 1; done
@@ -85,6 +91,7 @@ swift_lane() {
     touch "$1"
     step thread-sanitizer sanitized thread 20 "$concurrent"
     step protobuf-oracles Tests/Oracles/protobuf/run.sh
+    step fuzz Tests/Tooling/fuzz.sh 20
 }
 
 binary_lane() {
@@ -95,10 +102,12 @@ binary_lane() {
     step grpc-interop Tests/Conformance/interop.sh "$bin/kyro-interop-server"
     step simulation "$bin/kyro-simulator" --seeds '0..<1000'
     local script
-    for script in reference rpc_all stock_services tls bad_input kyroctl fusion backup abandon stalled drain fsync resources soak python_client bm25 \
+    for script in reference rpc_all stock_services tls mutual_tls access tenants bad_input kyroctl fusion backup abandon stalled \
+        drain h2_conformance malformed_grpc hostile stops_working fsync resources soak python_client bm25 \
         c_client reference_aggregates rebuild golden repair kill_loop power_cut eio space descriptors clock; do
         step "$script" end_to_end "$script"
     done
+    step operations operations
     step demo Tests/Tooling/demo.sh "$bin"
     step tiny-bench Tests/Tooling/tiny_bench.sh "$bin"
     step freshness freshness "$1"

@@ -37,6 +37,8 @@ grep -q "beside a rebuild: wrong answers" "$out/mixed"
 "$bin/kyrobench" hybrid --tiny --binary "$bin/kyrodb" --data Tests/Fixtures/commits --folder "$out" \
     > "$out/hybrid"
 grep -q "acknowledged rows not found  *0.0000 .*PASS" "$out/hybrid"
+"$bin/kyrobench" cost --tiny --binary "$bin/kyrodb" > "$out/cost"
+grep -q "look-up, kyrodb: CPU per request" "$out/cost"
 "$bin/kyrobench" vectors --tiny --binary "$bin/kyrodb" --folder "$out" \
     --json "$out/vectors.jsonl" --svg "$out/vectors.svg"
 python3 - "$out/vectors.jsonl" "$out/vectors.svg" <<'PYTHON'
@@ -48,3 +50,6 @@ assert all(recall > 0.95 for recall in points.values()), points
 assert {line["system"] for line in lines if line["kind"] == "build"} < set(points)
 xml.dom.minidom.parse(sys.argv[2])
 PYTHON
+KYRODB_BINARY=$bin/kyrodb KYROCTL_BINARY=$bin/kyroctl PYTHONPATH=Tests/EndToEnd \
+    .venv/bin/python Tests/EndToEnd/flood.py --rows 3000 --seconds 1 > "$out/flood"
+grep -q "beside the flood" "$out/flood"

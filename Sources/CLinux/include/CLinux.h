@@ -54,6 +54,17 @@ static inline unsigned long long kyro_address_limit(void) {
     return limit.rlim_cur;
 }
 
+// Raises the limit of open files to what the process may raise it to. Returns the limit then.
+static inline unsigned long long kyro_raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return ~0ull;
+    if (limit.rlim_cur != limit.rlim_max) {
+        struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+    }
+    return limit.rlim_cur;
+}
+
 static inline int kyro_accept4(int fd, int flags) { return accept4(fd, NULL, NULL, flags); }
 
 static inline int kyro_open(const char *path, int flags, mode_t mode) {

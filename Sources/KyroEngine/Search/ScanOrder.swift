@@ -17,7 +17,9 @@ struct OrderedRows {
         for (shard, var own) in slots.enumerated() {
             try cancellation.check()
             let rows = views[shard].shard.rows
-            own.keepFirst(kept) { rows.precedes(Int($0), Int($1)) }
+            try own.keepFirst(kept, cancellation: cancellation) {
+                rows.precedes(Int($0), Int($1))
+            }
             ordered.append(OrderedRows(slots: own))
         }
         return ordered
@@ -106,7 +108,7 @@ struct ScanOrder {
                     return !(limit.id < ids.ids[Int(shardSlots[position])])
                 }
             }
-            positions.keepFirst(kept) { a, b in
+            try positions.keepFirst(kept, cancellation: cancellation) { a, b in
                 for column in own where column[a] != column[b] { return column[a] < column[b] }
                 return ids.precedes(Int(shardSlots[a]), Int(shardSlots[b]))
             }

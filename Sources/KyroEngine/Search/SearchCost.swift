@@ -63,9 +63,9 @@ extension Engine {
     public func estimatedCost(_ request: LookupRequest) -> Int {
         if mustWait(for: request.minSeq) || request.asOf != nil { return .max }
         var each = 30
-        if let collection = catalog.find(request.scope),
-            collection.schema.vectors.contains(where: { $0.value.indexing.storage == .disk }),
-            !(request.projection?.vectors.isNone ?? false)
+        if !(request.projection?.vectors.isNone ?? false),
+            let collection = catalog.find(request.scope),
+            collection.schema.vectors.contains(where: { $0.value.indexing.storage == .disk })
         {
             each += Self.readAlone
         }

@@ -26,7 +26,7 @@ extension Aggregator {
             counts.add(key, row: row)
         }
         let keys = counts.keys
-        var result = top(asked, counts: counts.counts) { a, b in
+        var result = try top(asked, counts: counts.counts) { a, b in
             keys[a] < keys[b]
         } value: {
             Self.value(keys[$0], element)
@@ -64,7 +64,7 @@ extension Aggregator {
             }
             if isList { missing -= seen.count() }
         }
-        var result = top(asked, counts: counts) { a, b in
+        var result = try top(asked, counts: counts) { a, b in
             dictionary.bytes(a).lexicographicallyPrecedes(dictionary.bytes(b))
         } value: {
             .string(String(decoding: dictionary.bytes($0), as: UTF8.self))
@@ -79,10 +79,10 @@ extension Aggregator {
     private func top(
         _ asked: FacetAggregation, counts: [Int], precedes: (Int, Int) -> Bool,
         value: (Int) -> MetadataValue
-    ) -> FacetResult {
+    ) throws(KyroError) -> FacetResult {
         let limit = asked.limit == 0 ? Limits.facetLimitDefault : Int(asked.limit)
         var positions = counts.indices.filter { UInt64(counts[$0]) >= asked.minCount }
-        positions.keepFirst(limit) { a, b in
+        try positions.keepFirst(limit, cancellation: cancellation) { a, b in
             counts[a] != counts[b] ? counts[a] > counts[b] : precedes(a, b)
         }
         var result = FacetResult()

@@ -97,7 +97,10 @@ extension SortKey {
             }
         }
         let texts = (0..<dictionary.count).map { dictionary.bytes($0) }
-        let sorted = texts.indices.sorted { texts[$0].lexicographicallyPrecedes(texts[$1]) }
+        var sorted = Array(texts.indices)
+        try sorted.sort(cancellation: cancellation) {
+            texts[$0].lexicographicallyPrecedes(texts[$1])
+        }
         var places = Array(repeating: Int64(0), count: texts.count)
         for (place, number) in sorted.enumerated() { places[number] = Int64(place) }
         for (shard, position, number) in pairs {

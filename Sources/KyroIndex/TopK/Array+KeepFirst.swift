@@ -7,11 +7,11 @@ extension Array {
     ///   depends on where they stood.
     @inlinable
     public mutating func keepFirst(
-        _ kept: Int, inOrder precedes: (Element, Element) -> Bool
-    ) {
+        _ kept: Int, inOrder precedes: (Element, Element) throws -> Bool
+    ) rethrows {
         precondition(kept >= 0, "\(kept) elements")
         if kept > count / 4 {
-            sort(by: precedes)
+            try sort(by: precedes)
             if count > kept { removeLast(count - kept) }
             return
         }
@@ -19,24 +19,26 @@ extension Array {
         // A heap with the last of those kept on top.
         var heap = Array(self[..<kept])
         for root in stride(from: kept / 2 - 1, through: 0, by: -1) {
-            heap.siftDown(root, precedes)
+            try heap.siftDown(root, precedes)
         }
-        for element in self[kept...] where precedes(element, heap[0]) {
+        for element in self[kept...] where try precedes(element, heap[0]) {
             heap[0] = element
-            heap.siftDown(0, precedes)
+            try heap.siftDown(0, precedes)
         }
-        heap.sort(by: precedes)
+        try heap.sort(by: precedes)
         self = heap
     }
 
     @inlinable
-    mutating func siftDown(_ start: Int, _ precedes: (Element, Element) -> Bool) {
+    mutating func siftDown(
+        _ start: Int, _ precedes: (Element, Element) throws -> Bool
+    ) rethrows {
         var parent = start
         while true {
             var last = parent
             let left = 2 * parent + 1
-            if left < count, precedes(self[last], self[left]) { last = left }
-            if left + 1 < count, precedes(self[last], self[left + 1]) { last = left + 1 }
+            if left < count, try precedes(self[last], self[left]) { last = left }
+            if left + 1 < count, try precedes(self[last], self[left + 1]) { last = left + 1 }
             if last == parent { return }
             swapAt(parent, last)
             parent = last

@@ -15,9 +15,7 @@ final class BackupHandler: CallHandler {
 
     func receive(_ message: [UInt8], call: ServerCall) {
         guard self.message == nil else {
-            return call.finish(
-                GRPCStatus(
-                    KyroError(.malformedMessage, "a backup takes one message; a second came")))
+            return call.finish(.cardinality("a backup takes one message; a second came"))
         }
         guard call.hold(message.count) else {
             return call.finish(GRPCStatus(.keepsTooMuch))
@@ -28,8 +26,7 @@ final class BackupHandler: CallHandler {
     func halfClosed(call: ServerCall) {
         let reply = Reply(call)
         guard let message else {
-            return reply.fail(
-                KyroError(.malformedMessage, "a backup takes one message; none came"))
+            return call.finish(.cardinality("a backup takes one message; none came"))
         }
         self.message = nil
         do throws(KyroError) {

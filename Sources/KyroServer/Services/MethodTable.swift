@@ -1,4 +1,5 @@
 // From a path to what answers it.
+import KyroAccess
 import KyroEngine
 import KyroHTTP2
 import KyroModel
@@ -10,6 +11,15 @@ final class MethodTable: CallDispatcher {
     private typealias MakeHandler = @Sendable (ServerCall) -> any CallHandler
 
     private let methods: [String: MakeHandler]
+
+    /// Methods whose calls last as long as their clients wish, or as the work that they ask for.
+    static let streaming: Set<String> = [
+        "/kyrodb.v2.Collections/Tune", "/kyrodb.v2.Ingest/Stream", "/kyrodb.v2.Search/SearchMany",
+        "/kyrodb.v2.Search/Scan", "/kyrodb.v2.Operations/CreateBackup",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ]
 
     init(context: ServiceContext) {
         let collections = CollectionsService(context)
@@ -44,7 +54,13 @@ final class MethodTable: CallDispatcher {
             services: HealthBoard.productNeeds.keys.filter { !$0.isEmpty },
             transport: context.transport, nowMillis: { engine.clockMillis })
         methods = own.merging(stock.methods) { own, _ in own }
+        for path in methods.keys {
+            precondition(MethodAccess.matrix[path] != nil, "who may call \(path) is not said")
+        }
     }
+
+    /// Of all methods.
+    var paths: [String] { Array(methods.keys) }
 
     func handler(for call: ServerCall) -> (any CallHandler)? { methods[call.path]?(call) }
 }
@@ -56,9 +72,16 @@ struct ServiceContext: Sendable {
     let health: HealthBoard
     let version: String
     let transport: TransportObserver
+    /// Callers must say who they are; a call without rights gets at no collection.
+    let isGuarded: Bool
 
     /// Distances that a search may cost and still run on its loop: about half a millisecond.
     static let inlineCostMax = 6_000
+
+    func runsHere(cost: Int, on call: ServerCall) -> Bool {
+        cost <= Self.inlineCostMax
+            && !(cost > Self.inlineCostMax / 8 && call.loop.hasOtherReadyWork)
+    }
 
     /// Runs `work` here when it is short and the loop has nothing else to do, on the pool otherwise;
     /// there it may share itself with the pool, which it is given.
@@ -66,12 +89,8 @@ struct ServiceContext: Sendable {
         cost: Int, on call: ServerCall, orFail reply: Reply,
         _ work: @escaping @Sendable (_ sharing: WorkerPool?) -> Void
     ) {
-        if cost <= Self.inlineCostMax,
-            !(cost > Self.inlineCostMax / 8 && call.loop.hasOtherReadyWork)
-        {
-            return work(nil)
-        }
-        guard pool.submit({ [pool] in work(pool) }) else {
+        if runsHere(cost: cost, on: call) { return work(nil) }
+        guard pool.submit(lane: call.lane, { [pool] in work(pool) }) else {
             return reply.fail(
                 KyroError(
                     .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50))

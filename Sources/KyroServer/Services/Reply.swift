@@ -6,6 +6,12 @@ import KyroPlatform
 import KyroWire
 
 extension GRPCStatus {
+    /// A method that takes one message got another number of them; the code is gRPC's
+    /// (statuscodes.md, "Request cardinality violation").
+    static func cardinality(_ message: String) -> GRPCStatus {
+        GRPCStatus(code: GRPCCode.unimplemented, message: message)
+    }
+
     /// UTF-8 bytes of an error's text that are told. It travels in a header block, up to three times
     /// percent-encoded and twice more in base64 inside the details: 6 KiB of the 8 KiB that gRPC's
     /// clients take in trailers by default.
@@ -51,6 +57,10 @@ struct Reply: @unchecked Sendable {
     init(_ call: ServerCall) { self.call = call }
 
     func succeed(_ message: [UInt8]) {
+        if call.loop.isInLoop {
+            call.send(message)
+            return call.finish(.success)
+        }
         onLoop { call in
             call.send(message)
             call.finish(.success)

@@ -13,9 +13,7 @@ final class UnaryHandler: CallHandler {
 
     func receive(_ message: [UInt8], call: ServerCall) {
         guard self.message == nil else {
-            let error = KyroError(
-                .malformedMessage, "\(call.path) takes one message; a second one came")
-            return call.finish(GRPCStatus(error))
+            return call.finish(.cardinality("\(call.path) takes one message; a second one came"))
         }
         guard call.hold(message.count) else { return call.finish(GRPCStatus(.keepsTooMuch)) }
         self.message = message
@@ -23,9 +21,7 @@ final class UnaryHandler: CallHandler {
 
     func halfClosed(call: ServerCall) {
         guard let message else {
-            let error = KyroError(
-                .malformedMessage, "\(call.path) takes one message; none came")
-            return call.finish(GRPCStatus(error))
+            return call.finish(.cardinality("\(call.path) takes one message; none came"))
         }
         self.message = nil
         method(message, call, Reply(call))

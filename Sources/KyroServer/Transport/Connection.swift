@@ -14,6 +14,9 @@ final class Connection: LoopChannel {
     private let loop: EventLoop
     private let configuration: ServerTransportConfiguration
     private let dispatcher: any CallDispatcher
+    private let counters: TransportCounters
+    /// Where calls are counted; nil where nobody asks.
+    let calls: LoopCalls?
     /// Called once, after the socket is closed.
     private let onClose: (Connection) -> Void
 
@@ -29,27 +32,34 @@ final class Connection: LoopChannel {
     /// A client on the way to us from far away has sent its last within this.
     private static let lingerNanos: UInt64 = 500_000_000
 
-    private let openedNanos: UInt64
-    private var lastReceivedNanos: UInt64
-    private var lastActiveNanos: UInt64
-    private var hasSeenRequest = false
+    /// The credential that calls brought last.
+    var access: ConnectionAccess?
+
+    private var times: ConnectionTimes
     private var watchdog: LoopTimer?
+    /// When the watchdog barks.
+    private var watchNanos = UInt64.max
+    /// The watchdog knows that preface and SETTINGS came.
+    private var wasEstablished = false
+    /// The first cause of its end was counted.
+    private var isRefused = false
     private static let keepalivePing = Array("kyroping".utf8)
 
     init(
         fd: Int32, loop: EventLoop, configuration: ServerTransportConfiguration,
-        dispatcher: any CallDispatcher, onClose: @escaping (Connection) -> Void
+        dispatcher: any CallDispatcher, counters: TransportCounters, calls: LoopCalls?,
+        onClose: @escaping (Connection) -> Void
     ) {
+        self.calls = calls
         self.fd = fd
         self.loop = loop
         self.configuration = configuration
         self.dispatcher = dispatcher
+        self.counters = counters
         self.onClose = onClose
         session = ServerSession(configuration: configuration.http2)
-        tls = configuration.tls.map { TLSStream(serverOf: $0) }
-        openedNanos = loop.nowNanos
-        lastReceivedNanos = loop.nowNanos
-        lastActiveNanos = loop.nowNanos
+        tls = configuration.tls.map { TLSStream(serverOf: $0.current) }
+        times = ConnectionTimes(nowNanos: loop.nowNanos)
     }
 
     func start() {
@@ -60,8 +70,8 @@ final class Connection: LoopChannel {
             close()
             return
         }
-        armWatchdog()
         flush()
+        if !isClosed { watch() }
     }
 
     // MARK: the socket
@@ -72,7 +82,8 @@ final class Connection: LoopChannel {
         if readiness.contains(.writable), isWriteBlocked {
             isWriteBlocked = false
             // The client has taken bytes: the one sign of life while nothing is read from it.
-            lastReceivedNanos = loop.nowNanos
+            times.receivedNanos = loop.nowNanos
+            times.takenNanos = loop.nowNanos
         }
         if readiness.contains(.hungUp), isReadStopped { return close() }
         if !isReadStopped, !readiness.isDisjoint(with: [.readable, .hungUp]) { readSocket() }
@@ -84,7 +95,7 @@ final class Connection: LoopChannel {
         for _ in 0..<4 {
             switch Socket.read(fd, into: &loop.scratch) {
             case .bytes(let count):
-                lastReceivedNanos = loop.nowNanos
+                times.receivedNanos = loop.nowNanos
                 receive(count)
                 if isClosed || count < loop.scratch.count { return }
             case .wouldBlock:
@@ -111,6 +122,8 @@ final class Connection: LoopChannel {
     private func linger() {
         guard !isLingering, let registration else { return }
         isLingering = true
+        endCalls()
+        disarm()
         if let tls { sayGoodbye(tls) }
         Socket.endOutput(fd)
         interest = (readable: true, writable: false)
@@ -120,6 +133,7 @@ final class Connection: LoopChannel {
     }
 
     private func receive(_ count: Int) {
+        session.nowNanos = loop.nowNanos
         do {
             if let tls {
                 try tls.receive(loop.scratch, count: count)
@@ -132,8 +146,10 @@ final class Connection: LoopChannel {
             }
         } catch {
             Log.debug("a client broke the protocol", ["error": error])
+            note(Self.refusal(for: error))
             return close()
         }
+        if let abuse = session.abuse { note(TransportRefusal(abuse)) }
         processEvents()
         if let tls, tls.isPeerClosed { close() }
     }
@@ -150,8 +166,12 @@ final class Connection: LoopChannel {
 
     private func flush() {
         if isLingering { return }
+        session.nowNanos = loop.nowNanos
         writing: repeat {
             processEvents()
+            #if !KYRODB_WITHOUT_METRICS
+                calls?.settle()
+            #endif
             if isClosed { return }
             if isWriteBlocked { break }
             do {
@@ -165,15 +185,23 @@ final class Connection: LoopChannel {
             case nil:
                 if session.hasEvents { continue }
                 break writing
-            case .bytes: break
-            case .wouldBlock:
-                isWriteBlocked = true
+            case .bytes: times.takenNanos = loop.nowNanos
+            case .wouldBlock: isWriteBlocked = true
             case .endOfStream, .failed:
                 return close()
             }
         } while true
+        if let abuse = session.abuse {
+            note(TransportRefusal(abuse))
+        } else if session.goAwayCode != 0 {
+            note(.protocolError)
+        }
+        // Nobody waits for an offender to read why.
+        if isRefused, isWriteBlocked { return close() }
         if session.isFinished, !isWriteBlocked { return linger() }
+        countUnsent(session.queuedBytes)
         updateInterest()
+        hasten()
     }
 
     /// Offers the session's output to the socket; nil when there is none.
@@ -226,15 +254,37 @@ final class Connection: LoopChannel {
         isClosed = true
         if let registration { loop.unregister(registration) }
         registration = nil
-        if let watchdog { loop.cancel(watchdog) }
-        watchdog = nil
+        disarm()
         if let tls, !isLingering { sayGoodbye(tls) }
         Socket.close(fd)
+        endCalls()
+        onClose(self)
+    }
+
+    /// Whoever works for this connection learns that nobody waits any more.
+    private func endCalls() {
         session.connectionLost()
+        countUnsent(0)
         while let event = session.nextEvent() {
             if case .closed(let stream) = event { endCall(of: stream) }
         }
-        onClose(self)
+        calls?.settle()
+    }
+
+    /// Counts why the connection ends; the first cause is the one.
+    private func note(_ refusal: TransportRefusal) {
+        guard !isRefused else { return }
+        isRefused = true
+        counters.note(refusal)
+        Log.debug("a connection is refused", ["why": refusal.name])
+    }
+
+    private static func refusal(for error: any Error) -> TransportRefusal {
+        switch error {
+        case is TLSError: .tlsFailed
+        case HTTP2Error.connection(HTTP2Error.badPreface, _): .notHTTP2
+        default: .protocolError
+        }
     }
 
     /// A last alert, close_notify or why the handshake failed, if the socket takes it now.
@@ -247,8 +297,28 @@ final class Connection: LoopChannel {
 
     // MARK: calls
 
+    /// Of the client's certificate, which was verified.
+    var certificateNames: [String] { tls?.peerNames ?? [] }
+
+    /// The client's address and port; empty where the socket is gone.
+    private(set) lazy var peer = Socket.peerName(fd)
+
     /// False when so much waits for the client that no answer may be added.
-    var takesAnswers: Bool { session.queuedBytes <= configuration.unsentBytesMax }
+    var takesAnswers: Bool {
+        let own = session.queuedBytes
+        return own <= configuration.unsentBytesMax
+            && (own <= configuration.unsentBytesShare
+                || counters.unsentBytes <= configuration.unsentBytesTotalMax)
+    }
+
+    /// Of what waits for the client, so much is in the count of all.
+    private var countedBytes = 0
+
+    private func countUnsent(_ byteCount: Int) {
+        guard byteCount != countedBytes else { return }
+        counters.noteUnsent(change: byteCount - countedBytes)
+        countedBytes = byteCount
+    }
 
     private func processEvents() {
         guard !isProcessing else { return }
@@ -277,21 +347,30 @@ final class Connection: LoopChannel {
         case .writable(let stream):
             guard let call = call(of: stream), let handler = call.handler else { return }
             handler.writable(call: call)
-        case .failed(let stream, _):
-            call(of: stream)?.release(.cancelled)
+        case .refused(let refusal):
+            counters.note(TransportRefusal(refusal))
+        case .failed(let stream, let status):
+            if status.code != GRPCCode.deadlineExceeded {
+                let isTooLarge = status.code == GRPCCode.resourceExhausted
+                counters.note(isTooLarge ? .messageTooLarge : .brokenMessage)
+            }
+            call(of: stream)?.release(.cancelled, code: status.code)
         case .closed(let stream):
             endCall(of: stream)
-            lastActiveNanos = loop.nowNanos
+            times.activeNanos = loop.nowNanos
         case .goAway, .pong:
             break
         }
     }
 
     private func begin(_ stream: HTTP2Stream) {
-        hasSeenRequest = true
+        counters.noteCall()
         let call = ServerCall(stream: stream, connection: self, loop: loop)
         stream.context = call
         traffic.begin(nowNanos: loop.nowNanos)
+        #if !KYRODB_WITHOUT_METRICS
+            calls?.begin(call, nowNanos: loop.nowNanos)
+        #endif
         if let deadline = call.deadlineNanos {
             guard deadline > EventLoop.monotonicNanos() else { return expire(call) }
             call.deadlineTimer = loop.schedule(atNanos: deadline) { [self] in expire(call) }
@@ -330,39 +409,82 @@ final class Connection: LoopChannel {
             cipher: tls?.cipher, traffic: traffic)
     }
 
-    /// Idle and silent connections, looked at now and then.
-    private func armWatchdog() {
-        let firstMillis = min(configuration.handshakeTimeoutMillis, configuration.keepaliveMillis)
-        let millis = hasSeenRequest ? configuration.keepaliveMillis : firstMillis
-        watchdog = loop.schedule(afterNanos: UInt64(millis) * 1_000_000) { [self] in watch() }
-    }
-
+    /// What is due is done, and the watchdog set for what comes next.
     private func watch() {
-        func passed(_ since: UInt64, _ millis: Int) -> Bool {
-            loop.nowNanos - min(since, loop.nowNanos) >= UInt64(millis) * 1_000_000
-        }
-        if !hasSeenRequest, passed(openedNanos, configuration.handshakeTimeoutMillis) {
+        disarm()
+        if isLingering { return }
+        session.nowNanos = loop.nowNanos
+        let overdue = session.endOverdue(
+            messageNanos: UInt64(configuration.messageTimeoutMillis) * 1_000_000,
+            replyNanos: UInt64(configuration.replyTimeoutMillis) * 1_000_000)
+        if overdue.messages > 0 { counters.note(.messageTimeout, times: overdue.messages) }
+        if overdue.replies > 0 { counters.note(.replyStalled, times: overdue.replies) }
+        let situation = ConnectionTimes.Situation(
+            isEstablished: session.isEstablished,
+            headerBlockSinceNanos: session.headerBlockSinceNanos,
+            hasCalls: session.streamCount > 0, isWriteBlocked: isWriteBlocked)
+        var next = UInt64.max
+        switch times.verdict(nowNanos: loop.nowNanos, situation, configuration) {
+        case .close(let refusal):
+            note(refusal)
             return close()
-        }
-        if passed(lastReceivedNanos, 2 * configuration.keepaliveMillis) { return close() }
-        if configuration.idleTimeoutMillis > 0, session.streamCount == 0,
-            passed(lastActiveNanos, configuration.idleTimeoutMillis)
-        {
+        case .drain(let refusal):
+            counters.note(refusal)
             beginDrain()
-        } else if passed(lastReceivedNanos, configuration.keepaliveMillis) {
+            next = loop.nowNanos
+        case .ping:
             session.ping(Self.keepalivePing)
             traffic.pingsSent += 1
+            session.releaseMemory()
+            next = loop.nowNanos
+        case .wait(let untilNanos): next = min(untilNanos, overdue.nextNanos ?? .max)
         }
-        armWatchdog()
+        if isClosed || isLingering { return }
+        arm(atNanos: next)
         flush()
+    }
+
+    private func arm(atNanos deadline: UInt64) {
+        disarm()
+        watchNanos = deadline
+        watchdog = loop.schedule(atNanos: deadline) { [self] in
+            watchdog = nil
+            watch()
+        }
+    }
+
+    private func disarm() {
+        if let watchdog { loop.cancel(watchdog) }
+        watchdog = nil
+        watchNanos = .max
+    }
+
+    /// Something has begun that is timed more closely than the watchdog's next look.
+    private func hasten() {
+        var millis = Int.max
+        if session.headerBlockSinceNanos != nil { millis = configuration.headersTimeoutMillis }
+        if session.hasUnfinishedMessages {
+            millis = min(millis, configuration.messageTimeoutMillis)
+        }
+        if session.queuedBytes > 0 || isWriteBlocked {
+            millis = min(millis, configuration.replyTimeoutMillis)
+        }
+        if session.isEstablished, !wasEstablished {
+            wasEstablished = true
+            millis = 0
+        }
+        guard millis < .max, watchdog != nil else { return }
+        let deadline = loop.nowNanos + UInt64(millis) * 1_000_000
+        if deadline < watchNanos { arm(atNanos: deadline) }
     }
 
     /// Calls go on; the client learns to open no more, and the socket closes behind the last.
     func beginDrain() {
-        guard !isClosed else { return }
+        guard !isClosed, !isLingering else { return }
+        times.drained()
         session.beginDrain()
         loop.schedule(afterNanos: 1_000_000_000) { [self] in
-            guard !isClosed else { return }
+            guard !isClosed, !isLingering else { return }
             session.finishDrain()
             flush()
         }

@@ -15,7 +15,10 @@ public final class Server: @unchecked Sendable {
     }
 
     public let configuration: ServerTransportConfiguration
+    /// What was taken and what was refused, for metrics. Any thread.
+    public let counters = TransportCounters()
     private let dispatcher: any CallDispatcher
+    private let calls: CallMetrics?
     private let state = Locked(State.idle)
     private var acceptLoop: EventLoop?
     private(set) var loops: [ConnectionLoop] = []
@@ -23,11 +26,20 @@ public final class Server: @unchecked Sendable {
     /// Of the TCP listener, once it listens.
     private(set) var boundPort: UInt16 = 0
 
-    public init(
+    public convenience init(
         configuration: ServerTransportConfiguration, dispatcher: any CallDispatcher
+    ) {
+        self.init(configuration: configuration, dispatcher: dispatcher, calls: nil)
+    }
+
+    /// - Parameter calls: of as many loops as the configuration has.
+    init(
+        configuration: ServerTransportConfiguration, dispatcher: any CallDispatcher,
+        calls: CallMetrics?
     ) {
         self.configuration = configuration
         self.dispatcher = dispatcher
+        self.calls = calls
     }
 
     /// Listens and serves from here on.
@@ -49,12 +61,12 @@ public final class Server: @unchecked Sendable {
             loops.append(
                 ConnectionLoop(
                     loop: try EventLoop(name: "kyro-io-\(i)"), configuration: configuration,
-                    dispatcher: dispatcher))
+                    dispatcher: dispatcher, counters: counters, calls: calls?.loop(i)))
         }
         let loop = try EventLoop(name: "kyro-accept")
         let acceptor = Acceptor(
-            loop: loop, listeners: listeners, targets: loops,
-            connectionsMax: configuration.connectionsMax)
+            loop: loop, listeners: listeners, targets: loops, configuration: configuration,
+            counters: counters)
         acceptLoop = loop
         state.withLock { state in
             guard case .idle = state else { preconditionFailure("the server was started before") }
@@ -107,6 +119,8 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
     private let listeners: [Int32]
     private let targets: [ConnectionLoop]
     private let connectionsMax: Int
+    private let isPlaintext: Bool
+    private let counters: TransportCounters
     private var registrations: [LoopRegistration] = []
     private var isPaused = false
     /// Given up to take and close a connection when there is no other descriptor: its client learns
@@ -114,12 +128,15 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
     private var spare = Socket.spare()
 
     init(
-        loop: EventLoop, listeners: [Int32], targets: [ConnectionLoop], connectionsMax: Int
+        loop: EventLoop, listeners: [Int32], targets: [ConnectionLoop],
+        configuration: ServerTransportConfiguration, counters: TransportCounters
     ) {
         self.loop = loop
         self.listeners = listeners
         self.targets = targets
-        self.connectionsMax = connectionsMax
+        connectionsMax = configuration.connectionsMax
+        isPlaintext = configuration.tls == nil
+        self.counters = counters
     }
 
     func start() {
@@ -154,17 +171,25 @@ final class Acceptor: LoopChannel, @unchecked Sendable {
         let total = targets.reduce(0) { $0 + $1.connectionCount }
         guard total < connectionsMax,
             let target = targets.min(by: { $0.connectionCount < $1.connectionCount })
-        else {
-            Socket.close(fd)
-            return
-        }
+        else { return refuse(fd, .connectionLimit) }
+        counters.noteAccepted()
         target.adopt(fd)
+    }
+
+    private func refuse(_ fd: Int32, _ refusal: TransportRefusal) {
+        counters.note(refusal)
+        // A client that speaks no HTTP/2 learns nothing, nor one that waits for TLS.
+        if isPlaintext {
+            _ = Socket.write(fd, ConnectionRefusal.tooMany, from: 0)
+            Socket.endOutput(fd)
+        }
+        Socket.close(fd)
     }
 
     private func refuseOne(_ listener: Int32) {
         guard let fd = spare else { return }
         Socket.close(fd)
-        if let accepted = try? Socket.accept(listener) { Socket.close(accepted) }
+        if let accepted = try? Socket.accept(listener) { refuse(accepted, .noDescriptor) }
         spare = Socket.spare()
     }
 
@@ -200,6 +225,8 @@ final class ConnectionLoop: @unchecked Sendable {
     let loop: EventLoop
     private let configuration: ServerTransportConfiguration
     private let dispatcher: any CallDispatcher
+    private let counters: TransportCounters
+    private let calls: LoopCalls?
     private let count = Atomic<Int>(0)
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var isDraining = false
@@ -215,11 +242,13 @@ final class ConnectionLoop: @unchecked Sendable {
 
     init(
         loop: EventLoop, configuration: ServerTransportConfiguration,
-        dispatcher: any CallDispatcher
+        dispatcher: any CallDispatcher, counters: TransportCounters, calls: LoopCalls?
     ) {
+        self.calls = calls
         self.loop = loop
         self.configuration = configuration
         self.dispatcher = dispatcher
+        self.counters = counters
     }
 
     /// Includes sockets that are on their way to the loop.
@@ -231,7 +260,8 @@ final class ConnectionLoop: @unchecked Sendable {
         let accepted = loop.execute { [self] in
             Socket.setNoDelay(fd)
             let connection = Connection(
-                fd: fd, loop: loop, configuration: configuration, dispatcher: dispatcher
+                fd: fd, loop: loop, configuration: configuration, dispatcher: dispatcher,
+                counters: counters, calls: calls
             ) { [unowned self] connection in self.forget(connection) }
             connections[ObjectIdentifier(connection)] = connection
             connection.start()

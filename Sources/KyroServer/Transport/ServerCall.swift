@@ -19,6 +19,12 @@ public final class ServerCall: @unchecked Sendable {
     public let deadlineNanos: UInt64?
     public let loop: EventLoop
 
+    /// Names the call within the process; for logs.
+    var number: UInt64 = 0
+    /// Of `CallLayout`.
+    var method = CallLayout.unknownMethod
+    var begunNanos: UInt64 = 0
+
     let stream: HTTP2Stream
     /// nil once the stream is gone. Strong on purpose: a weak reference would make every retain of
     /// the connection slow.
@@ -26,6 +32,14 @@ public final class ServerCall: @unchecked Sendable {
     var handler: CallHandler?
     var deadlineTimer: LoopTimer?
     public private(set) var isFinished = false
+    /// What `finish` was told; nil for a call that went without.
+    public private(set) var status: GRPCStatus?
+    /// Set where callers must say who they are.
+    var access: CallAccess?
+    /// Whose turn its work takes on the pool.
+    var lane: UInt64 = 0
+    /// The client's address, where its connection is still there.
+    var peer: String { connection?.peer ?? "" }
 
     init(stream: HTTP2Stream, connection: Connection, loop: EventLoop) {
         path = stream.path
@@ -82,6 +96,17 @@ public final class ServerCall: @unchecked Sendable {
         guard !isFinished, let connection else { return }
         isFinished = true
         connection.traffic.end(isOK: status.isOK)
+        self.status = status
+        #if !KYRODB_WITHOUT_METRICS
+            if let calls = connection.calls {
+                calls.end(self, code: status.code)
+                if !status.isOK || !metadata.isEmpty {
+                    connection.session.finish(
+                        stream, status, trailers: trailers + calls.names(for: self, status))
+                    return connection.scheduleFlush()
+                }
+            }
+        #endif
         connection.session.finish(stream, status, trailers: trailers)
         connection.scheduleFlush()
     }
@@ -99,22 +124,39 @@ public final class ServerCall: @unchecked Sendable {
         return connection.session.hold(byteCount, of: stream)
     }
 
+    /// Who wants the client to wait; it is read when nobody does.
+    public struct Pauses: OptionSet, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        public static let handler = Pauses(rawValue: 1)
+        public static let quota = Pauses(rawValue: 2)
+    }
+
+    private var pauses: Pauses = []
+
     /// Stops taking request messages: the client's window is not reopened.
-    public func pauseReading() {
+    public func pauseReading(by reason: Pauses = .handler) {
         guard !isFinished else { return }
+        pauses.insert(reason)
         connection?.session.pauseReading(stream)
     }
 
-    public func resumeReading() {
-        guard !isFinished, let connection, stream.isReadingPaused else { return }
+    public func resumeReading(by reason: Pauses = .handler) {
+        pauses.remove(reason)
+        guard pauses.isEmpty, !isFinished, let connection, stream.isReadingPaused else { return }
         connection.session.resumeReading(stream)
         connection.scheduleFlush()
     }
 
     /// The call is over for its handler, whatever is still on its way to the client.
-    func release(_ cause: Cancellation.Cause?) {
+    /// - Parameter code: how it ended, where no `finish` has said so.
+    func release(_ cause: Cancellation.Cause?, code: Int32 = GRPCCode.cancelled) {
         if let cause { cancellation.cancel(cause) }
         if !isFinished { connection?.traffic.end(isOK: false) }
+        #if !KYRODB_WITHOUT_METRICS
+            if !isFinished { connection?.calls?.end(self, code: code) }
+        #endif
         isFinished = true
         if let deadlineTimer { loop.cancel(deadlineTimer) }
         deadlineTimer = nil

@@ -2,10 +2,11 @@
 // kyrodb and beside the same stock services: only the methods differ.
 //
 // usage: kyro-interop-server [--plain PORT] [--tls PORT --cert FILE --key FILE]
-//                            [--descriptors FILE] [--max-message BYTES]
+//                            [--mtls PORT --ca FILE] [--descriptors FILE] [--max-message BYTES]
 //
-// Listens on loopback; port 0 lets the kernel choose. Writes "plain PORT" and "tls PORT" to
-// standard output, a line each, once they listen. FILE of --descriptors is a serialised
+// Listens on loopback; port 0 lets the kernel choose. Writes "plain PORT" and such to
+// standard output, a line each, once they listen; mtls asks for a certificate that the authority
+// vouches for. FILE of --descriptors is a serialised
 // FileDescriptorSet, for reflection. SIGTERM drains it.
 import Glibc
 import KyroHTTP2
@@ -27,6 +28,8 @@ struct Dispatcher: CallDispatcher {
 struct Options {
     var plain: UInt16?
     var tls: UInt16?
+    var mtls: UInt16?
+    var authority: String?
     var certificate: String?
     var key: String?
     var descriptors: String?
@@ -59,6 +62,8 @@ func parse(_ arguments: [String]) throws(Failure) -> Options {
         switch name {
         case "--plain": options.plain = UInt16(value)
         case "--tls": options.tls = UInt16(value)
+        case "--mtls": options.mtls = UInt16(value)
+        case "--ca": options.authority = value
         case "--cert": options.certificate = value
         case "--key": options.key = value
         case "--descriptors": options.descriptors = value
@@ -87,7 +92,7 @@ func run(_ options: Options) throws {
     configuration.http2.messageBytesMax = options.messageBytesMax
     configuration.loopCount = 2
     var servers: [Server] = []
-    func serve(_ name: String, _ port: UInt16, _ tls: TLSContext?) throws {
+    func serve(_ name: String, _ port: UInt16, _ tls: ServerTLS?) throws {
         configuration.port = port
         configuration.tls = tls
         let server = Server(configuration: configuration, dispatcher: dispatcher)
@@ -100,7 +105,13 @@ func run(_ options: Options) throws {
     if let port = options.tls, let certificate = options.certificate, let key = options.key {
         try serve(
             "tls", port,
-            TLSContext.server(certificateFile: certificate, privateKeyFile: key))
+            try ServerTLS(TLSServerOptions(certificateFile: certificate, privateKeyFile: key)))
+    }
+    if let port = options.mtls, let certificate = options.certificate, let key = options.key {
+        var made = TLSServerOptions(certificateFile: certificate, privateKeyFile: key)
+        made.clientAuthoritiesFile = options.authority
+        made.requiresClientCertificate = true
+        try serve("mtls", port, try ServerTLS(made))
     }
     fflush(nil)
     _ = Signals.waitForStop()

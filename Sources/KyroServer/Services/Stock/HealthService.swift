@@ -148,7 +148,7 @@ package final class HealthBoard: Sendable {
 
     @Sendable func list(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            _ = try StatusRequest.decode(wire: message)
+            _ = try HealthListRequest.decode(wire: message)
             let named = statuses.sorted { $0.name < $1.name }
             reply.succeed(HealthListResponse(statuses: named).encodeWire())
         } catch {
@@ -180,17 +180,18 @@ final class HealthWatchHandler: CallHandler {
 
     func receive(_ message: [UInt8], call: ServerCall) {
         guard request == nil else {
-            let error = KyroError(
-                .malformedMessage, "\(call.path) takes one message; a second one came")
-            return call.finish(GRPCStatus(error))
+            return call.finish(.cardinality("\(call.path) takes one message; a second one came"))
         }
         guard call.hold(message.count) else { return call.finish(GRPCStatus(.keepsTooMuch)) }
         request = message
     }
 
     func halfClosed(call: ServerCall) {
+        guard let message = request else {
+            return call.finish(.cardinality("\(call.path) takes one message; none came"))
+        }
         do throws(KyroError) {
-            service = try HealthCheckRequest.decode(wire: request ?? []).service
+            service = try HealthCheckRequest.decode(wire: message).service
             request = nil
             changed(call)
         } catch {
