@@ -7,7 +7,7 @@ SWIFT_BUILD := KYRODB_SHIPPED=1 swift build -c release --static-swift-stdlib --s
 BIN := $(SHIP)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build clients demo test faults fuzz simulate plant flips accept format lint clean
+.PHONY: help deps build clients demo test interop faults fuzz simulate plant flips accept format lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) \
@@ -28,6 +28,9 @@ demo: build ## start a server, stream a sample in, ask it things
 
 test: deps ## everything that must hold: lint, tests, sanitizers, oracles, end to end
 	@Tests/Tooling/test.sh
+
+interop: build ## gRPC's official C++ client, all of its cases (with the kit of KYRODB_CONFORMANCE)
+	@Tests/Conformance/official.sh $(BIN)/kyro-interop-server
 
 faults: build ## a million writes under 500 kills and 100 power cuts; EIO, full disks, clocks
 	@Tests/Tooling/faults.sh $(BIN)

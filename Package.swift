@@ -56,6 +56,10 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "CKernels", cSettings: cSettings),
 
+        .plugin(name: "DescriptorSet", capability: .buildTool()),
+        .target(
+            name: "KyroDescriptors", swiftSettings: strict, plugins: ["DescriptorSet"]),
+
         library("KyroBytes", ["CKernels", "CXXHash"]),
         library("KyroPlatform", ["KyroBytes", "CLinux"]),
         library("KyroModel", ["KyroBytes"]),
@@ -69,8 +73,8 @@ let package = Package(
         library(
             "KyroServer",
             [
-                "KyroHTTP2", "KyroTLS", "KyroWire", "KyroEngine", "KyroModel", "KyroPlatform",
-                "KyroBytes", "KyroAccess", "CMicroHTTPD",
+                "KyroHTTP2", "KyroTLS", "KyroWire", "KyroEngine", "KyroDescriptors", "KyroModel",
+                "KyroPlatform", "KyroBytes", "KyroAccess", "CMicroHTTPD",
             ]),
         library(
             "KyroClient",
@@ -106,6 +110,19 @@ let package = Package(
             name: "kyro-wire-testee", dependencies: ["KyroWire", "KyroModel"],
             path: "Tests/WireTestee", swiftSettings: plain),
         .target(
+            name: "ConformanceCodecs", dependencies: ["KyroModel", "KyroBytes"],
+            path: "Tests/Conformance/Codecs", swiftSettings: plain),
+        .executableTarget(
+            name: "kyro-protobuf-testee", dependencies: ["ConformanceCodecs", "KyroModel"],
+            path: "Tests/Conformance/ProtobufTestee", swiftSettings: plain),
+        .executableTarget(
+            name: "kyro-interop-server",
+            dependencies: [
+                "ConformanceCodecs", "KyroServer", "KyroHTTP2", "KyroTLS", "KyroWire",
+                "KyroModel", "KyroPlatform",
+            ],
+            path: "Tests/Conformance/InteropServer", swiftSettings: plain),
+        .target(
             name: "KyroSimulation",
             dependencies: ["KyroEngine", "KyroStore", "KyroPlatform", "KyroModel", "KyroBytes"],
             path: "Tests/Simulation/Library", swiftSettings: plain),
@@ -130,7 +147,10 @@ let package = Package(
             ]),
         tests(
             "KyroServerTests",
-            ["KyroServer", "KyroEngine", "KyroHTTP2", "KyroModel", "KyroPlatform", "TestSupport"]),
+            [
+                "KyroServer", "KyroEngine", "KyroHTTP2", "KyroWire", "KyroModel", "KyroPlatform",
+                "TestSupport",
+            ]),
         tests(
             "KyroIndexTests",
             ["KyroIndex", "KyroPlatform", "KyroModel", "KyroBytes", "CKernels", "TestSupport"]),
@@ -185,6 +205,7 @@ if let asked = Context.environment["KYRODB_TARGETS"] {
             for case .byNameItem(let dependency, _) in target.dependencies {
                 open.append(dependency)
             }
+            for case .plugin(let plugin, _) in target.plugins ?? [] { open.append(plugin) }
         }
     }
     package.targets.removeAll { !names.contains($0.name) }

@@ -3,6 +3,11 @@ import KyroIndex
 import KyroModel
 
 extension Engine {
+    public var shardCount: Int { shards.count }
+
+    /// Unix milliseconds, by the clock that documents expire by.
+    public var clockMillis: Int64 { expiry.reading().millis }
+
     /// The engine's part of `Operations.Status`; the server adds what it knows of itself.
     public func status() -> StatusResponse {
         var status = StatusResponse()

@@ -37,8 +37,8 @@ public final class Engine: Sendable {
 
     /// Told what an operator should know and nobody asked for.
     let notice: @Sendable (String) -> Void
-    /// Told once when recovery is over, and whether every shard came through it.
-    private let onRecovered: @Sendable (_ isWhole: Bool) -> Void
+    /// Told once when recovery is over, whether or not every shard came through it.
+    private let onRecovered: @Sendable () -> Void
     private let startedNanos: UInt64
     private let processes: Locked<[any ScheduledProcess]>
     private let recovering: Atomic<Int>
@@ -54,7 +54,8 @@ public final class Engine: Sendable {
         random: any RandomSource = SystemRandomSource(),
         memory: any MemoryGauge = ProcessMemoryGauge(), hashSeed: UInt64,
         notice: @escaping @Sendable (String) -> Void = { _ in },
-        onRecovered: @escaping @Sendable (_ isWhole: Bool) -> Void = { _ in }
+        onShardState: @escaping @Sendable (_ shard: Int, ShardState) -> Void = { _, _ in },
+        onRecovered: @escaping @Sendable () -> Void = {}
     ) throws(KyroError) {
         self.configuration = configuration
         self.files = files
@@ -82,7 +83,8 @@ public final class Engine: Sendable {
             time, logCount: shardCount, acceptsSystem: configuration.acceptsClock, notice: notice)
         router = HashRouter(shardCount: shardCount)
         shards = (0..<shardCount).map {
-            Shard(index: $0, queueBytesMax: configuration.queueBytesMax)
+            Shard(
+                index: $0, queueBytesMax: configuration.queueBytesMax, onState: onShardState)
         }
         catalog = try Catalog(
             directory: directory, expiry: expiry, acceptsClock: configuration.acceptsClock,
@@ -193,7 +195,7 @@ public final class Engine: Sendable {
                 _ = shard.queue.push(.setTime, weight: 0, ignoresBound: true)
             }
         }
-        onRecovered(shards.allSatisfy { $0.state != .stopped })
+        onRecovered()
     }
 
     /// A shard that did not recover answers every write with the reason, so that nobody waits.

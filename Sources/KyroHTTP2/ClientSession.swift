@@ -69,14 +69,14 @@ public final class ClientSession {
     /// - Parameters:
     ///   - path: `/package.Service/Method`.
     ///   - timeoutNanos: sent as `grpc-timeout`; the caller watches its own clock besides.
-    ///   - compressed: messages are sent gzipped.
+    ///   - encoding: messages that gain by it are sent so.
     public func open(
         path: String, timeoutNanos: UInt64? = nil, metadata: GRPCMetadata = [],
-        compressed: Bool = false
+        encoding: MessageEncoding = .identity
     ) throws(HTTP2Error) -> HTTP2Stream {
         guard !isGoingAway else { throw .noMoreStreams }
         let stream = HTTP2Stream()
-        stream.sendsCompressed = compressed
+        stream.sendEncoding = encoding
         var block = HeaderBlock()
         block.add(":method", "POST")
         block.add(":scheme", scheme)
@@ -86,7 +86,7 @@ public final class ClientSession {
         block.add("te", "trailers")
         block.add("user-agent", userAgent)
         block.add("grpc-accept-encoding", MessageEncoding.accepted)
-        if compressed { block.add("grpc-encoding", "gzip") }
+        if encoding != .identity { block.add("grpc-encoding", encoding.name) }
         if let timeoutNanos {
             block.add("grpc-timeout", GRPCTimeout.format(nanos: timeoutNanos), indexed: false)
         }
@@ -95,10 +95,18 @@ public final class ClientSession {
         return stream
     }
 
-    /// Queues one message; dropped after `halfClose` or the end of the call.
+    /// Queues one message; dropped after `halfClose` or the end of the call. One above
+    /// `sentMessageBytesMax` ends the call with RESOURCE_EXHAUSTED.
     public func send(_ message: [UInt8], on stream: HTTP2Stream) {
         guard !stream.localEnded, !stream.isClosed else { return }
-        core.enqueue(core.encode(message, compress: stream.sendsCompressed), on: stream)
+        let limit = core.configuration.sentMessageBytesMax
+        guard message.count <= limit else {
+            let status = GRPCStatus(
+                code: GRPCCode.resourceExhausted,
+                message: "message of \(message.count) bytes is larger than the limit of \(limit)")
+            return end(stream, status)
+        }
+        core.enqueue(core.encode(message, of: stream), on: stream)
     }
 
     /// No message follows the ones queued.
@@ -110,12 +118,16 @@ public final class ClientSession {
 
     /// Ends the call: `finished` with CANCELLED follows. `produce` tells the server.
     public func cancel(_ stream: HTTP2Stream) {
+        end(stream, GRPCStatus(code: GRPCCode.cancelled, message: "the call was cancelled"))
+    }
+
+    /// Resets the call; `finished` with `status` follows.
+    private func end(_ stream: HTTP2Stream, _ status: GRPCStatus) {
         guard !stream.endReported, !stream.isClosed else { return }
         stream.discardsInput = true
         core.dropInbox(stream)
         stream.isReadingPaused = false
-        stream.inputFailure = GRPCStatus(
-            code: GRPCCode.cancelled, message: "the call was cancelled")
+        stream.inputFailure = status
         core.reset(stream, code: 8)
         core.queueReadable(stream)
     }
@@ -173,7 +185,9 @@ public final class ClientSession {
         if stream.isReadingPaused { return nil }
         if let message = core.popMessage(stream) {
             switch core.decode(message, of: stream) {
-            case .success(let bytes): return .message(stream, bytes)
+            case .success(let bytes):
+                stream.wasCompressed = message.isCompressed
+                return .message(stream, bytes)
             case .failure(let status):
                 core.reset(stream, code: 8)
                 return finish(stream, status)

@@ -2,9 +2,10 @@
 import CZlib
 
 /// What `grpc-encoding` names.
-enum MessageEncoding {
+public enum MessageEncoding: Sendable {
     case identity
     case gzip
+    /// zlib's format, as in HTTP.
     case deflate
 
     init?(_ name: [UInt8]) {
@@ -16,7 +17,42 @@ enum MessageEncoding {
         }
     }
 
+    var name: StaticString {
+        switch self {
+        case .identity: "identity"
+        case .gzip: "gzip"
+        case .deflate: "deflate"
+        }
+    }
+
     static let accepted: StaticString = "identity,deflate,gzip"
+}
+
+/// What `grpc-accept-encoding` lists, of those there are here. Identity always is.
+struct AcceptedEncodings {
+    private(set) var gzip = false
+    private(set) var deflate = false
+
+    /// Adds the names of a list parted by commas and spaces. Comes with every request: looks at
+    /// the bytes where they lie.
+    @unsafe mutating func add(_ list: UnsafeBufferPointer<UInt8>) {
+        var start = 0
+        for i in 0...list.count {
+            let isEnd = unsafe i == list.count || list[i] == UInt8(ascii: ",")
+            guard unsafe isEnd || list[i] == UInt8(ascii: " ") else { continue }
+            let name = unsafe UnsafeBufferPointer(rebasing: list[start..<i])
+            if unsafe name.count == 4 && name.elementsEqual("gzip".utf8) { gzip = true }
+            if unsafe name.count == 7 && name.elementsEqual("deflate".utf8) { deflate = true }
+            start = i + 1
+        }
+    }
+
+    /// What to answer with: as was asked, if that is understood.
+    func best(for asked: MessageEncoding) -> MessageEncoding {
+        if asked == .deflate, deflate { return .deflate }
+        if gzip { return .gzip }
+        return deflate ? .deflate : .identity
+    }
 }
 
 enum MessageCompression {

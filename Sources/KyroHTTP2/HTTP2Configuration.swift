@@ -23,6 +23,9 @@ public struct HTTP2Configuration: Sendable {
     public var unfinishedBytesMax: Int = 128 << 20
     /// A longer message, on the wire or inflated, ends its call with RESOURCE_EXHAUSTED.
     public var messageBytesMax: Int = 64 << 20
+    /// A longer message is not sent: it ends its call with RESOURCE_EXHAUSTED. Far above what a
+    /// client takes by default (4 MiB), which refuses what is too long by itself.
+    public var sentMessageBytesMax: Int = 128 << 20
     /// Below this many queued outgoing bytes a stream that was above it reports `writable`.
     public var lowWaterBytes: Int = 64 << 10
     /// Serialised frames kept for the socket; production stops above it until they are taken.

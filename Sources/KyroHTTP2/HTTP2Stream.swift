@@ -14,6 +14,8 @@ public final class HTTP2Stream {
     /// From `grpc-timeout`, counted from when the request arrived.
     public internal(set) var timeoutNanos: UInt64?
     public internal(set) var authority: [UInt8] = []
+    /// From `grpc-encoding`; nil for one that is not known here.
+    public var encoding: MessageEncoding? { head.encoding }
     var head = StreamHead()
     var trailers: GRPCMetadata = []
 
@@ -37,11 +39,14 @@ public final class HTTP2Stream {
     /// Server: bytes of messages that its handler keeps.
     var keptBytes = 0
     public internal(set) var isReadingPaused = false
-    /// Client: the request names gzip as its encoding, so that messages may use it. What the answer
-    /// accepts is no reason to.
-    var sendsCompressed = false
+    /// The message that was reported last came compressed.
+    public internal(set) var wasCompressed = false
 
     // Sending.
+    /// What our header named in `grpc-encoding`: messages may use it.
+    var sendEncoding = MessageEncoding.identity
+    /// Server: names an encoding also where the request used none.
+    var offersCompression = false
     var outbox = ShortFIFO<WireMessage>()
     /// Bytes of the first message in `outbox` already sent, its prefix included.
     var outboxOffset = 0
@@ -76,7 +81,7 @@ struct StreamHead {
     var httpStatus = 0
     var listBytes = 0
     var encoding: MessageEncoding? = .identity
-    var acceptsGzip = false
+    var accepted = AcceptedEncodings()
     var status: Int32?
     var message: [UInt8] = []
     var details: [UInt8] = []

@@ -100,7 +100,7 @@ extension HTTP2Stream {
         case 14 where unsafe equals(name, "content-length"):
             return true
         case 20 where unsafe equals(name, "grpc-accept-encoding"):
-            head.acceptsGzip = unsafe String(decoding: value, as: UTF8.self).contains("gzip")
+            unsafe head.accepted.add(value)
         case 23 where unsafe equals(name, "grpc-status-details-bin"):
             head.details = unsafe Base64.decode(Array(value)[...]) ?? []
         default:

@@ -1,13 +1,18 @@
 // Between a message as its user sees it and as it stands on the wire.
 
 extension HTTP2Core {
-    /// Small messages gain nothing.
+    /// Below it a message gains nothing: it fits the packet that carries its header either way,
+    /// and making a deflate state alone takes longer than sending it.
     private static let compressedBytesMin = 512
 
-    func encode(_ message: [UInt8], compress: Bool) -> WireMessage {
-        guard compress, message.count >= Self.compressedBytesMin,
-            let smaller = MessageCompression.deflate(message, as: .gzip),
-            smaller.count < message.count
+    /// - Parameter compressed: nil leaves it to the message: large enough, and smaller for it.
+    func encode(
+        _ message: [UInt8], of stream: HTTP2Stream, compressed: Bool? = nil
+    ) -> WireMessage {
+        guard stream.sendEncoding != .identity,
+            compressed ?? (message.count >= Self.compressedBytesMin),
+            let smaller = MessageCompression.deflate(message, as: stream.sendEncoding),
+            compressed == true || smaller.count < message.count
         else { return WireMessage(bytes: message, isCompressed: false) }
         return WireMessage(bytes: smaller, isCompressed: true)
     }

@@ -126,7 +126,9 @@ public final class ServerSession {
         if stream.isReadingPaused { return nil }
         if let message = core.popMessage(stream) {
             switch core.decode(message, of: stream) {
-            case .success(let bytes): return .message(stream, bytes)
+            case .success(let bytes):
+                stream.wasCompressed = message.isCompressed
+                return .message(stream, bytes)
             case .failure(let status): return fail(stream, status)
             }
         }
@@ -171,7 +173,9 @@ public final class ServerSession {
                 stream, GRPCCode.internal, "malformed grpc-timeout or binary metadata")
             return .malformedMetadata
         } else if stream.head.encoding == nil {
-            refuse(stream, GRPCCode.unimplemented, "grpc-encoding is not supported")
+            refuse(
+                stream, GRPCCode.unimplemented,
+                "grpc-encoding is not one of \(MessageEncoding.accepted)")
             return .unknownEncoding
         }
         return nil
@@ -196,7 +200,11 @@ public final class ServerSession {
     /// Optional, and only before the first message; later ones are ignored.
     public func sendInitialMetadata(_ metadata: GRPCMetadata, on stream: HTTP2Stream) {
         guard !stream.headersSubmitted, !stream.localEnded, !stream.isClosed else { return }
-        if metadata.isEmpty, stream.head.encoding == .identity {
+        let asked = stream.head.encoding ?? .identity
+        if asked != .identity || stream.offersCompression {
+            stream.sendEncoding = stream.head.accepted.best(for: asked)
+        }
+        if metadata.isEmpty, stream.sendEncoding == .identity {
             core.submitResponse(nil, stream)
             return
         }
@@ -204,22 +212,34 @@ public final class ServerSession {
         block.add(":status", "200")
         block.add("content-type", "application/grpc")
         block.add("grpc-accept-encoding", MessageEncoding.accepted)
-        if compresses(stream) { block.add("grpc-encoding", "gzip") }
+        if stream.sendEncoding != .identity {
+            block.add("grpc-encoding", stream.sendEncoding.name)
+        }
         block.add(metadata)
         core.submitResponse(block, stream)
     }
 
+    /// Names an encoding in the response's header, where the client accepts one, also if its
+    /// request used none. Before the header, which the first message sends at the latest.
+    ///
+    /// Without it a client is answered as it asks: compressed where its requests may be. That it
+    /// accepts compression is no reason; every gRPC client does, and most are near.
+    public func offerCompression(on stream: HTTP2Stream) { stream.offersCompression = true }
+
     /// Queues one message. After `finish` or the end of the stream it is dropped.
-    public func send(_ message: [UInt8], on stream: HTTP2Stream) {
+    /// - Parameter compressed: nil where it gains by it; true and false say so, as far as the
+    ///   header named an encoding.
+    /// - Precondition: the message has at most `sentMessageBytesMax` bytes.
+    public func send(_ message: [UInt8], on stream: HTTP2Stream, compressed: Bool? = nil) {
         guard !stream.localEnded, !stream.isClosed else { return }
+        precondition(
+            message.count <= sentMessageBytesMax,
+            "\(message.count) bytes, \(sentMessageBytesMax) at most")
         if !stream.headersSubmitted { sendInitialMetadata([], on: stream) }
-        core.enqueue(core.encode(message, compress: compresses(stream)), on: stream)
+        core.enqueue(core.encode(message, of: stream, compressed: compressed), on: stream)
     }
 
-    /// A client that compresses and understands gzip is answered alike.
-    private func compresses(_ stream: HTTP2Stream) -> Bool {
-        stream.head.acceptsGzip && stream.head.encoding != .identity
-    }
+    public var sentMessageBytesMax: Int { core.configuration.sentMessageBytesMax }
 
     /// Ends the call behind the messages queued; the first one counts. Input is dropped from here.
     public func finish(

@@ -63,7 +63,7 @@ public final class KyroServer: Sendable {
         let access =
             try options.access.isOn
             ? AccessControl(options.access, nowMillis: nowMillis) : nil
-        let health = HealthBoard()
+        let health = HealthBoard(HealthBoard.productNeeds)
         self.health = health
         audit = try options.auditFile.map { path throws(KyroError) in
             try AuditLog(path: path) { Log.error("the audit log is not written", ["error": $0]) }
@@ -71,18 +71,19 @@ public final class KyroServer: Sendable {
         engine = try Engine(
             options.engine, hashSeed: SystemRandomSource().next(),
             notice: { Log.warning($0) },
-            onRecovered: { isWhole in if isWhole { health.setServing() } })
+            onShardState: { health.setShard($0, $1) }, onRecovered: { health.setRecovered() })
         let engine = self.engine
+        health.expect(shardCount: engine.shardCount)
         time.withLock { $0 = engine }
         pool = WorkerPool(
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
         let audit = audit
         Self.checkFileLimit(configuration.connectionsMax)
-        let connections = ConnectionCounter()
+        let observer = TransportObserver()
         let methods = MethodTable(
             context: ServiceContext(
                 engine: engine, pool: pool, health: health, version: options.version,
-                connectionCount: { connections.count }, isGuarded: options.access.isOn))
+                transport: observer, isGuarded: options.access.isOn))
         let calls = CallMetrics(
             paths: methods.paths, loopCount: configuration.loopCount,
             log: RequestLog(options.requestLog, seed: SystemRandomSource().next()))
@@ -93,7 +94,7 @@ public final class KyroServer: Sendable {
             } ?? methods, calls: calls)
         credentials = CredentialFiles(
             access, tls?.context, paths: options.access.paths + (tls?.paths ?? []))
-        connections.observe(transport)
+        observer.observe(transport)
         operations = options.operations
         metrics = ServerMetrics(
             state: ServerState(version: options.version, engine: engine, health: health),

@@ -85,6 +85,14 @@ import COpenSSL
     /// Such as "TLSv1.3".
     public var version: String { unsafe String(cString: SSL_get_version(ssl)) }
 
+    /// As IANA's registry names it; nil before the handshake has chosen one.
+    public var cipher: String? {
+        guard let cipher = unsafe SSL_get_current_cipher(ssl),
+            let name = unsafe SSL_CIPHER_standard_name(cipher)
+        else { return nil }
+        return unsafe String(cString: name)
+    }
+
     // MARK: bytes
 
     /// Bytes from the socket: goes on with the handshake, or adds to `plaintext`. Either may add to

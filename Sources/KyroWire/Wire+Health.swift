@@ -70,3 +70,30 @@ extension HealthCheckResponse: WireEncodable {
 
     func encode<Sink: WireSink>(into sink: inout Sink) { sink.uint(1, UInt32(status.rawValue)) }
 }
+
+/// Asks for the state of everything that has one.
+public struct HealthListRequest: Sendable {
+    public static func decode(wire bytes: [UInt8]) throws(KyroError) -> HealthListRequest {
+        try decodeEmptyMessage(bytes)
+        return HealthListRequest()
+    }
+}
+
+/// The state of everything that has one.
+public struct HealthListResponse: Sendable {
+    public var statuses: [(name: String, status: HealthCheckResponse.ServingStatus)]
+
+    public init(statuses: [(name: String, status: HealthCheckResponse.ServingStatus)]) {
+        self.statuses = statuses
+    }
+}
+
+extension HealthListResponse: WireEncodable {
+    public func encodeWire() -> [UInt8] { encodeMessage(self) }
+
+    func encode<Sink: WireSink>(into sink: inout Sink) {
+        for (name, status) in statuses {
+            sink.message(1, MapEntry(key: name, value: HealthCheckResponse(status: status)))
+        }
+    }
+}

@@ -69,6 +69,8 @@ struct WireReader {
 
     var isAtEnd: Bool { input.isAtEnd }
     var remaining: Int { input.remaining }
+    /// Index in `bytes` of what is read next.
+    var position: Int { input.position }
 
     func malformed(_ problem: String, _ name: StaticString = "") -> WireError {
         .malformed(path: name.description, offset: input.position, problem: problem)

@@ -10,8 +10,8 @@ import h2.events
 MIB = 1 << 20
 
 
-def raw_call(target, path, body, content_type="application/grpc", end=True):
-    """One request by hand. Returns the response's headers and trailers as one dictionary."""
+def raw_call(target, path, body, content_type="application/grpc", end=True, extra=()):
+    """One request by hand, with these header fields besides. Returns the response's headers and trailers as one dictionary."""
     host, port = target.rsplit(":", 1)
     connection = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
     told = {}
@@ -21,6 +21,7 @@ def raw_call(target, path, body, content_type="application/grpc", end=True):
                    (":authority", target), ("te", "trailers")]
         if content_type is not None:
             headers.append(("content-type", content_type))
+        headers.extend(extra)
         connection.send_headers(1, headers)
         connection.send_data(1, body, end_stream=end)
         link.sendall(connection.data_to_send())

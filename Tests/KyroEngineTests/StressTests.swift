@@ -94,7 +94,7 @@ private final class Stress: Sendable {
         let gate = Gate()
         let engine = try Engine(
             configuration, files: PosixFileSystem(), scheduler: EvenScheduler(), hashSeed: 7,
-            onRecovered: { _ in gate.open() })
+            onRecovered: { gate.open() })
         gate.wait()
         return engine
     }

@@ -8,6 +8,8 @@ struct RawClient {
     let reader = ClientSession(authority: "raw")
     private(set) var events: [ServerEvent] = []
     var seen: [Int32: Seen] = [:]
+    /// How the last answer of each call came.
+    private(set) var encodings: [Int32: MessageEncoding] = [:]
     private var nextID: Int32 = 1
 
     init(configuration: HTTP2Configuration = HTTP2Configuration()) throws {
@@ -103,8 +105,13 @@ struct RawClient {
             try reader.receive(bytes)
             discardReaderOutput()
             while let event = reader.nextEvent() {
-                if case .finished(let stream, let status, _) = event {
+                switch event {
+                case .finished(let stream, let status, _):
                     seen[stream.id, default: Seen()].status = status
+                case .message(let stream, let bytes):
+                    seen[stream.id, default: Seen()].messages.append(bytes)
+                    encodings[stream.id] = stream.wasCompressed ? stream.encoding : .identity
+                case .initialMetadata, .writable, .goAway, .pong: break
                 }
             }
         }

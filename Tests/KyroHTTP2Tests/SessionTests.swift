@@ -204,7 +204,7 @@ import Testing
     @Test func messagesAreCompressedBothWaysWhenTheClientAsks() throws {
         let wire = Wire()
         wire.serveEcho()
-        let call = try wire.client.open(path: "/a.B/C", compressed: true)
+        let call = try wire.client.open(path: "/a.B/C", encoding: .gzip)
         let message = Array(repeatElement(Array("kyro".utf8), count: 50_000).joined())
         wire.client.send(message, on: call)
         wire.client.halfClose(call)
@@ -220,7 +220,7 @@ import Testing
         var configuration = HTTP2Configuration()
         configuration.messageBytesMax = 100_000
         let wire = Wire(serverConfiguration: configuration)
-        let call = try wire.client.open(path: "/a.B/C", compressed: true)
+        let call = try wire.client.open(path: "/a.B/C", encoding: .gzip)
         wire.client.send([UInt8](repeating: 0, count: 5_000_000), on: call)
         wire.client.halfClose(call)
         try wire.pump()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need and this machine lacks: Debian packages through apt-get,
 # PyPI packages into .venv. Quick and silent when nothing is missing.
+# usage: deps.sh [DEBIAN-PACKAGE…]: with these besides.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,8 +11,10 @@ packages=(
     libstemmer-dev libroaring-dev libxxhash-dev libmicrohttpd-dev
     openssl                                              # certificates for the tests
     libprotobuf-c-dev protobuf-c-compiler protobuf-compiler  # the C client, and an oracle
+    libprotobuf-dev g++                                  # protobuf's conformance suite
     libc6-dev-arm64-cross                                # headers for the NEON syntax check
     python3 python3-venv                                 # end-to-end tests, the Python client
+    "$@"
 )
 
 fail() {

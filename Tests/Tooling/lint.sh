@@ -18,7 +18,7 @@ check() {
 }
 
 format() {
-    swift format lint --strict --recursive --parallel Package.swift Sources Tests
+    swift format lint --strict --recursive --parallel Package.swift Plugins Sources Tests
 }
 
 # Unsafe code has rooms of its own, which export `@safe` types.

@@ -98,9 +98,11 @@ binary_lane() {
     step build make --no-print-directory build
     step clients make --no-print-directory clients
     step server-binary "$python" Tests/Tooling/check_server.py "$bin/kyrodb"
+    step protobuf-conformance Tests/Conformance/protobuf.sh "$bin/kyro-protobuf-testee"
+    step grpc-interop Tests/Conformance/interop.sh "$bin/kyro-interop-server"
     step simulation "$bin/kyro-simulator" --seeds '0..<1000'
     local script
-    for script in reference rpc_all tls mutual_tls access tenants bad_input kyroctl fusion backup abandon stalled \
+    for script in reference rpc_all stock_services tls mutual_tls access tenants bad_input kyroctl fusion backup abandon stalled \
         drain h2_conformance malformed_grpc hostile stops_working fsync resources soak python_client bm25 \
         c_client reference_aggregates rebuild golden repair kill_loop power_cut eio space descriptors clock; do
         step "$script" end_to_end "$script"

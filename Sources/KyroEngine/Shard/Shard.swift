@@ -79,8 +79,15 @@ final class Shard: Sendable {
         var snapshotRetryNanos: UInt64 = 0
     }
 
-    init(index: Int, queueBytesMax: Int) {
+    /// Told of every change of `state`, by the thread that made it.
+    private let onState: @Sendable (_ index: Int, ShardState) -> Void
+
+    init(
+        index: Int, queueBytesMax: Int,
+        onState: @escaping @Sendable (_ index: Int, ShardState) -> Void
+    ) {
         self.index = index
+        self.onState = onState
         queue = BlockingQueue(weightMax: queueBytesMax)
     }
 
@@ -96,6 +103,7 @@ final class Shard: Sendable {
 
     func setState(_ state: ShardState, problem: String = "") {
         health.withLock { $0 = Health(state: state, problem: problem) }
+        onState(index, state)
     }
 
     var log: LogState { logState.withLock { $0 } }

@@ -11,7 +11,7 @@ final class DrainWatch {
     init(_ health: HealthBoard, _ reply: Reply, began: @escaping @Sendable (ServerCall) -> Void) {
         self.health = health
         let watch = LoopBound(self)
-        watcher = health.watch { [health] _ in
+        watcher = health.watch { [health] in
             guard health.isDraining else { return }
             reply.onLoop { call in
                 watch.value.isDraining = true

@@ -26,8 +26,7 @@ final class MethodTable: CallDispatcher {
         let ingest = IngestService(context)
         let search = SearchService(context)
         let operations = OperationsService(context)
-        let health = context.health
-        methods = [
+        let own: [String: MakeHandler] = [
             "/kyrodb.v2.Collections/Create": { _ in UnaryHandler(collections.create) },
             "/kyrodb.v2.Collections/Describe": { _ in UnaryHandler(collections.describe) },
             "/kyrodb.v2.Collections/List": { _ in UnaryHandler(collections.list) },
@@ -48,9 +47,13 @@ final class MethodTable: CallDispatcher {
             "/kyrodb.v2.Operations/Snapshot": { _ in UnaryHandler(operations.snapshot) },
             "/kyrodb.v2.Operations/Flush": { _ in UnaryHandler(operations.flush) },
             "/kyrodb.v2.Operations/CreateBackup": { _ in BackupHandler(context) },
-            "/grpc.health.v1.Health/Check": { _ in UnaryHandler(health.check) },
-            "/grpc.health.v1.Health/Watch": { HealthWatchHandler(health, call: $0) },
         ]
+        let engine = context.engine
+        let stock = StockServices(
+            health: context.health, descriptors: .product,
+            services: HealthBoard.productNeeds.keys.filter { !$0.isEmpty },
+            transport: context.transport, nowMillis: { engine.clockMillis })
+        methods = own.merging(stock.methods) { own, _ in own }
         for path in methods.keys {
             precondition(MethodAccess.matrix[path] != nil, "who may call \(path) is not said")
         }
@@ -68,7 +71,7 @@ struct ServiceContext: Sendable {
     let pool: WorkerPool
     let health: HealthBoard
     let version: String
-    let connectionCount: @Sendable () -> Int
+    let transport: TransportObserver
     /// Callers must say who they are; a call without rights gets at no collection.
     let isGuarded: Bool
 

@@ -19,7 +19,7 @@ struct OperationsService: Sendable {
         var status = context.engine.status()
         if context.health.isDraining { status.state = .draining }
         status.version = context.version
-        status.connections = UInt32(clamping: context.connectionCount())
+        status.connections = UInt32(clamping: context.transport.connectionCount)
         status.residentBytes = ProcessMemory.residentBytes
         status.kernels = context.engine.kernels
         reply.succeed(status.encodeWire())

@@ -6,6 +6,8 @@ import KyroTLS
 
 final class Connection: LoopChannel {
     let session: ServerSession
+    let number = TransportNumber.next()
+    var traffic = ConnectionTraffic()
     /// Between session and socket; nil where the two talk plaintext.
     private let tls: TLSStream?
     private let fd: Int32
@@ -336,6 +338,7 @@ final class Connection: LoopChannel {
         case .request(let stream):
             begin(stream)
         case .message(let stream, let bytes):
+            traffic.receive(nowNanos: loop.nowNanos)
             guard let call = call(of: stream), let handler = call.handler else { return }
             handler.receive(bytes, call: call)
         case .halfClosed(let stream):
@@ -364,6 +367,7 @@ final class Connection: LoopChannel {
         counters.noteCall()
         let call = ServerCall(stream: stream, connection: self, loop: loop)
         stream.context = call
+        traffic.begin(nowNanos: loop.nowNanos)
         #if !KYRODB_WITHOUT_METRICS
             calls?.begin(call, nowNanos: loop.nowNanos)
         #endif
@@ -392,11 +396,18 @@ final class Connection: LoopChannel {
     private func endCall(of stream: HTTP2Stream) {
         guard let call = call(of: stream) else { return }
         stream.context = nil
+        traffic.close(isRegular: stream.closeCode == 0)
         call.release(call.isFinished && stream.closeCode == 0 ? nil : .cancelled)
         call.connection = nil
     }
 
     // MARK: the connection's own life
+
+    var report: ConnectionReport {
+        ConnectionReport(
+            number: number, local: Socket.localAddress(fd), peer: Socket.peerAddress(fd),
+            cipher: tls?.cipher, traffic: traffic)
+    }
 
     /// What is due is done, and the watchdog set for what comes next.
     private func watch() {
@@ -423,6 +434,7 @@ final class Connection: LoopChannel {
             next = loop.nowNanos
         case .ping:
             session.ping(Self.keepalivePing)
+            traffic.pingsSent += 1
             session.releaseMemory()
             next = loop.nowNanos
         case .wait(let untilNanos): next = min(untilNanos, overdue.nextNanos ?? .max)

@@ -21,7 +21,10 @@ public final class Server: @unchecked Sendable {
     private let calls: CallMetrics?
     private let state = Locked(State.idle)
     private var acceptLoop: EventLoop?
-    private var loops: [ConnectionLoop] = []
+    private(set) var loops: [ConnectionLoop] = []
+    let number = TransportNumber.next()
+    /// Of the TCP listener, once it listens.
+    private(set) var boundPort: UInt16 = 0
 
     public convenience init(
         configuration: ServerTransportConfiguration, dispatcher: any CallDispatcher
@@ -44,6 +47,7 @@ public final class Server: @unchecked Sendable {
     @discardableResult
     public func start() throws(SocketError) -> UInt16 {
         let (tcp, port) = try Socket.listen(host: configuration.host, port: configuration.port)
+        boundPort = port
         var listeners = [tcp]
         if let path = configuration.unixPath {
             do {
@@ -226,6 +230,15 @@ final class ConnectionLoop: @unchecked Sendable {
     private let count = Atomic<Int>(0)
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var isDraining = false
+    /// Of connections that are gone.
+    private var past = ConnectionTraffic()
+
+    /// On the loop.
+    var report: (ConnectionTraffic, [ConnectionReport]) {
+        var totals = past
+        for connection in connections.values { totals.add(connection.traffic) }
+        return (totals, connections.values.map { $0.report })
+    }
 
     init(
         loop: EventLoop, configuration: ServerTransportConfiguration,
@@ -261,6 +274,7 @@ final class ConnectionLoop: @unchecked Sendable {
 
     private func forget(_ connection: Connection) {
         connections[ObjectIdentifier(connection)] = nil
+        past.add(connection.traffic)
         count.subtract(1, ordering: .relaxed)
         if isDraining, connections.isEmpty { loop.stop() }
     }

@@ -60,17 +60,34 @@ public final class ServerCall: @unchecked Sendable {
         connection.scheduleFlush()
     }
 
+    /// Names an encoding in the answer's header even where the request used none. Before the header.
+    public func offerCompression() { connection?.session.offerCompression(on: stream) }
+
+    /// The request message that is being received came compressed.
+    public var isMessageCompressed: Bool { stream.wasCompressed }
+
     /// Queues one message. Dropped after `finish` and after the call was cancelled; ends the call
-    /// with RESOURCE_EXHAUSTED where the client leaves too many answers unread.
-    public func send(_ message: [UInt8]) {
+    /// with RESOURCE_EXHAUSTED where it is longer than `sentMessageBytesMax`, or the client leaves
+    /// too many answers unread.
+    /// - Parameter compressed: nil where the client asks for it and the message gains by it.
+    public func send(_ message: [UInt8], compressed: Bool? = nil) {
         guard !isFinished, let connection else { return }
+        let limit = connection.session.sentMessageBytesMax
+        guard message.count <= limit else {
+            return finish(
+                GRPCStatus(
+                    code: GRPCCode.resourceExhausted,
+                    message: "an answer of \(message.count) bytes is larger than the limit of "
+                        + "\(limit); ask for less at once"))
+        }
         guard connection.takesAnswers else {
             return finish(
                 GRPCStatus(
                     code: GRPCCode.resourceExhausted,
                     message: "too many answers of this connection wait to be read"))
         }
-        connection.session.send(message, on: stream)
+        connection.session.send(message, on: stream, compressed: compressed)
+        connection.traffic.send(nowNanos: loop.nowNanos)
         connection.scheduleFlush()
     }
 
@@ -78,6 +95,7 @@ public final class ServerCall: @unchecked Sendable {
     public func finish(_ status: GRPCStatus, trailers: GRPCMetadata = []) {
         guard !isFinished, let connection else { return }
         isFinished = true
+        connection.traffic.end(isOK: status.isOK)
         self.status = status
         #if !KYRODB_WITHOUT_METRICS
             if let calls = connection.calls {
@@ -135,6 +153,7 @@ public final class ServerCall: @unchecked Sendable {
     /// - Parameter code: how it ended, where no `finish` has said so.
     func release(_ cause: Cancellation.Cause?, code: Int32 = GRPCCode.cancelled) {
         if let cause { cancellation.cancel(cause) }
+        if !isFinished { connection?.traffic.end(isOK: false) }
         #if !KYRODB_WITHOUT_METRICS
             if !isFinished { connection?.calls?.end(self, code: code) }
         #endif

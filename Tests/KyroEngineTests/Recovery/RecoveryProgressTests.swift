@@ -69,7 +69,7 @@ private final class Turnpike: TappedFileSystem {
         let recovered = Gate()
         let engine = try Engine(
             configuration, files: turnpike, time: SystemClock(), hashSeed: 1,
-            onRecovered: { _ in recovered.open() })
+            onRecovered: { recovered.open() })
         defer { engine.close() }
         let pause = Gate()
         var shard = engine.status().shards[0]

@@ -89,7 +89,7 @@ final class TestEngine: Sendable {
             memory: settings.memory,
             hashSeed: 0x5EED,
             notice: { text in notices.withLock { $0 = $0 + [text] } },
-            onRecovered: { _ in gate.open() })
+            onRecovered: { gate.open() })
         gate.wait()
     }
 

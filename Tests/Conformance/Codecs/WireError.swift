@@ -1,0 +1,1 @@
+../../../Sources/KyroWire/WireError.swift

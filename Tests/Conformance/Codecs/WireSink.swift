@@ -1,0 +1,1 @@
+../../../Sources/KyroWire/WireSink.swift
