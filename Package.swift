@@ -70,23 +70,29 @@ let package = Package(
             "KyroServer",
             [
                 "KyroHTTP2", "KyroTLS", "KyroWire", "KyroEngine", "KyroModel", "KyroPlatform",
-                "KyroBytes", "CMicroHTTPD",
+                "KyroBytes", "KyroAccess", "CMicroHTTPD",
             ]),
         library(
             "KyroClient",
             ["KyroHTTP2", "KyroTLS", "KyroWire", "KyroModel", "KyroPlatform", "KyroBytes"]),
 
-        library("KyroCommands", ["KyroModel", "KyroBytes"]),
+        library("KyroJSON", []),
+        library(
+            "KyroAccess", ["KyroModel", "KyroPlatform", "KyroBytes", "KyroJSON", "COpenSSL"]),
+        library("KyroCommands", ["KyroModel", "KyroBytes", "KyroJSON"]),
 
         executable(
             "kyrodb",
             [
-                "KyroServer", "KyroCommands", "KyroEngine", "KyroStore", "KyroModel",
+                "KyroServer", "KyroCommands", "KyroAccess", "KyroEngine", "KyroStore", "KyroModel",
                 "KyroPlatform",
             ]),
         executable(
             "kyroctl",
-            ["KyroCommands", "KyroClient", "KyroStore", "KyroModel", "KyroPlatform", "KyroBytes"]),
+            [
+                "KyroCommands", "KyroAccess", "KyroClient", "KyroStore", "KyroModel",
+                "KyroPlatform", "KyroBytes",
+            ]),
         executable(
             "kyrobench",
             [
@@ -116,6 +122,12 @@ let package = Package(
         tests("KyroWireTests", ["KyroWire", "KyroModel", "KyroBytes"]),
         tests("KyroHTTP2Tests", ["KyroHTTP2", "KyroBytes"]),
         tests("KyroTLSTests", ["KyroTLS"]),
+        tests("KyroJSONTests", ["KyroJSON", "TestSupport"]),
+        tests(
+            "KyroAccessTests",
+            [
+                "KyroAccess", "KyroJSON", "KyroModel", "KyroPlatform", "COpenSSL", "TestSupport",
+            ]),
         tests(
             "KyroServerTests",
             ["KyroServer", "KyroEngine", "KyroHTTP2", "KyroModel", "KyroPlatform", "TestSupport"]),

@@ -20,7 +20,18 @@ public enum TransportSecurity: Equatable, Sendable {
     case plaintext
     /// TLS 1.2 or newer. The server's certificate must name the endpoint's host and lead to an
     /// authority in this PEM file; nil: to one the operating system trusts.
-    case tls(authoritiesFile: String?)
+    case tls(authoritiesFile: String?, certificate: ClientCertificate? = nil)
+}
+
+/// PEM files by which a client says who it is.
+public struct ClientCertificate: Equatable, Sendable {
+    public var certificateFile: String
+    public var privateKeyFile: String
+
+    public init(certificateFile: String, privateKeyFile: String) {
+        self.certificateFile = certificateFile
+        self.privateKeyFile = privateKeyFile
+    }
 }
 
 /// Carries calls to one server over one socket. Every method blocks its thread; a connection and
@@ -50,9 +61,11 @@ public final class Connection {
         self.timeouts = timeouts
         switch security {
         case .plaintext: tls = nil
-        case .tls(let authoritiesFile):
+        case .tls(let authoritiesFile, let certificate):
             do {
-                tls = try TLSContext.client(authoritiesFile: authoritiesFile)
+                tls = try TLSContext.client(
+                    authoritiesFile: authoritiesFile,
+                    certificate: certificate.map { ($0.certificateFile, $0.privateKeyFile) })
             } catch {
                 throw .unreachable(endpoint, error)
             }
@@ -61,6 +74,22 @@ public final class Connection {
     }
 
     deinit { close() }
+
+    /// Sends an API key or a token with every call from now on.
+    /// - Parameter allowsPlaintext: also where it would cross a network that anybody may read.
+    /// - Throws: INVALID_FIELD for a key that would, and for one that no header can carry.
+    public func authorize(bearer key: String, allowsPlaintext: Bool = false) throws(KyroError) {
+        guard tls != nil || endpoint.isLocal || allowsPlaintext else {
+            throw .invalid(
+                "the API key",
+                "would travel to \(endpoint) in plaintext; talk TLS, or insist by --insecure")
+        }
+        guard !key.isEmpty, key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            throw .invalid("the API key", "is empty or has characters that no key has")
+        }
+        metadata.removeAll { $0.name == "authorization" }
+        metadata.append(("authorization", Array("Bearer \(key)".utf8)))
+    }
 
     // MARK: calls
 

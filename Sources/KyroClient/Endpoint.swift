@@ -52,6 +52,20 @@ public enum Endpoint: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether nothing sent there leaves this machine.
+    public var isLocal: Bool {
+        switch self {
+        case .tcp(let host, _): host == "localhost" || host == "::1" || Self.isLoopback(host)
+        case .unix: true
+        }
+    }
+
+    /// 127.0.0.0/8 in dotted form: a name such as `127.example.com` is none.
+    private static func isLoopback(_ host: String) -> Bool {
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+
     /// What a server's certificate must name.
     var hostName: String {
         switch self {

@@ -90,9 +90,15 @@ extension Engine {
             metadata: collection.metadataStatistics, texts: collection.textStatus)
     }
 
+    /// How many there are that `isVisible`.
+    public func collectionCount(where isVisible: (Scope) -> Bool) -> Int {
+        catalog.all.count { isVisible($0.scope) }
+    }
+
     /// Ordered by namespace; the page token is the last namespace of the page before.
+    /// - Parameter isVisible: collections that are not are passed over, as if there were none.
     public func listCollections(
-        _ request: ListCollectionsRequest
+        _ request: ListCollectionsRequest, where isVisible: (Scope) -> Bool = { _ in true }
     ) throws(KyroError) -> ListCollectionsResponse {
         try ensureServing()
         try NameValidation.check(request.tenant, field: "tenant_id")
@@ -102,8 +108,9 @@ extension Engine {
         }
         let pageSize = request.pageSize == 0 ? Limits.pageSizeDefault : Int(request.pageSize)
         let behind = catalog.collections(ofTenant: request.tenant).filter {
-            request.pageToken.isEmpty
-                || request.pageToken.utf8.lexicographicallyPrecedes($0.scope.namespace.utf8)
+            isVisible($0.scope)
+                && (request.pageToken.isEmpty
+                    || request.pageToken.utf8.lexicographicallyPrecedes($0.scope.namespace.utf8))
         }
         let page = behind.prefix(pageSize)
         let isLast = page.count == behind.count

@@ -78,6 +78,9 @@ extension Engine {
         status.replayMillis = recovery.replayNanos / 1_000_000
     }
 
+    /// Unix milliseconds, by the clock that credentials expire by.
+    public func credentialMillis() -> Int64 { expiry.latestMillis() }
+
     /// Distance kernels' instruction set.
     public var kernels: String { VectorIndex.kernelsName }
 }

@@ -104,6 +104,10 @@ public final class ExpiryClock: Sendable {
     /// Unix milliseconds; never less than before. Any thread.
     public func nowMillis() -> Int64 { reading().millis }
 
+    /// The later of this clock and the system's: what credentials expire by, for which too long is
+    /// the worse mistake. Right before the clock runs as well.
+    package func latestMillis() -> Int64 { max(reading().millis, Self.bounded(time.wallMillis())) }
+
     /// Any thread.
     public func reading() -> Reading {
         let (reading, wasHeld): (Reading, Bool) = state.withLock { state in

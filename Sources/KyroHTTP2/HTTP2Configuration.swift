@@ -37,8 +37,9 @@ public struct HTTP2Configuration: Sendable {
     /// Every answer that was sent allows four more.
     public var idleFrameBurst: UInt64 = 1000
     public var idleFramesPerSecond: UInt64 = 100
-    /// SETTINGS and PING acknowledgements queued for a peer that does not read.
-    public var queuedAcksMax: Int = 1000
+    /// SETTINGS and PING acknowledgements queued for a peer that does not read; above what
+    /// `idleFrameBurst` lets in, so that such a peer is told why the connection ends.
+    public var queuedAcksMax: Int = 4000
 
     public init() {}
 }

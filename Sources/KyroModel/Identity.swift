@@ -4,10 +4,14 @@
 public struct Scope: Hashable, Sendable {
     public var tenant: String
     public var namespace: String
+    /// The request named no tenant: `tenant` is the default, or whatever the caller's rights make of
+    /// it. No part of a scope's identity.
+    public let isTenantImplied: Bool
 
     public init(tenant: String = Scope.defaultTenant, namespace: String) {
         self.tenant = tenant.isEmpty ? Scope.defaultTenant : tenant
         self.namespace = namespace
+        isTenantImplied = tenant.isEmpty
     }
 
     public static let defaultTenant = "default"

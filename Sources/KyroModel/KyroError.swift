@@ -48,6 +48,13 @@ public struct KyroError: Error, Equatable, Sendable {
         case shardReadOnly = "SHARD_READ_ONLY"
         case shardStopped = "SHARD_STOPPED"
         case backupRefused = "BACKUP_REFUSED"
+        case credentialsMissing = "CREDENTIALS_MISSING"
+        case credentialsInvalid = "CREDENTIALS_INVALID"
+        case credentialsExpired = "CREDENTIALS_EXPIRED"
+        case credentialsRevoked = "CREDENTIALS_REVOKED"
+        case roleMissing = "ROLE_MISSING"
+        case scopeDenied = "SCOPE_DENIED"
+        case quotaExceeded = "QUOTA_EXCEEDED"
         case cancelled = "CANCELLED"
         case deadlineExceeded = "DEADLINE_EXCEEDED"
         case unimplemented = "UNIMPLEMENTED"
@@ -60,10 +67,14 @@ public struct KyroError: Error, Equatable, Sendable {
                 .invalidArgument
             case .collectionNotFound: .notFound
             case .collectionExists: .alreadyExists
-            case .messageTooLarge, .creditExceeded, .queueFull: .resourceExhausted
+            case .messageTooLarge, .creditExceeded, .queueFull, .quotaExceeded: .resourceExhausted
             case .outOfSpace, .outOfMemory, .outOfFiles: .resourceExhausted
             case .seqNotReached, .tokenExpired, .backupRefused: .failedPrecondition
             case .asOfGone: .outOfRange
+            case .credentialsMissing, .credentialsInvalid, .credentialsExpired,
+                .credentialsRevoked:
+                .unauthenticated
+            case .roleMissing, .scopeDenied: .permissionDenied
             case .notServing, .rebuilding, .draining, .shardReadOnly, .shardStopped: .unavailable
             case .cancelled: .cancelled
             case .deadlineExceeded: .deadlineExceeded

@@ -63,6 +63,8 @@ public struct RebuildRequest: Equatable, Sendable {
 
 public struct ListCollectionsRequest: Equatable, Sendable {
     public var tenant: String
+    /// The request named no tenant, as in `Scope`.
+    public let isTenantImplied: Bool
     /// Zero for the default.
     public var pageSize: UInt32
     public var pageToken: String
@@ -70,8 +72,15 @@ public struct ListCollectionsRequest: Equatable, Sendable {
     public init(tenant: String = Scope.defaultTenant, pageSize: UInt32 = 0, pageToken: String = "")
     {
         self.tenant = tenant.isEmpty ? Scope.defaultTenant : tenant
+        isTenantImplied = tenant.isEmpty
         self.pageSize = pageSize
         self.pageToken = pageToken
+    }
+}
+
+extension ListCollectionsRequest {
+    public static func == (a: ListCollectionsRequest, b: ListCollectionsRequest) -> Bool {
+        a.tenant == b.tenant && a.pageSize == b.pageSize && a.pageToken == b.pageToken
     }
 }
 

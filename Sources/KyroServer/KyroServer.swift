@@ -1,4 +1,5 @@
 // The server: an engine, its services, and the transport that carries them.
+import KyroAccess
 import KyroBytes
 import KyroEngine
 import KyroHTTP2
@@ -12,6 +13,12 @@ public struct ServerOptions: Sendable {
     /// Both or none: what turns TLS on.
     public var certificateFile: String?
     public var privateKeyFile: String?
+    /// Who vouches for clients' certificates.
+    public var clientAuthoritiesFile: String?
+    public var requiresClientCertificate = false
+    /// Who may do what; off, whoever reaches the server may do everything.
+    public var access = AccessOptions()
+    public var auditFile: String?
     /// Time that calls under way get when the server stops.
     public var drainMillis = 10_000
     public var version: String
@@ -32,6 +39,8 @@ public final class KyroServer: Sendable {
     private let pool: WorkerPool
     private let health: HealthBoard
     private let transport: Server
+    private let credentials: CredentialFiles
+    private let audit: AuditLog?
     private let drainMillis: Int
     private let operations: OperationsPlaneOptions?
     private let metrics: ServerMetrics
@@ -45,26 +54,45 @@ public final class KyroServer: Sendable {
     public init(_ options: ServerOptions) throws(KyroError) {
         EmergencyMemory.hold(Self.emergencyBytes)
         var configuration = options.transport
-        if let context = try Self.tls(of: options) { configuration.tls = context }
+        let tls = try Self.tls(of: options)
+        if let tls { configuration.tls = tls.context }
         drainMillis = options.drainMillis
+        // Before the engine: a broken file ends the start at once.
+        let time = Locked<Engine?>(nil)
+        let nowMillis: @Sendable () -> Int64 = { time.withLock { $0 }?.credentialMillis() ?? .max }
+        let access =
+            try options.access.isOn
+            ? AccessControl(options.access, nowMillis: nowMillis) : nil
         let health = HealthBoard()
         self.health = health
+        audit = try options.auditFile.map { path throws(KyroError) in
+            try AuditLog(path: path) { Log.error("the audit log is not written", ["error": $0]) }
+        }
         engine = try Engine(
             options.engine, hashSeed: SystemRandomSource().next(),
             notice: { Log.warning($0) },
             onRecovered: { isWhole in if isWhole { health.setServing() } })
+        let engine = self.engine
+        time.withLock { $0 = engine }
         pool = WorkerPool(
             name: "kyro-search", threadCount: max(1, options.transport.loopCount), jobsMax: 1_024)
+        let audit = audit
         Self.checkFileLimit(configuration.connectionsMax)
         let connections = ConnectionCounter()
         let methods = MethodTable(
             context: ServiceContext(
                 engine: engine, pool: pool, health: health, version: options.version,
-                connectionCount: { connections.count }))
+                connectionCount: { connections.count }, isGuarded: options.access.isOn))
         let calls = CallMetrics(
             paths: methods.paths, loopCount: configuration.loopCount,
             log: RequestLog(options.requestLog, seed: SystemRandomSource().next()))
-        transport = Server(configuration: configuration, dispatcher: methods, calls: calls)
+        transport = Server(
+            configuration: configuration,
+            dispatcher: access.map { control in
+                AccessGuard(control, before: methods, audit: audit, nowMillis: nowMillis)
+            } ?? methods, calls: calls)
+        credentials = CredentialFiles(
+            access, tls?.context, paths: options.access.paths + (tls?.paths ?? []))
         connections.observe(transport)
         operations = options.operations
         metrics = ServerMetrics(
@@ -82,12 +110,17 @@ public final class KyroServer: Sendable {
     }
 
     /// - Throws: INVALID_FIELD for files that cannot be used.
-    private static func tls(of options: ServerOptions) throws(KyroError) -> TLSContext? {
+    private static func tls(
+        of options: ServerOptions
+    ) throws(KyroError) -> (context: ServerTLS, paths: [String])? {
         switch (options.certificateFile, options.privateKeyFile) {
         case (nil, nil): return nil
         case (let certificate?, let key?):
+            var made = TLSServerOptions(certificateFile: certificate, privateKeyFile: key)
+            made.clientAuthoritiesFile = options.clientAuthoritiesFile
+            made.requiresClientCertificate = options.requiresClientCertificate
             do {
-                return try TLSContext.server(certificateFile: certificate, privateKeyFile: key)
+                return (try ServerTLS(made), made.paths)
             } catch {
                 throw KyroError(
                     .invalidField,
@@ -110,12 +143,17 @@ public final class KyroServer: Sendable {
     /// Of the operations plane, once started; nil without one.
     public var operationsPort: UInt16? { plane.withLock { $0?.port } }
 
+    /// Reads certificates, keys and rights anew, as happens by itself when their files change.
+    public func reloadCredentials() { credentials.reload() }
+
     /// Refuses new calls, finishes those under way, seals the logs.
     public func stop() {
+        credentials.stop()
         health.setDraining()
         transport.drain(timeoutMillis: drainMillis)
         transport.join()
         pool.stop()
+        audit?.close()
         engine.close()
         // Last, so that whoever looks sees the end.
         plane.withLock { $0.take() }?.stop()

@@ -19,18 +19,38 @@ import COpenSSL
     /// (RFC 9113 §9.2.1), and it costs the server more than the client.
     private static let noRenegotiation: UInt64 = 1 << 30
 
-    /// For a server that talks HTTP/2 only: clients that do not offer `h2` are refused with the
-    /// alert `no_application_protocol`.
-    /// - Parameters:
-    ///   - certificateFile: PEM; the server's certificate, then the intermediate ones.
-    ///   - privateKeyFile: PEM, not encrypted.
-    /// - Throws: `unusable`.
     public static func server(
         certificateFile: String, privateKeyFile: String
     ) throws(TLSError) -> TLSContext {
+        try server(
+            TLSServerOptions(certificateFile: certificateFile, privateKeyFile: privateKeyFile))
+    }
+
+    /// For a server that talks HTTP/2 only: clients that do not offer `h2` are refused with the
+    /// alert `no_application_protocol`, and those that show a certificate for which none of the
+    /// authorities vouches, with what is wrong with it.
+    /// - Throws: `unusable`.
+    public static func server(_ options: TLSServerOptions) throws(TLSError) -> TLSContext {
         let context = TLSContext(isServer: true)
         let pointer = unsafe context.pointer
         OpenSSLErrors.clear()
+        try context.use(certificateFile: options.certificateFile, key: options.privateKeyFile)
+        // Whose sessions a ticket resumes: OpenSSL wants it said where clients have certificates.
+        let name = Array("kyrodb".utf8)
+        unsafe SSL_CTX_set_session_id_context(pointer, name, UInt32(name.count))
+        guard let file = options.clientAuthoritiesFile else { return context }
+        guard unsafe SSL_CTX_load_verify_file(pointer, file) == 1,
+            let names = unsafe SSL_load_client_CA_file(file)
+        else { throw .unusable(file: file, reason: OpenSSLErrors.takeReason()) }
+        // Tells clients which of their certificates fits; the context owns it.
+        unsafe SSL_CTX_set_client_CA_list(pointer, names)
+        var mode = SSL_VERIFY_PEER
+        if options.requiresClientCertificate { mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT }
+        unsafe SSL_CTX_set_verify(pointer, mode, nil)
+        return context
+    }
+
+    private func use(certificateFile: String, key privateKeyFile: String) throws(TLSError) {
         guard unsafe SSL_CTX_use_certificate_chain_file(pointer, certificateFile) == 1 else {
             throw .unusable(file: certificateFile, reason: OpenSSLErrors.takeReason())
         }
@@ -38,17 +58,23 @@ import COpenSSL
             unsafe SSL_CTX_use_PrivateKey_file(pointer, privateKeyFile, SSL_FILETYPE_PEM) == 1,
             unsafe SSL_CTX_check_private_key(pointer) == 1
         else { throw .unusable(file: privateKeyFile, reason: OpenSSLErrors.takeReason()) }
-        return context
     }
 
     /// For a client that asks for `h2` and believes only certificates that lead to an authority and
     /// name the host.
-    /// - Parameter authoritiesFile: PEM; nil for those of the operating system.
+    /// - Parameters:
+    ///   - authoritiesFile: PEM; nil for those of the operating system.
+    ///   - certificate: the client's own, PEM, and its key, not encrypted; nil for none.
     /// - Throws: `unusable`.
-    public static func client(authoritiesFile: String? = nil) throws(TLSError) -> TLSContext {
+    public static func client(
+        authoritiesFile: String? = nil, certificate: (file: String, key: String)? = nil
+    ) throws(TLSError) -> TLSContext {
         let context = TLSContext(isServer: false)
         let pointer = unsafe context.pointer
         OpenSSLErrors.clear()
+        if let certificate {
+            try context.use(certificateFile: certificate.file, key: certificate.key)
+        }
         if let file = authoritiesFile {
             guard unsafe SSL_CTX_load_verify_file(pointer, file) == 1 else {
                 throw .unusable(file: file, reason: OpenSSLErrors.takeReason())

@@ -76,6 +76,12 @@ import COpenSSL
         } == 1
     }
 
+    /// The peer's certificate where an authority vouches for it; the caller frees it.
+    var verifiedPeerCertificate: OpaquePointer? {
+        guard unsafe SSL_get_verify_result(ssl) == Int(X509_V_OK) else { return nil }
+        return unsafe SSL_get1_peer_certificate(ssl)
+    }
+
     /// Such as "TLSv1.3".
     public var version: String { unsafe String(cString: SSL_get_version(ssl)) }
 

@@ -19,6 +19,7 @@ struct Command: Sendable {
         .collectionsRetention, .collectionsTune, .collectionsDrop,
         .rebuild,
         .ingest, .search, .get, .delete, .scan, .status, .snapshot, .flush, .ping,
+        .keysCreate, .keysList, .keysRevoke,
         .backupCreate, .backupList, .backupVerify, .backupPrune, .backupRestore,
     ]
 
@@ -30,6 +31,13 @@ struct Command: Sendable {
         Option(
             "ca", value: "FILE",
             "PEM file of the authorities to believe, not those of the system (with --tls)"),
+        Option(
+            "client-cert", value: "FILE", "PEM certificate by which to say who calls (with --tls)"),
+        Option("client-key", value: "FILE", "its private key, PEM, not encrypted"),
+        Option(
+            "api-key-file", value: "FILE",
+            "API key or token to send: the file's first line (or $KYRODB_API_KEY)"),
+        Option("insecure", "send it in plaintext to another machine too"),
         Option("tenant", value: "NAME", "tenant (default \"default\", or $KYRODB_TENANT)"),
         Option("namespace", short: "n", value: "NAME", "collection (or $KYRODB_NAMESPACE)"),
         Option("json", "answer in JSON: one object, or one a line"),

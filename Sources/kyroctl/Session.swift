@@ -2,6 +2,7 @@
 import KyroClient
 import KyroCommands
 import KyroModel
+import KyroPlatform
 
 final class Session {
     let arguments: Arguments
@@ -19,7 +20,13 @@ final class Session {
         guard authorities == nil || arguments.flag("tls") else {
             throw UsageError("--ca goes with --tls")
         }
-        security = arguments.flag("tls") ? .tls(authoritiesFile: authorities) : .plaintext
+        security =
+            arguments.flag("tls")
+            ? .tls(authoritiesFile: authorities, certificate: try Self.certificate(arguments))
+            : .plaintext
+        guard arguments.flag("tls") || arguments.string("client-cert") == nil else {
+            throw UsageError("--client-cert goes with --tls")
+        }
         let server = arguments.string("server") ?? Terminal.environment("KYRODB_SERVER")
         do {
             endpoint =
@@ -33,13 +40,49 @@ final class Session {
     /// Opened by the first use.
     func connection() throws -> Connection {
         if let opened { return opened }
+        let key = try apiKey()
+        guard key == nil || security != .plaintext || endpoint.isLocal || arguments.flag("insecure")
+        else {
+            throw UsageError(
+                "the API key would travel to \(endpoint) in plaintext: add --tls, or --insecure "
+                    + "if the network is trusted")
+        }
         let made = try Connection(
             to: endpoint,
             timeouts: Timeouts(
                 connectMillis: min(5_000, timeoutMillis), callMillis: timeoutMillis),
             security: security)
+        if let key { try made.authorize(bearer: key, allowsPlaintext: true) }
         opened = made
         return made
+    }
+
+    private static func certificate(_ arguments: Arguments) throws -> ClientCertificate? {
+        switch (arguments.string("client-cert"), arguments.string("client-key")) {
+        case (nil, nil): return nil
+        case (let certificate?, let key?):
+            return ClientCertificate(certificateFile: certificate, privateKeyFile: key)
+        default: throw UsageError("--client-cert and --client-key belong together; one is missing")
+        }
+    }
+
+    /// Never an option of its own: other users of the machine see command lines.
+    private func apiKey() throws -> String? {
+        guard let path = arguments.string("api-key-file") else {
+            return Terminal.environment("KYRODB_API_KEY").flatMap { $0.isEmpty ? nil : $0 }
+        }
+        let bytes: [UInt8]
+        do {
+            bytes = try PosixFileSystem().open(path, .read).readAll()
+        } catch {
+            throw InputError("the API key: \(error)")
+        }
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard let line = text.split(whereSeparator: \.isNewline).first else {
+            throw InputError("\(path) holds no API key")
+        }
+        return line.trimmingPrefix(while: \.isWhitespace).split(separator: " ").first.map(
+            String.init)
     }
 
     var server: String { endpoint.description }

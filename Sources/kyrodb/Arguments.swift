@@ -29,7 +29,18 @@ enum Arguments {
                                    choose; an IPv6 address stands within brackets)
           --tls-cert FILE          talk TLS 1.2 or newer: PEM certificate, intermediates behind it
           --tls-key FILE           its private key, PEM, not encrypted
-          --insecure               allow a HOST other than loopback: there is no authentication yet
+          --tls-client-ca FILE     believe clients' certificates from these authorities, PEM: their
+                                   names stand for principals of the access file
+          --tls-client-required    refuse clients without a certificate
+          --access FILE            callers must say who they are: principals, API keys, certificates
+                                   and quotas (kyroctl keys makes it; read anew when it changes)
+          --jwks FILE              believe tokens that these keys have signed (JWT: RS256, ES256,
+                                   EdDSA; read anew when it changes), with both of
+          --jwt-issuer TEXT        what their claim "iss" must be
+          --jwt-audience TEXT      what their claim "aud" must contain
+          --jwt-leeway-seconds N   how far the issuer's clock may differ (default 60)
+          --audit FILE             write administrative and refused calls here, one JSON object a line
+          --insecure               allow a HOST other than loopback without TLS or authentication
           --port-file FILE         write HOST:PORT here once listening
           --shards N               shards of a new directory (default: number of cores)
           --loops N                event loops (default: number of cores)
@@ -71,8 +82,12 @@ enum Arguments {
           kyrodb serve --data /var/lib/kyrodb
           kyrodb serve --data ./data --listen 127.0.0.1:0 --port-file ./port --fsync interval:100
           kyrodb serve --data ./data --tls-cert server.pem --tls-key server.key
+          kyrodb serve --data ./data --listen 0.0.0.0:50051 --tls-cert server.pem \\
+            --tls-key server.key --access access.json --audit audit.jsonl
 
-        SIGTERM or SIGINT stops it: calls under way finish, the logs are sealed, exit status 0.
+        SIGTERM or SIGINT stops it: calls under way finish, the logs are sealed, exit status 0. SIGHUP
+        reads certificate, key, access file and JWKS anew, as happens within a second of their change;
+        a file that is broken leaves what was before.
         """
 
     static func parse(_ arguments: [String], version: String) throws(UsageError) -> Command {
@@ -102,6 +117,7 @@ enum Arguments {
         options.transport.loopCount = ProcessMemory.coreCount
         var portFile: String?
         var isInsecure = false
+        var tokens = TokenArguments()
         var operations = OperationsArguments()
         while let name = rest.popFirst() {
             switch name {
@@ -109,12 +125,14 @@ enum Arguments {
             case "--insecure": isInsecure = true
             case "--insecure-operations": operations.isInsecure = true
             case "--accept-clock": options.engine.acceptsClock = true
+            case "--tls-client-required": options.requiresClientCertificate = true
             case "--quiet": Log.level = .error
             case "--archive": options.engine.isArchiving = true
             default:
                 guard let value = rest.popFirst() else {
                     throw UsageError(message: "\(name) needs a value, or is unknown; see --help")
                 }
+                if try tokens.set(name, value) { continue }
                 if try operations.take(name, value, &options) { continue }
                 try set(name, value, &options, &portFile)
             }
@@ -129,15 +147,9 @@ enum Arguments {
             throw UsageError(message: "--archive needs --backups DIR, where to")
         }
         try operations.apply(to: &options)
-        guard isInsecure || isLoopback(options.transport.host) else {
-            let lack =
-                options.certificateFile == nil
-                ? "the server talks plaintext and has no authentication yet: add --insecure if the "
-                    + "network is trusted"
-                : "the server has no authentication yet, so whoever reaches it may read and write: "
-                    + "add --insecure if the network is trusted"
-            throw UsageError(
-                message: "--listen \(options.transport.host) is not loopback, and \(lack)")
+        try AccessArguments.finish(&options, tokens)
+        if !isInsecure, !isLoopback(options.transport.host) {
+            try AccessArguments.refuseIfOpen(options)
         }
         return .serve(options, portFile: portFile)
     }
@@ -150,6 +162,9 @@ enum Arguments {
         case "--port-file": portFile = value
         case "--tls-cert": options.certificateFile = value
         case "--tls-key": options.privateKeyFile = value
+        case "--tls-client-ca": options.clientAuthoritiesFile = value
+        case "--access": options.access.accessFile = value
+        case "--audit": options.auditFile = value
         case "--shards": options.engine.shardCount = try number(name, value, 1...1_024)
         case "--loops": options.transport.loopCount = try number(name, value, 1...256)
         case "--log-segment-bytes":
@@ -258,6 +273,9 @@ enum Arguments {
     }
 
     static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        // 127.0.0.0/8 in dotted form: a name such as 127.example.com leads anywhere.
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return host == "localhost" || host == "::1"
+            || parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 }

@@ -42,7 +42,7 @@ func serve(_ options: ServerOptions, portFile: String?) -> Int32 {
     let address = Arguments.address(options.transport.host, port)
     printToStandardError(
         "kyrodb \(version) serving on \(address)\(security), data \(options.engine.path)")
-    _ = Signals.waitForStop()
+    _ = Signals.waitForStop(hungUp: server.reloadCredentials)
     server.stop()
     return 0
 }

@@ -30,7 +30,7 @@ LIMIT_MILLIS = 400
 SLACK_SECONDS = 3.0  # this machine may be busy; a limit of the server is kept to the millisecond
 WINDOW_MAX = (1 << 31) - 1
 SCOPE = types.Scope(namespace="hostile")
-DOCUMENTS, DOCUMENT_BYTES = 16, 200_000
+DOCUMENTS, DOCUMENT_BYTES = 16, 100_000
 FLOOD = 5_000
 CONNECTIONS = int(os.environ.get("HOSTILE_CONNECTIONS", "10000"))
 IDLE_BYTES_MAX = 20 << 10
@@ -248,32 +248,27 @@ def framed_lookup():
 
 def unread_socket(server):
     """Windows wide open, and a socket that nobody reads."""
-    peers = []
     fields = [(name, "/kyrodb.v2.Search/Lookup" if name == ":path" else value)
               for name, value in REQUEST]
-    for count in (20, 0, 0, 0):
-        peer = Peer(server.target, first_settings=settings((INITIAL_WINDOW_SIZE, WINDOW_MAX)),
-                    receive_bytes=4096)
-        peer.send(window_update(0, WINDOW_MAX - 65_535))
-        body = framed_lookup()
-        for n in range(count):
-            peer.send(headers(1 + 2 * n, fields) + data(1 + 2 * n, body, end=True))
-        peers.append(peer)
+    peer = Peer(server.target, first_settings=settings((INITIAL_WINDOW_SIZE, WINDOW_MAX)),
+                receive_bytes=4096)
+    peer.send(window_update(0, WINDOW_MAX - 65_535))
+    body = framed_lookup()
+    for n in range(20):
+        peer.send(headers(1 + 2 * n, fields) + data(1 + 2 * n, body, end=True))
     deadline = time.monotonic() + LIMIT_MILLIS / 1000 + SLACK_SECONDS
-    left = set(peers)
-    while left and time.monotonic() < deadline:
-        for peer in list(left):
-            peer.link.setblocking(False)
-            try:
-                peer.link.send(frame(PING, 0, 0, bytes(8)))
-            except BlockingIOError:
-                pass
-            except OSError:
-                left.discard(peer)
+    peer.link.setblocking(False)
+    while time.monotonic() < deadline:
+        try:
+            peer.link.send(frame(PING, 0, 0, bytes(8)))  # a sign of life is not enough
+        except BlockingIOError:
+            pass
+        except OSError:
+            break
         time.sleep(0.02)  # the pace of the attack
-    check(not left, "unread socket: connections are open behind their limit")
-    for peer in peers:
-        peer.close()
+    else:
+        check(False, "unread socket: the connection is open behind its limit")
+    peer.close()
 
 
 # --- floods ------------------------------------------------------------------------------------
@@ -284,10 +279,15 @@ def flood(octets_of, what, code=ENHANCE_YOUR_CALM):
         begin = time.monotonic()
         with Peer(server.target) as peer:
             peer.handshake()
+            # Read beside: a server that is still sent to when it closes resets the connection, and
+            # what has not been read then is lost.
+            told = []
+            reader = threading.Thread(target=lambda: told.append(peer.ended()))
+            reader.start()
             for start in range(0, FLOOD, 500):
                 peer.send(b"".join(octets_of(n) for n in range(start, start + 500)))
-            told = peer.ended()
-            check.equal(told, code, f"{what}: GOAWAY")
+            reader.join()
+            check.equal(told, [code], f"{what}: GOAWAY")
         seconds = time.monotonic() - begin
         check(seconds < SLACK_SECONDS, f"{what}: gone after {seconds:.2f} s")
     return run
@@ -425,15 +425,18 @@ def silent_after_all(server):
                     "--leave-grace-millis", "300") as other:
             peer = Peer(other.target).handshake()
             begin = time.monotonic()
-            first = peer.until(GOAWAY)
+            told = {}  # libnghttp2 lets the ping overtake
+            while len(told) < 2:
+                got = peer.until(GOAWAY, PING)
+                told[got.type] = got
+            first, ping = told[GOAWAY], told[PING]
             check.equal((goaway_code(first), struct.unpack_from(">I", first.payload)[0]),
                         (NO_ERROR, WINDOW_MAX), f"{option}: the first GOAWAY")
             check(0.25 < time.monotonic() - begin < SLACK_SECONDS, f"{option}: GOAWAY out of time")
             # A call that was on its way is still answered; then the second GOAWAY names it.
             peer.send(request(1))
-            ping = peer.until(PING)
-            told, _ = peer.answer(1)
-            check.equal(told.get("grpc-status"), "0", f"{option}: a call on its way")
+            answer, _ = peer.answer(1)
+            check.equal(answer.get("grpc-status"), "0", f"{option}: a call on its way")
             peer.send(frame(PING, 1, 0, ping.payload))
             second = peer.until(GOAWAY)
             check.equal((goaway_code(second), struct.unpack_from(">I", second.payload)[0]),

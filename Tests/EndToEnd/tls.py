@@ -227,7 +227,7 @@ def check_arguments(folder):
     for flags, status, words in (
         (certificate, 2, "belong together"),
         (key, 2, "belong together"),
-        ((*certificate, *key, "--listen", "0.0.0.0:0"), 2, "no authentication"),
+        ((*certificate, *key, "--listen", "0.0.0.0:0"), 2, "--access"),
         (("--listen", "0.0.0.0:0"), 2, "plaintext"),
         ((*certificate, "--tls-key", f"{folder}/other.key"), 1, "other.key"),
         (("--tls-cert", f"{folder}/absent.pem", *key), 1, "No such file"),

@@ -22,6 +22,21 @@ final class Certificates: Sendable {
                 "-out", path("\(name).pem"),
                 "-addext", "subjectAltName=DNS:db.example,IP:127.0.0.1")
         }
+        for (name, names) in [
+            (
+                "client",
+                "DNS:a.example,DNS:b.example,URI:spiffe://acme/a,email:a@acme.example,IP:10.0.0.1"
+            ), ("plain", "IP:10.0.0.1"),
+        ] {
+            try openssl(
+                "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj",
+                "/O=Acme/CN=\(name) of acme", "-keyout", path("\(name).key"), "-out",
+                path("\(name).csr"), "-addext", "subjectAltName=\(names)")
+            try openssl(
+                "x509", "-req", "-in", path("\(name).csr"), "-CA", path("server.pem"), "-CAkey",
+                path("server.key"), "-days", "2", "-copy_extensions", "copy", "-out",
+                path("\(name).pem"))
+        }
         try openssl(
             "ec", "-in", path("server.key"), "-aes128", "-passout", "pass:secret",
             "-out", path("locked.key"))

@@ -18,6 +18,25 @@ struct Pair {
             host: host)
     }
 
+    /// A server that asks for certificates of `clientAuthorities`, and a client that shows one.
+    init(
+        client name: String?, clientAuthorities: String = "server.pem", isRequired: Bool = false
+    ) throws {
+        let certificates = try Certificates.shared.get()
+        var options = TLSServerOptions(
+            certificateFile: certificates.path("server.pem"),
+            privateKeyFile: certificates.path("server.key"))
+        options.clientAuthoritiesFile = certificates.path(clientAuthorities)
+        options.requiresClientCertificate = isRequired
+        server = TLSStream(serverOf: try TLSContext.server(options))
+        client = try TLSStream(
+            clientOf: try TLSContext.client(
+                authoritiesFile: certificates.path("server.pem"),
+                certificate: name.map {
+                    (certificates.path("\($0).pem"), certificates.path("\($0).key"))
+                }), host: "db.example")
+    }
+
     /// Moves bytes both ways, at most `pieceBytes` at a time, until nobody has any.
     /// - Returns: what either end threw first.
     func settle(pieceBytes: Int) -> (client: TLSError?, server: TLSError?) {

@@ -100,8 +100,8 @@ binary_lane() {
     step server-binary "$python" Tests/Tooling/check_server.py "$bin/kyrodb"
     step simulation "$bin/kyro-simulator" --seeds '0..<1000'
     local script
-    for script in reference rpc_all tls bad_input kyroctl fusion backup abandon stalled drain h2_conformance \
-        malformed_grpc hostile stops_working fsync resources soak python_client bm25 \
+    for script in reference rpc_all tls mutual_tls access tenants bad_input kyroctl fusion backup abandon stalled \
+        drain h2_conformance malformed_grpc hostile stops_working fsync resources soak python_client bm25 \
         c_client reference_aggregates rebuild golden repair kill_loop power_cut eio space descriptors clock; do
         step "$script" end_to_end "$script"
     done

@@ -50,3 +50,6 @@ assert all(recall > 0.95 for recall in points.values()), points
 assert {line["system"] for line in lines if line["kind"] == "build"} < set(points)
 xml.dom.minidom.parse(sys.argv[2])
 PYTHON
+KYRODB_BINARY=$bin/kyrodb KYROCTL_BINARY=$bin/kyroctl PYTHONPATH=Tests/EndToEnd \
+    .venv/bin/python Tests/EndToEnd/flood.py --rows 3000 --seconds 1 > "$out/flood"
+grep -q "beside the flood" "$out/flood"

@@ -196,6 +196,32 @@ public enum Socket {
     /// The peer reads to the end of the stream; it may still send.
     public static func endOutput(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_WR)) }
 
+    /// Such as `127.0.0.1:40112`, `[::1]:40112`, or `unix`; empty where there is no peer any more.
+    public static func peerName(_ fd: Int32) -> String {
+        var address = sockaddr_storage()
+        var count = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        var port = [CChar](repeating: 0, count: Int(NI_MAXSERV))
+        let found = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                guard unsafe getpeername(fd, pointer, &count) == 0 else { return false }
+                return unsafe getnameinfo(
+                    pointer, count, &host, socklen_t(host.count), &port, socklen_t(port.count),
+                    NI_NUMERICHOST | NI_NUMERICSERV) == 0
+            }
+        }
+        guard found else { return "" }
+        guard address.ss_family != sa_family_t(AF_UNIX) else { return "unix" }
+        func text(_ characters: [CChar]) -> String {
+            String(
+                decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self
+            )
+        }
+        let name = text(host)
+        let place = text(port)
+        return name.utf8.contains(UInt8(ascii: ":")) ? "[\(name)]:\(place)" : "\(name):\(place)"
+    }
+
     public static func close(_ fd: Int32) { _ = Glibc.close(fd) }
 
     private static func unixAddress(_ path: String) throws(SocketError) -> sockaddr_un {

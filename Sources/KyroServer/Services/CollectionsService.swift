@@ -9,14 +9,16 @@ struct CollectionsService: Sendable {
     init(_ context: ServiceContext) { self.context = context }
 
     @Sendable func create(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message, CreateCollectionRequest.decode(wire:), by: context.engine.createCollection
+        context.answer(
+            message, CreateCollectionRequest.decode(wire:), call, reply,
+            by: context.engine.createCollection
         ) { $0.encodeWire() }
     }
 
     @Sendable func describe(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try DescribeCollectionRequest.decode(wire: message)
+            let request = try context.resolved(
+                try DescribeCollectionRequest.decode(wire: message), for: call)
             reply.succeed(try context.engine.describeCollection(request).encodeWire())
         } catch {
             reply.fail(error)
@@ -25,34 +27,39 @@ struct CollectionsService: Sendable {
 
     @Sendable func list(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try ListCollectionsRequest.decode(wire: message)
-            reply.succeed(try context.engine.listCollections(request).encodeWire())
+            var request = try ListCollectionsRequest.decode(wire: message)
+            request.tenant = try context.resolveTenant(
+                request.tenant, isImplied: request.isTenantImplied, for: call)
+            let list = try context.engine.listCollections(request) { context.sees($0, call) }
+            reply.succeed(list.encodeWire())
         } catch {
             reply.fail(error)
         }
     }
 
     @Sendable func drop(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message, DropCollectionRequest.decode(wire:), by: context.engine.dropCollection
+        context.answer(
+            message, DropCollectionRequest.decode(wire:), call, reply,
+            by: context.engine.dropCollection
         ) { $0.encodeWire() }
     }
 
     @Sendable func rebuild(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message, RebuildRequest.decode(wire:), by: context.engine.rebuild
+        context.answer(
+            message, RebuildRequest.decode(wire:), call, reply, by: context.engine.rebuild
         ) { $0.encodeWire() }
     }
 
     @Sendable func setRetention(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message, SetRetentionRequest.decode(wire:), by: context.engine.setRetention
+        context.answer(
+            message, SetRetentionRequest.decode(wire:), call, reply, by: context.engine.setRetention
         ) { $0.encodeWire() }
     }
 
     @Sendable func rollBackTuning(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
-        reply.answer(
-            message, RollBackTuningRequest.decode(wire:), by: context.engine.rollBackTuning
+        context.answer(
+            message, RollBackTuningRequest.decode(wire:), call, reply,
+            by: context.engine.rollBackTuning
         ) { $0.encodeWire() }
     }
 }

@@ -13,7 +13,9 @@ struct IngestService: Sendable {
 
     @Sendable func write(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try WriteRequest.decode(wire: message)
+            var request = try WriteRequest.decode(wire: message)
+            request.scope = try context.resolve(request.scope, for: call)
+            if request.createIfMissing != nil { try context.require(.admin, for: call) }
             context.engine.write(request, byteCount: message.count) { result in
                 reply.complete(result.map { $0.encodeWire() })
             }
@@ -100,7 +102,9 @@ final class IngestStreamHandler: CallHandler {
         }
         do throws(KyroError) {
             switch (phase, try StreamRequest.decode(wire: message)) {
-            case (.waitingForOpen, .open(let open)):
+            case (.waitingForOpen, .open(var open)):
+                open.scope = try context.resolve(open.scope, for: call)
+                if open.createIfMissing != nil { try context.require(.admin, for: call) }
                 // The credit that the client is told of is all for batches.
                 grantedBytes += message.count
                 begin(open)

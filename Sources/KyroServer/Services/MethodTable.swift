@@ -1,4 +1,5 @@
 // From a path to what answers it.
+import KyroAccess
 import KyroEngine
 import KyroHTTP2
 import KyroModel
@@ -50,6 +51,9 @@ final class MethodTable: CallDispatcher {
             "/grpc.health.v1.Health/Check": { _ in UnaryHandler(health.check) },
             "/grpc.health.v1.Health/Watch": { HealthWatchHandler(health, call: $0) },
         ]
+        for path in methods.keys {
+            precondition(MethodAccess.matrix[path] != nil, "who may call \(path) is not said")
+        }
     }
 
     /// Of all methods.
@@ -65,6 +69,8 @@ struct ServiceContext: Sendable {
     let health: HealthBoard
     let version: String
     let connectionCount: @Sendable () -> Int
+    /// Callers must say who they are; a call without rights gets at no collection.
+    let isGuarded: Bool
 
     /// Distances that a search may cost and still run on its loop: about half a millisecond.
     static let inlineCostMax = 6_000
@@ -81,7 +87,7 @@ struct ServiceContext: Sendable {
         _ work: @escaping @Sendable (_ sharing: WorkerPool?) -> Void
     ) {
         if runsHere(cost: cost, on: call) { return work(nil) }
-        guard pool.submit({ [pool] in work(pool) }) else {
+        guard pool.submit(lane: call.lane, { [pool] in work(pool) }) else {
             return reply.fail(
                 KyroError(
                     .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50))

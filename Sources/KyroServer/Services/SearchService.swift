@@ -12,7 +12,8 @@ struct SearchService: Sendable {
 
     @Sendable func search(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try SearchRequest.decode(wire: message)
+            let request = try context.resolved(
+                try SearchRequest.decode(wire: message), for: call)
             let engine = context.engine
             let cancellation = call.cancellation
             context.run(cost: engine.estimatedCost(request), on: call, orFail: reply) { pool in
@@ -31,7 +32,8 @@ struct SearchService: Sendable {
 
     @Sendable func lookup(_ message: [UInt8], _ call: ServerCall, _ reply: Reply) {
         do throws(KyroError) {
-            let request = try LookupRequest.decode(wire: message)
+            let request = try context.resolved(
+                try LookupRequest.decode(wire: message), for: call)
             let engine = context.engine
             let cancellation = call.cancellation
             let cost = engine.estimatedCost(request)
@@ -98,7 +100,9 @@ final class SearchManyHandler: CallHandler {
             return
         }
         do throws(KyroError) {
-            waiting.append(try SearchManyRequest.decode(wire: message))
+            var request = try SearchManyRequest.decode(wire: message)
+            request.search.scope = try context.resolve(request.search.scope, for: call)
+            waiting.append(request)
         } catch {
             return call.finish(GRPCStatus(error))
         }
@@ -179,7 +183,7 @@ final class SearchManyHandler: CallHandler {
             !call.loop.hasOtherReadyWork
         {
             work(nil)
-        } else if !context.pool.submit({ [pool = context.pool] in work(pool) }) {
+        } else if !context.pool.submit(lane: call.lane, { [pool = context.pool] in work(pool) }) {
             let error = KyroError(
                 .queueFull, "too many searches are waiting; try again", retryAfterMillis: 50)
             let answer = SearchManyResponse(tag: request.tag, result: .failure(error))
@@ -246,13 +250,18 @@ final class ScanHandler: CallHandler {
         guard let message else {
             return call.finish(.cardinality("a scan takes one message; none came"))
         }
+        let request: ScanRequest
+        do throws(KyroError) {
+            request = try context.resolved(try ScanRequest.decode(wire: message), for: call)
+        } catch {
+            return call.finish(GRPCStatus(error))
+        }
         let engine = context.engine
         let cancellation = call.cancellation
         let handler = LoopBound(self)
         isProducing = true
         submit(call) { [reply] in
             do throws(KyroError) {
-                let request = try ScanRequest.decode(wire: message)
                 let box = CursorBox(try engine.scan(request, cancellation: cancellation))
                 reply.onLoop {
                     handler.value.cursor = box
@@ -299,7 +308,7 @@ final class ScanHandler: CallHandler {
     }
 
     private func submit(_ call: ServerCall, _ work: @escaping @Sendable () -> Void) {
-        if !context.pool.submit(work) {
+        if !context.pool.submit(lane: call.lane, work) {
             reply.fail(
                 KyroError(
                     .queueFull, "too many requests are waiting; resume the scan by its token",

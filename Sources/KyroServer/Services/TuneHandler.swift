@@ -45,7 +45,9 @@ final class TuneHandler: CallHandler {
         guard !call.isFinished, !isDraining else { return }
         do throws(KyroError) {
             switch (run, try TuneRequest.decode(wire: message)) {
-            case (nil, .start(let start)): run = try context.engine.beginTuning(start)
+            case (nil, .start(var start)):
+                start.scope = try context.resolve(start.scope, for: call)
+                run = try context.engine.beginTuning(start)
             case (nil, .query): throw .invalid("query", "came first; a tuning begins with start")
             case (.some, .start): throw .invalid("start", "came twice; a tuning has one")
             case (.some, .query(let query)):
@@ -96,7 +98,7 @@ final class TuneHandler: CallHandler {
         let cancellation = call.cancellation
         let handler = LoopBound(self)
         isWorking = true
-        let isTaken = context.pool.submit { [reply] in
+        let isTaken = context.pool.submit(lane: call.lane) { [reply] in
             do throws(KyroError) {
                 var isDone = false
                 for (query, _) in piece { try run.add(query, cancellation: cancellation) }

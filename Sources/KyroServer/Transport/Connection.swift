@@ -30,6 +30,9 @@ final class Connection: LoopChannel {
     /// A client on the way to us from far away has sent its last within this.
     private static let lingerNanos: UInt64 = 500_000_000
 
+    /// The credential that calls brought last.
+    var access: ConnectionAccess?
+
     private var times: ConnectionTimes
     private var watchdog: LoopTimer?
     /// When the watchdog barks.
@@ -53,7 +56,7 @@ final class Connection: LoopChannel {
         self.counters = counters
         self.onClose = onClose
         session = ServerSession(configuration: configuration.http2)
-        tls = configuration.tls.map { TLSStream(serverOf: $0) }
+        tls = configuration.tls.map { TLSStream(serverOf: $0.current) }
         times = ConnectionTimes(nowNanos: loop.nowNanos)
     }
 
@@ -291,6 +294,12 @@ final class Connection: LoopChannel {
     }
 
     // MARK: calls
+
+    /// Of the client's certificate, which was verified.
+    var certificateNames: [String] { tls?.peerNames ?? [] }
+
+    /// The client's address and port; empty where the socket is gone.
+    private(set) lazy var peer = Socket.peerName(fd)
 
     /// False when so much waits for the client that no answer may be added.
     var takesAnswers: Bool {

@@ -32,6 +32,14 @@ public final class ServerCall: @unchecked Sendable {
     var handler: CallHandler?
     var deadlineTimer: LoopTimer?
     public private(set) var isFinished = false
+    /// What `finish` was told; nil for a call that went without.
+    public private(set) var status: GRPCStatus?
+    /// Set where callers must say who they are.
+    var access: CallAccess?
+    /// Whose turn its work takes on the pool.
+    var lane: UInt64 = 0
+    /// The client's address, where its connection is still there.
+    var peer: String { connection?.peer ?? "" }
 
     init(stream: HTTP2Stream, connection: Connection, loop: EventLoop) {
         path = stream.path
@@ -70,6 +78,7 @@ public final class ServerCall: @unchecked Sendable {
     public func finish(_ status: GRPCStatus, trailers: GRPCMetadata = []) {
         guard !isFinished, let connection else { return }
         isFinished = true
+        self.status = status
         #if !KYRODB_WITHOUT_METRICS
             if let calls = connection.calls {
                 calls.end(self, code: status.code)
@@ -97,14 +106,27 @@ public final class ServerCall: @unchecked Sendable {
         return connection.session.hold(byteCount, of: stream)
     }
 
+    /// Who wants the client to wait; it is read when nobody does.
+    public struct Pauses: OptionSet, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        public static let handler = Pauses(rawValue: 1)
+        public static let quota = Pauses(rawValue: 2)
+    }
+
+    private var pauses: Pauses = []
+
     /// Stops taking request messages: the client's window is not reopened.
-    public func pauseReading() {
+    public func pauseReading(by reason: Pauses = .handler) {
         guard !isFinished else { return }
+        pauses.insert(reason)
         connection?.session.pauseReading(stream)
     }
 
-    public func resumeReading() {
-        guard !isFinished, let connection, stream.isReadingPaused else { return }
+    public func resumeReading(by reason: Pauses = .handler) {
+        pauses.remove(reason)
+        guard pauses.isEmpty, !isFinished, let connection, stream.isReadingPaused else { return }
         connection.session.resumeReading(stream)
         connection.scheduleFlush()
     }

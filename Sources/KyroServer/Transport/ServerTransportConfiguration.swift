@@ -1,6 +1,5 @@
 // How the server listens, and what a connection may cost it.
 import KyroHTTP2
-import KyroTLS
 
 public struct ServerTransportConfiguration: Sendable {
     public var host = "127.0.0.1"
@@ -9,7 +8,7 @@ public struct ServerTransportConfiguration: Sendable {
     /// Listens here besides, when set.
     public var unixPath: String?
     /// Every connection talks TLS when set, plaintext when not.
-    public var tls: TLSContext?
+    public var tls: ServerTLS?
     public var loopCount = 1
     /// Connections beyond it are told to go as soon as they are accepted.
     public var connectionsMax = 10_000

@@ -29,6 +29,10 @@ kyrodb_client *kyrodb_client_connect(const char *host, const char *port, kyrodb_
 /* Bounds each further call, on the server (grpc-timeout) and while waiting for it. Default 60 s. */
 void kyrodb_client_set_timeout(kyrodb_client *client, unsigned timeout_millis);
 
+/* Sends an API key with each further call; NULL for none. Connections are plaintext: keys are refused,
+ * with -1 and nothing set, for hosts beyond this machine unless `plaintext_allowed`. */
+int kyrodb_client_set_api_key(kyrodb_client *client, const char *key, int plaintext_allowed);
+
 /* Each call returns the answer, or NULL with the status filled in. Free an answer with
  * kyrodb__v2__write_response__free_unpacked(answer, NULL) and its like. */
 Kyrodb__V2__WriteResponse *kyrodb_client_write(

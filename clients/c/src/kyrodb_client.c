@@ -30,7 +30,8 @@ struct kyrodb_client {
     nghttp2_session *session;
     unsigned timeout_millis;
     char authority[300];
-    int broken;
+    char authorization[256]; /* empty for none */
+    int broken, is_local;
 };
 
 /* The call under way; nghttp2's callbacks fill it in. */
@@ -230,7 +231,7 @@ static int drive(kyrodb_client *client, struct call *call, kyrodb_status *status
 static int32_t submit(kyrodb_client *client, struct call *call, const char *path) {
     char timeout[32];
     snprintf(timeout, sizeof timeout, "%um", client->timeout_millis);
-    const nghttp2_nv headers[] = {
+    const nghttp2_nv headers[9] = {
         HEADER(":method", "POST"),
         HEADER(":scheme", "http"),
         HEADER(":path", path),
@@ -239,10 +240,12 @@ static int32_t submit(kyrodb_client *client, struct call *call, const char *path
         HEADER("content-type", "application/grpc+proto"),
         HEADER("user-agent", "kyrodb-c/0.1"),
         HEADER("grpc-timeout", timeout),
+        HEADER("authorization", client->authorization),
     };
+    size_t count = client->authorization[0] == '\0' ? 8 : 9;
     nghttp2_data_provider body = {.source.ptr = call, .read_callback = read_request};
     return nghttp2_submit_request(
-        client->session, NULL, headers, sizeof headers / sizeof headers[0], &body, call);
+        client->session, NULL, headers, count, &body, call);
 }
 
 /* Checks what came; on success the message lies behind the prefix in call->answer. */
@@ -319,6 +322,17 @@ static ProtobufCMessage *unary(
     return answer;
 }
 
+static int leads_to_this_machine(int fd) {
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    if (getpeername(fd, (struct sockaddr *)&peer, &length) != 0) return 0;
+    if (peer.ss_family == AF_INET) {
+        return ntohl(((struct sockaddr_in *)&peer)->sin_addr.s_addr) >> 24 == 127;
+    }
+    return peer.ss_family == AF_INET6
+        && IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&peer)->sin6_addr);
+}
+
 kyrodb_client *kyrodb_client_connect(const char *host, const char *port, kyrodb_status *status) {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *addresses = NULL;
@@ -344,6 +358,7 @@ kyrodb_client *kyrodb_client_connect(const char *host, const char *port, kyrodb_
     }
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    int is_local = leads_to_this_machine(fd);
 
     kyrodb_client *client = calloc(1, sizeof *client);
     nghttp2_session *session = client != NULL ? make_session() : NULL;
@@ -354,6 +369,7 @@ kyrodb_client *kyrodb_client_connect(const char *host, const char *port, kyrodb_
         return NULL;
     }
     client->socket = fd;
+    client->is_local = is_local;
     client->session = session;
     client->timeout_millis = TIMEOUT_MILLIS;
     snprintf(client->authority, sizeof client->authority, "%s:%s", host, port);
@@ -363,6 +379,16 @@ kyrodb_client *kyrodb_client_connect(const char *host, const char *port, kyrodb_
     }
     kyrodb_status_set(status, KYRODB_OK, "%s", "");
     return client;
+}
+
+int kyrodb_client_set_api_key(kyrodb_client *client, const char *key, int plaintext_allowed) {
+    client->authorization[0] = '\0';
+    if (key == NULL) return 0;
+    if (!client->is_local && !plaintext_allowed) return -1;
+    int length = snprintf(client->authorization, sizeof client->authorization, "Bearer %s", key);
+    if (length < (int)sizeof client->authorization) return 0;
+    client->authorization[0] = '\0';
+    return -1;
 }
 
 void kyrodb_client_set_timeout(kyrodb_client *client, unsigned timeout_millis) {

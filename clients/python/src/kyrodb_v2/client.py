@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from . import _convert, ingest, types
+from ._channel import open_channel
 from ._proto import (
     collections_pb2,
     collections_pb2_grpc,
@@ -27,11 +28,6 @@ from .errors import KyroError
 
 Item = types.Document | types.Update | types.DocumentID
 
-_OPTIONS = (
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-)
-
 
 class Client:
     """Talks to one server; safe to use from several threads.
@@ -40,17 +36,16 @@ class Client:
             client.write("notes", [Document(1, texts={"body": "hello"})], create=True)
 
     `tenant` and the namespace that each call names together name a collection. Every method raises
-    KyroError. `timeout` is in seconds.
+    KyroError. `timeout` is in seconds. `api_key` (or KYRODB_API_KEY) goes with every call, in
+    plaintext to this machine alone unless `insecure`.
     """
 
     def __init__(
         self, target: str = "127.0.0.1:50051", *, tenant: str = "",
         credentials: grpc.ChannelCredentials | None = None, timeout: float | None = 60,
+        api_key: str | None = None, insecure: bool = False,
     ):
-        if credentials is None:
-            self._channel = grpc.insecure_channel(target, options=_OPTIONS)
-        else:
-            self._channel = grpc.secure_channel(target, credentials, options=_OPTIONS)
+        self._channel = open_channel(target, credentials, api_key, insecure)
         self._tenant = tenant
         self._timeout = timeout
         self._collections = collections_pb2_grpc.CollectionsStub(self._channel)

@@ -1,5 +1,5 @@
 // JSON: what is read, what is refused, and that writing it gives it back.
-import KyroCommands
+import KyroJSON
 import Testing
 
 @Suite struct JSONTests {
