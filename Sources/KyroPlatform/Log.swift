@@ -67,7 +67,7 @@ public enum Log {
         _ = unsafe line.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) }
     }
 
-    static func line(
+    package static func line(
         _ format: LogFormat, _ time: String, _ level: LogLevel, _ event: String,
         _ fields: KeyValuePairs<String, Any>
     ) -> String {

@@ -1,7 +1,6 @@
 // A log line is one line, in either format, whatever stands in it.
+import KyroPlatform
 import Testing
-
-@testable import KyroPlatform
 
 @Suite struct LogTests {
     private static let time = "2026-01-02T03:04:05.678Z"

@@ -4,45 +4,45 @@ import KyroHTTP2
 import KyroPlatform
 
 /// The methods that are counted, by number, and where their cells lie within a loop's block.
-struct CallLayout: Sendable {
+package struct CallLayout: Sendable {
     /// Number 0 stands for every path that no method has.
-    static let unknownMethod = 0
+    package static let unknownMethod = 0
     /// gRPC's codes are 0 to 16; what is no code counts as UNKNOWN.
-    static let codeCount = 17
+    package static let codeCount = 17
     /// Upper bounds of the buckets in nanoseconds: a look-up takes less than the first, a backup more
     /// than the last.
-    static let boundsNanos: [UInt64] = [
+    package static let boundsNanos: [UInt64] = [
         50_000, 100_000, 250_000, 500_000,
         1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000,
         100_000_000, 250_000_000, 500_000_000,
         1_000_000_000, 2_500_000_000, 5_000_000_000, 10_000_000_000, 30_000_000_000,
     ]
     /// Of one method and code: a bucket each, one above the last bound, and the sum of nanoseconds.
-    static let cellsPerCode = boundsNanos.count + 2
+    package static let cellsPerCode = boundsNanos.count + 2
     static let cellsPerMethod = 1 + codeCount * cellsPerCode
 
     /// "/service/method"; the first is empty.
-    let paths: [String]
+    package let paths: [String]
     private let numbers: [String: Int]
 
-    init(paths: [String]) {
+    package init(paths: [String]) {
         let paths = [""] + paths.sorted()
         self.paths = paths
         numbers = Dictionary(
             zip(paths, paths.indices), uniquingKeysWith: { first, _ in first })
     }
 
-    var cellCount: Int { paths.count * Self.cellsPerMethod }
+    package var cellCount: Int { paths.count * Self.cellsPerMethod }
 
-    func number(of path: String) -> Int { numbers[path] ?? Self.unknownMethod }
+    package func number(of path: String) -> Int { numbers[path] ?? Self.unknownMethod }
 
-    static func started(_ method: Int) -> Int { method * cellsPerMethod }
+    package static func started(_ method: Int) -> Int { method * cellsPerMethod }
 
-    static func first(_ method: Int, _ code: Int) -> Int {
+    package static func first(_ method: Int, _ code: Int) -> Int {
         method * cellsPerMethod + 1 + code * cellsPerCode
     }
 
-    static func bucket(of nanos: UInt64) -> Int {
+    package static func bucket(of nanos: UInt64) -> Int {
         for i in boundsNanos.indices where nanos <= boundsNanos[i] { return i }
         return boundsNanos.count
     }

@@ -1,19 +1,19 @@
 // Prometheus' text format, version 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats).
 
-struct MetricsText {
-    enum Kind: String {
+package struct MetricsText {
+    package enum Kind: String {
         case counter, gauge, histogram
     }
 
-    typealias Labels = [(name: String, value: String)]
+    package typealias Labels = [(name: String, value: String)]
 
     static let contentType = "text/plain; version=0.0.4; charset=utf-8"
-    private(set) var bytes: [UInt8] = []
+    package private(set) var bytes: [UInt8] = []
 
-    init() { bytes.reserveCapacity(32 << 10) }
+    package init() { bytes.reserveCapacity(32 << 10) }
 
     /// Begins a metric; its samples follow.
-    mutating func family(_ name: String, _ kind: Kind, _ help: String) {
+    package mutating func family(_ name: String, _ kind: Kind, _ help: String) {
         append("# HELP \(name) ")
         for byte in help.utf8 {
             switch byte {
@@ -25,7 +25,7 @@ struct MetricsText {
         append("\n# TYPE \(name) \(kind.rawValue)\n")
     }
 
-    mutating func sample(_ name: String, _ labels: Labels, _ value: UInt64) {
+    package mutating func sample(_ name: String, _ labels: Labels, _ value: UInt64) {
         sample(name, labels, text: String(value))
     }
 
@@ -52,7 +52,7 @@ struct MetricsText {
     /// - Parameters:
     ///   - bounds: upper bounds, ascending; `buckets` has one more, for what lies above.
     ///   - sum: of all values.
-    mutating func histogram(
+    package mutating func histogram(
         _ name: String, _ labels: Labels, bounds: [String], buckets: [UInt64], sum: Double
     ) {
         var seen: UInt64 = 0

@@ -2,19 +2,19 @@
 // its call belongs to, and what goes on from here.
 
 /// Of a `traceparent` header: "00-TRACE-PARENT-FLAGS", lower-case hexadecimal.
-struct TraceContext: Equatable {
+package struct TraceContext: Equatable {
     /// 32 digits, not all zero.
-    let traceID: String
+    package let traceID: String
     /// 16 digits, not all zero: the caller's span.
-    let parentID: String
+    package let parentID: String
     /// Two digits.
-    let flags: String
+    package let flags: String
 
     private static let version00Count = 55
     private static let dash = UInt8(ascii: "-")
 
     /// nil for what the specification calls invalid; such a header is as good as none (§4.3).
-    init?(_ value: [UInt8]) {
+    package init?(_ value: [UInt8]) {
         guard value.count >= Self.version00Count, let version = Self.hex(value[0..<2]),
             version != "ff", value[2] == Self.dash, value[35] == Self.dash, value[52] == Self.dash,
             let traceID = Self.hex(value[3..<35]), let parentID = Self.hex(value[36..<52]),
@@ -33,7 +33,7 @@ struct TraceContext: Equatable {
 
     /// What whoever is called from here is told, and the caller in return.
     /// - Parameter spanID: of our part, 16 digits.
-    func passedOn(spanID: String) -> String { "00-\(traceID)-\(spanID)-\(flags)" }
+    package func passedOn(spanID: String) -> String { "00-\(traceID)-\(spanID)-\(flags)" }
 
     private static func hex(_ bytes: ArraySlice<UInt8>) -> String? {
         let isHex = bytes.allSatisfy {

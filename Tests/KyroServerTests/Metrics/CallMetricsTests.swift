@@ -1,7 +1,6 @@
 // Counts of calls by method and code, and the text that tells them.
+import KyroServer
 import Testing
-
-@testable import KyroServer
 
 @Suite struct CallMetricsTests {
     @Test func bucketsHoldWhatTheirBoundsSay() {

@@ -1,7 +1,6 @@
 // What is taken for a traceparent, and what goes on from it.
+import KyroServer
 import Testing
-
-@testable import KyroServer
 
 @Suite struct TraceContextTests {
     private static let trace = "0af7651916cd43dd8448eb211c80319c"
