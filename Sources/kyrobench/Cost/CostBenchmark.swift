@@ -196,9 +196,11 @@ struct CostBenchmark {
         _ servers: Servers, connections: Int, streams: Int
     ) throws -> [CostCase] {
         try servers.asked.map { server, question, process, requests in
-            CostCase(
-                server, question,
-                try CostLoad(process, requests, connections: connections, streams: streams))
+            let load = try CostLoad(
+                process, requests, connections: connections, streams: streams)
+            // At once: a server does not wait for ever to be spoken to.
+            _ = try load.run(connections)
+            return CostCase(server, question, load)
         }
     }
 
