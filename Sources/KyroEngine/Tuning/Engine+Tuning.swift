@@ -23,6 +23,7 @@ extension Engine {
         completion: @escaping @Sendable (Result<TuneOutcome, KyroError>) -> Void
     ) {
         let learned = run.learned(timeMillis: expiry.nowMillis())
+        run.release()
         if run.start.isDryRun {
             return completion(.success(TuneOutcome(version: 0, fusion: learned)))
         }

@@ -1,5 +1,6 @@
 // One tuning under way: queries are searched as they come and kept as candidates, then fitted.
 import KyroModel
+import Synchronization
 
 /// One call at a time, each from any thread. Nothing of the collection is held between two calls.
 ///
@@ -15,6 +16,8 @@ public final class TuningRun: @unchecked Sendable {
     private var queries: [JudgedCandidates] = []
     private var byteCount = 0
     private var fit: FusionFit?
+    /// Whether the engine's one tuning is this one's.
+    private let holdsTurn = Atomic<Bool>(true)
 
     /// - Precondition: the engine's one tuning is this one's, which gives it back at its end.
     init(_ start: TuneStart, _ collection: Collection, _ engine: Engine) {
@@ -25,7 +28,14 @@ public final class TuningRun: @unchecked Sendable {
         candidates = start.candidates == 0 ? UInt32(Limits.candidatesDefault) : start.candidates
     }
 
-    deinit { engine.tuningInProgress.store(false, ordering: .relaxed) }
+    deinit { release() }
+
+    /// The next tuning may begin. Called before this one is answered, since whoever has the answer may
+    /// ask again at once, while another thread still has its reference to this.
+    public func release() {
+        guard holdsTurn.exchange(false, ordering: .relaxed) else { return }
+        engine.tuningInProgress.store(false, ordering: .relaxed)
+    }
 
     public var progress: TuneProgress {
         TuneProgress(

@@ -108,6 +108,7 @@ final class TuneHandler: CallHandler {
                 reply.onLoop { handler.value.worked(progress, isDone: wasLast, $0) }
             } catch {
                 let status = GRPCStatus(error)
+                run.release()
                 reply.onLoop { handler.value.end($0, status) }
             }
         }

@@ -120,4 +120,23 @@ import Testing
         cancellation.cancel()
         #expect(throws: KyroError.self) { try run?.step(cancellation: cancellation) }
     }
+
+    /// Threads let go of a run some time after it was answered.
+    @Test func whoeverHasTheAnswerMayTuneAgainAtOnce() throws {
+        let test = try engine()
+        defer { test.close() }
+        var start = TuneStart(scope: Self.scope)
+        start.isDryRun = true
+        var first: TuningRun? = try test.engine.beginTuning(start)
+        for _ in 0..<10 { try first?.add(Self.query(), cancellation: Cancellation()) }
+        while !(try first?.step(cancellation: Cancellation()) ?? true) {}
+        let run = try #require(first)
+        _ = try awaited { done in test.engine.finishTuning(run, completion: done) }.get()
+        let second = try test.engine.beginTuning(start)
+        withExtendedLifetime(run) {}
+        first = nil
+        // The first one's end takes nothing from the second.
+        #expect(throws: KyroError.self) { try test.engine.beginTuning(start) }
+        withExtendedLifetime(second) {}
+    }
 }
