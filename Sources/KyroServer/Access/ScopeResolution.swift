@@ -1,6 +1,5 @@
 // Where requests meet rights: the one place that says which collections a request touches.
 import KyroAccess
-import KyroBytes
 import KyroModel
 
 /// Names one collection.
@@ -93,7 +92,6 @@ extension ServiceContext {
 
     /// Work of different tenants waits in different queues.
     private static func lane(of tenant: String) -> UInt64 {
-        // FNV-1a: names are short.
-        tenant.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        UInt64(bitPattern: Int64(tenant.hashValue))
     }
 }

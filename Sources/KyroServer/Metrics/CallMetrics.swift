@@ -63,7 +63,6 @@ final class LoopCalls: @unchecked Sendable {
     /// Calls that have ended since the clock was read last.
     private var ended: [Ended] = []
     private var begun: UInt64
-    private let bounds = CallLayout.boundsNanos
 
     /// - Parameter index: of the loop, so that the numbers of calls differ.
     init(layout: CallLayout, log: RequestLog, index: Int) {
@@ -107,18 +106,13 @@ final class LoopCalls: @unchecked Sendable {
             let nanos = now - min(now, one.call.begunNanos)
             let code = (0..<CallLayout.codeCount).contains(Int(one.code)) ? Int(one.code) : 2
             let first = CallLayout.first(one.call.method, code)
-            block.add(1, at: first + bucket(of: nanos))
-            block.add(nanos, at: first + bounds.count + 1)
+            block.add(1, at: first + CallLayout.bucket(of: nanos))
+            block.add(nanos, at: first + CallLayout.cellsPerCode - 1)
             if log.wants(nanos: nanos, code: one.code) {
                 log.write(one.call, code: one.code, nanos: nanos)
             }
         }
         ended.removeAll(keepingCapacity: true)
-    }
-
-    private func bucket(of nanos: UInt64) -> Int {
-        for i in bounds.indices where nanos <= bounds[i] { return i }
-        return bounds.count
     }
 }
 

@@ -40,6 +40,7 @@ struct RequestLog: Sendable {
         let name = name(of: call)
         let event = isFailure ? "a request failed" : "a request was slow"
         let millis = Double(nanos / 1_000) / 1_000
+        let codeName = (StatusCode(rawValue: code) ?? .unknown).name
         let method = call.method == CallLayout.unknownMethod ? "unknown" : call.path
         if let trace = name.trace {
             Log.warning(
@@ -47,29 +48,15 @@ struct RequestLog: Sendable {
                 [
                     "request_id": name.requestID, "trace_id": trace.traceID,
                     "span_id": name.spanID, "parent_id": trace.parentID, "method": method,
-                    "code": GRPCCode.name(code), "millis": millis,
+                    "code": codeName, "millis": millis,
                 ])
         } else {
             Log.warning(
                 event,
                 [
                     "request_id": name.requestID, "method": method,
-                    "code": GRPCCode.name(code), "millis": millis,
+                    "code": codeName, "millis": millis,
                 ])
         }
-    }
-}
-
-extension GRPCCode {
-    /// As the specification writes them.
-    private static let names = [
-        "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
-        "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-        "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ]
-
-    static func name(_ code: Int32) -> String {
-        names.indices.contains(Int(code)) ? names[Int(code)] : "UNKNOWN"
     }
 }

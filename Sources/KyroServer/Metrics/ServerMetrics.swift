@@ -88,7 +88,8 @@ struct ServerMetrics: Sendable {
             text.sample("kyrodb_rpc_in_flight", labels[method], count)
         }
         func all(_ one: CallMetrics.Reading.Ended) -> MetricsText.Labels {
-            labels[one.method] + [("code", GRPCCode.name(Int32(one.code)))]
+            let code = StatusCode(rawValue: Int32(one.code)) ?? .unknown
+            return labels[one.method] + [("code", code.name)]
         }
         text.family("kyrodb_rpc_ended_total", .counter, "Calls ended, by gRPC status code.")
         for one in reading.ended { text.sample("kyrodb_rpc_ended_total", all(one), one.count) }

@@ -1,5 +1,6 @@
 // W3C Trace Context (https://www.w3.org/TR/trace-context/, §3.2): what a caller says of the trace that
 // its call belongs to, and what goes on from here.
+import KyroBytes
 
 /// Of a `traceparent` header: "00-TRACE-PARENT-FLAGS", lower-case hexadecimal.
 package struct TraceContext: Equatable {
@@ -58,7 +59,7 @@ struct RequestName {
     private static let requestIDBytesMax = 128
 
     init(of call: ServerCall, seed: UInt64) {
-        spanID = Self.hex(Self.mix(seed &+ call.number))
+        spanID = Self.hex(mix64(seed &+ call.number))
         var given: String?
         var trace: TraceContext?
         for (name, value) in call.metadata {
@@ -79,14 +80,6 @@ struct RequestName {
             value.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
         else { return nil }
         return String(decoding: value, as: UTF8.self)
-    }
-
-    /// SplitMix64's finaliser: one to one, so that numbers that differ stay different.
-    private static func mix(_ number: UInt64) -> UInt64 {
-        var z = number &* 0x9E37_79B9_7F4A_7C15
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 
     private static func hex(_ number: UInt64) -> String {
